@@ -1,0 +1,113 @@
+/*
+ * intrs.h - the public interface of an IntRS-Edge firmware.
+ *
+ * One generated model is linked into one image. Everything is integers; nothing allocates; the caller owns every buffer.
+ *
+ * Units. A pixel is an integer 0..255; one lattice step is 1/255 of full scale. A radius is returned squared, in lattice
+ * steps squared, rounded down, so that "every integer image within an l2 distance r, r*r <= radius_squared, gets the same
+ * answer" is exactly what was proved (docs/certificate.md, theorem 1).
+ */
+#ifndef INTRS_H
+#define INTRS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "intrs_config.h" /* generated: sizes of this model on this target */
+
+#ifdef __cplusplus
+extern "C" {
+#define INTRS_ALIGN(n) alignas(n)
+#else
+#define INTRS_ALIGN(n) _Alignas(n)
+#endif
+
+enum intrs_status {
+    INTRS_OK = 0,
+    INTRS_E_ARGUMENT = -1, /* a null pointer, or a value outside its documented range */
+    INTRS_E_RANGE = -2,    /* a sample range that passes UINT32_MAX */
+    INTRS_E_ABORTED = -3,  /* the progress callback asked to stop */
+};
+
+#define INTRS_ABSTAIN (-1)
+
+/// caller-owned memory ///
+
+/* Everything the library writes to besides its results. Make it static or put it where it suits; never share one between threads. */
+struct intrs_workspace {
+    INTRS_ALIGN(16) uint8_t arena[INTRS_ARENA_BYTES];
+    uint32_t votes[INTRS_CLASSES];
+};
+
+/* Which noise: the noise of Monte-Carlo sample i is a function of (seed, image, i) alone. */
+struct intrs_stream {
+    uint64_t seed;
+    uint32_t image;
+};
+
+/* Called between inferences with the samples done so far of the samples asked for at most; anything but 0 stops. May be NULL. */
+typedef int (*intrs_progress)(void *context, uint32_t done, uint32_t total);
+
+/// inference ///
+
+/* One noiseless inference. input: int8 [INTRS_INPUT_BYTES], NHWC, as the model quantises it; output: int8 [INTRS_CLASSES]. */
+int intrs_infer(struct intrs_workspace *ws, const int8_t *input, int8_t *output);
+
+/// votes ///
+
+/*
+ * Adds to votes[INTRS_CLASSES] the top classes of samples first .. first+count-1 of a stream. Ranges may be run anywhere, in any
+ * order; the votes add up. image: uint8 [INTRS_IMAGE_BYTES], HWC. Ties go to the lowest class.
+ */
+int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                uint32_t count, uint32_t *votes, intrs_progress progress, void *context);
+
+/// prediction (Cohen et al. 2019, PREDICT; integer binomial table) ///
+
+struct intrs_prediction {
+    int32_t label;     /* a class, or INTRS_ABSTAIN */
+    uint32_t top;      /* the class with most votes */
+    uint32_t votes[2]; /* votes of the top two classes */
+    uint32_t samples;
+};
+
+int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
+                  intrs_progress progress, void *context, struct intrs_prediction *out);
+
+/// certification ///
+
+enum intrs_mode {
+    INTRS_FIXED = 0,     /* all INTRS_N samples */
+    INTRS_TARGET = 1,    /* stop once radius >= the generated target radius is proved or hopeless */
+    INTRS_PRECISION = 2, /* stop once the radius is known to the generated precision */
+};
+
+enum intrs_stop {
+    INTRS_STOP_FULL = 0,   /* used every sample */
+    INTRS_STOP_ACCEPT = 1, /* stopped early: proved */
+    INTRS_STOP_REJECT = 2, /* stopped early: not going to be proved */
+};
+
+struct intrs_certificate {
+    int32_t label;           /* a class, or INTRS_ABSTAIN */
+    uint32_t selected;       /* the class chosen on samples 0 .. INTRS_N0-1 */
+    uint32_t count;          /* its votes among the samples after those */
+    uint32_t samples;        /* how many those were */
+    uint32_t radius_squared; /* lattice steps squared, rounded down; 0 with INTRS_ABSTAIN */
+    uint32_t stop;           /* enum intrs_stop */
+};
+
+/*
+ * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them. ws->votes holds the
+ * votes of the counting phase afterwards. INTRS_E_ARGUMENT when the mode's tables were not generated.
+ */
+int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
+                  intrs_progress progress, void *context, struct intrs_certificate *out);
+
+/* The table alone: floor(R^2) in lattice steps squared for `count` votes of INTRS_N; 0 when nothing can be certified. */
+uint32_t intrs_radius_squared(uint32_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/*
+ * intrs_model.h - what the generated model gives to the runtime. Bound at link time, so that the call graph (and with it the
+ * stack bound) is static.
+ *
+ * intrs_config.h (generated) defines:
+ *   INTRS_CLASSES       number of logits
+ *   INTRS_IMAGE_BYTES   H * W * C of the raw uint8 image
+ *   INTRS_CHANNELS      C
+ *   INTRS_INPUT_BYTES   bytes of the int8 input tensor (= INTRS_IMAGE_BYTES)
+ *   INTRS_BATCH         images that one intrs_model_run() takes (1 on microcontrollers)
+ *   INTRS_ARENA_BYTES, INTRS_INPUT_OFFSET, INTRS_OUTPUT_OFFSET
+ *                       inputs are int8 [INTRS_BATCH][INTRS_INPUT_BYTES] at arena + INTRS_INPUT_OFFSET, outputs
+ *                       int8 [INTRS_BATCH][INTRS_CLASSES] at arena + INTRS_OUTPUT_OFFSET
+ *   INTRS_N0, INTRS_N   samples of the two phases
+ *   INTRS_MODEL_HASH, INTRS_TABLE_HASH   32-bit prefixes of the SHA-256 in the project manifest
+ */
+#ifndef INTRS_MODEL_H
+#define INTRS_MODEL_H
+
+#include <stdint.h>
+
+#include "intrs_config.h"
+
+/*
+ * From the noisy pixel v (a lattice integer, at least 16 bits) of channel c to the model's input:
+ * q = clamp((v * mul[c] + add[c]) >> shift, -128, 127). A power-of-two scale has mul 1, so an add, a shift and a saturation.
+ */
+struct intrs_input_map {
+    int32_t mul[INTRS_CHANNELS];
+    int32_t add[INTRS_CHANNELS];
+    int32_t shift;
+};
+
+extern const struct intrs_input_map intrs_input_map;
+
+/* Runs the network on INTRS_BATCH inputs that already lie in the arena. The input area is scratch afterwards. */
+void intrs_model_run(uint8_t *arena);
+
+#endif
