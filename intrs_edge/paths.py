@@ -1,0 +1,15 @@
+"""Where the shipped folders are: beside the package in a checkout, inside it in a wheel."""
+
+from pathlib import Path
+
+from intrs_edge.errors import IntrsError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """The path of ``templates``, ``firmware``, ``boards`` or ``models``; raises IntrsError when the installation lacks it."""
+    for candidate in (_PACKAGE / "_data" / folder, _PACKAGE.parent / folder):
+        if candidate.is_dir():
+            return candidate
+    raise IntrsError(f"the folder {folder!r} is missing from this installation of intrs-edge; reinstall the package")
