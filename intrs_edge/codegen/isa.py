@@ -1,0 +1,60 @@
+"""Instruction sets: which kernel features a CPU has, and how generated code finds out at run time.
+
+A target gets one model per level, best first; the last level needs nothing. On a microcontroller there is one level, known when the project is generated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intrs_edge.errors import IntrsError
+
+
+@dataclass(frozen=True)
+class Level:
+    """A set of features, the preprocessor condition under which its code compiles, and the C expression that is true when the CPU has them."""
+
+    name: str
+    features: frozenset[str]
+    guard: str = ""
+    probe: str = ""
+
+
+PORTABLE = Level("portable", frozenset())
+
+_X86 = "defined(__x86_64__)"
+_A64 = "defined(__aarch64__)"
+_A32 = "defined(__ARM_NEON) && !defined(__aarch64__)"
+
+_HOST = {
+    "x86_64": (
+        Level("avxvnni", frozenset({"x86", "avx2", "avxvnni"}), _X86, "intrs_cpu_has_avxvnni()"),
+        Level("avx2", frozenset({"x86", "avx2"}), _X86, "intrs_cpu_has_avx2()"),
+        PORTABLE,
+    ),
+    "aarch64": (
+        Level("dotprod", frozenset({"neon", "aarch64", "dotprod"}), _A64, "intrs_cpu_has_dotprod()"),
+        Level("neon", frozenset({"neon", "aarch64"}), _A64, "1"),
+        PORTABLE,
+    ),
+    "armhf": (Level("neon32", frozenset({"neon", "aarch32"}), _A32, "intrs_cpu_has_neon()"), PORTABLE),
+}
+
+_MCU = {
+    "cortex-m0": Level("m0", frozenset({"armv6m"})),
+    "cortex-m0plus": Level("m0plus", frozenset({"armv6m"})),
+    "cortex-m3": Level("m3", frozenset({"armv7m"})),
+    "cortex-m4": Level("m4", frozenset({"armv7m", "dsp"})),
+    "cortex-m7": Level("m7", frozenset({"armv7m", "dsp"})),
+    "cortex-m33": Level("m33", frozenset({"armv7m", "dsp"})),
+    "cortex-m55": Level("m55", frozenset({"armv7m", "dsp", "mve"})),
+}
+
+
+def levels(cpu: str) -> tuple[Level, ...]:
+    """The levels of a CPU, best first: ``x86_64``, ``aarch64``, ``armhf``, or a Cortex-M name as in a board file; IntrsError for another."""
+    if cpu in _HOST:
+        return _HOST[cpu]
+    if cpu in _MCU:
+        return (_MCU[cpu],)
+    raise IntrsError(f"cpu {cpu!r} is not known to the generator; one of {', '.join(sorted({*_HOST, *_MCU}))}")
