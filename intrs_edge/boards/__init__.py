@@ -1,1 +1,6 @@
-"""See docs/architecture.md."""
+"""Boards as data: one TOML each in ``boards/``, or a user's own by path."""
+
+from intrs_edge.boards.board import Board, Emulator, Flash, Memory, Uart
+from intrs_edge.boards.load import board_ids, load_board, parse_board
+
+__all__ = ["Board", "Emulator", "Flash", "Memory", "Uart", "board_ids", "load_board", "parse_board"]

@@ -1,0 +1,107 @@
+"""What a board contributes to a generated project: port and link sources, compiler flags, linker script, configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import jinja2
+
+from intrs_edge.boards import Board
+from intrs_edge.paths import shipped
+
+# with -nostdlib: memcpy and friends are ours (ports/cortexm/mem.c), integer division helpers come from libgcc
+_BARE_CFLAGS = ("-ffunction-sections", "-fdata-sections", "-fno-common", "-fno-tree-loop-distribute-patterns")
+_BARE_LDFLAGS = (
+    "-nostartfiles",
+    "-nostdlib",
+    "-Wl,--gc-sections",
+    "-Wl,--fatal-warnings",
+    "-Wl,--no-warn-rwx-segments",
+)
+
+
+@dataclass(frozen=True)
+class BoardFiles:
+    """The board's part of a project. Source and header paths are relative to ``firmware/``.
+
+    library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs` (host, Linux)
+    or `intrs.elf` (bare metal). ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of further files:
+    name inside the project's ``board/`` folder -> text, sources among them ending in ``.c``; the linker script is one of them.
+    """
+
+    toolchain: str
+    cflags: tuple[str, ...]
+    ldflags: tuple[str, ...]
+    libraries: tuple[str, ...]
+    library_sources: tuple[str, ...]
+    program_sources: tuple[str, ...]
+    headers: tuple[str, ...]
+    config: Mapping[str, str]
+    generated: Mapping[str, str] = field(default_factory=dict)
+    linker_script: str | None = None  # a key of `generated`
+    bare_metal: bool = False
+
+
+_LINK = ("link/intrs_crc32.c", "link/intrs_frame.c", "link/intrs_server.c")
+_HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
+
+
+def board_files(board: Board) -> BoardFiles:
+    """Everything the project writer and its CMakeLists.txt need to know of a board."""
+    config = {"INTRS_BOARD": f'"{board.id}"', "INTRS_LINK_FRAME": f"{board.frame_bytes}u"}
+    if board.os == "linux":
+        return BoardFiles(
+            toolchain=board.toolchain,
+            cflags=board.cflags,
+            ldflags=() if board.id == "host" else ("-static",),
+            libraries=(),
+            library_sources=("ports/host/library.c",),
+            program_sources=(*_LINK, "ports/host/main.c", "ports/host/port.c"),
+            headers=_HEADERS,
+            config=config,
+        )
+    uart = board.uart
+    assert uart is not None  # the loader's check
+    config |= {
+        "INTRS_UART_BASE": f"0x{uart.base:08X}u",
+        "INTRS_UART_CLOCK_HZ": f"{uart.clock_hz}u",
+        "INTRS_UART_BAUD": f"{uart.baud}u",
+        "INTRS_UART_TX": str(uart.tx),
+        "INTRS_UART_RX": str(uart.rx),
+        "INTRS_CLOCK_HZ": f"{board.clock_hz}u",
+    }
+    generated = {
+        "intrs.ld": _render("link.ld.j2", board),
+        "intrs_startup_table.c": _render("startup_table.c.j2", board),
+    }
+    return BoardFiles(
+        toolchain=board.toolchain,
+        cflags=board.cflags + _BARE_CFLAGS,
+        ldflags=_BARE_LDFLAGS,
+        libraries=("gcc",),
+        library_sources=(),
+        program_sources=(
+            *_LINK,
+            "ports/cortexm/startup.c",
+            "ports/cortexm/mem.c",
+            "ports/cortexm/main.c",
+            f"ports/uart/{uart.driver}.c",
+        ),
+        headers=_HEADERS,
+        config=config,
+        generated=generated,
+        linker_script="intrs.ld",
+        bare_metal=True,
+    )
+
+
+def _render(template: str, board: Board) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(shipped("templates")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(board=board)
