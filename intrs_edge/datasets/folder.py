@@ -1,0 +1,120 @@
+"""Folders of PNG and JPEG images by class, single image files, and Caltech-101 (Fei-Fei et al. 2004)."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from intrs_edge.datasets.imageset import Shape, Source
+from intrs_edge.datasets.published import CALTECH101, missing
+from intrs_edge.datasets.resize import resize_area
+from intrs_edge.errors import IntrsError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_BACKGROUND = "BACKGROUND_Google"
+_MODES = {1: "L", 3: "RGB"}
+
+
+def image_folder(
+    root: Path, split: str, shape: Shape | None, seed: int, name: str | None = None, leave_out: Sequence[str] = ()
+) -> Source:
+    """Images of ``root/<class>/*.png|jpg``, classes and files in the order of their names.
+
+    split: ``all``, or ``train`` / ``test``: the folder of that name when ``root`` has one, else 80 % / 20 % of every
+    class chosen by
+    ``seed``. shape: what the images are resized to (``resize_area``); without it they must all have one size.
+    """
+    title = name or str(root)
+    if split != "all" and (root / split).is_dir():
+        root, split = root / split, "all"
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name not in leave_out and not
+    p.name.startswith("."))
+    classes = [folder for folder in folders if _images_in(folder)]
+    files: list[Path] = []
+    labels: list[int] = []
+    if not classes:  # a flat folder: images without labels
+        files = split_files(_images_in(root), split, seed)
+        labels = [-1] * len(files)
+    for label, folder in enumerate(classes):
+        chosen = split_files(_images_in(folder), split, seed)
+        files += chosen
+        labels += [label] * len(chosen)
+    if not files:
+        raise IntrsError(f"{root}: no PNG or JPEG image in it or in its class folders; name a folder that holds some")
+    return Source(
+        f"{title}:{split}" if split != "all" else title,
+        np.array(labels, np.int64),
+        tuple(folder.name for folder in classes),
+        lambda indices: read_images([files[i] for i in indices], shape),
+    )
+
+
+def caltech101(split: str, data_dir: Path, shape: Shape | None, seed: int) -> Source:
+    """Caltech-101 without its background class; 80/20 by ``seed`` within every class."""
+    for folder in (data_dir / "caltech101", data_dir / "caltech-101", data_dir):
+        root = folder / "101_ObjectCategories"
+        if root.is_dir():
+            return image_folder(root, split, shape, seed, "caltech101", (_BACKGROUND,))
+    raise missing("Caltech-101: the folder 101_ObjectCategories", [data_dir / "caltech101"], CALTECH101)
+
+
+def image_file(path: Path, shape: Shape | None) -> Source:
+    """One PNG or JPEG image, label unknown."""
+    return Source(str(path), np.array([-1], np.int64), (), lambda indices: read_images([path] * len(indices), shape))
+
+
+def split_files(files: list[Path], split: str, seed: int) -> list[Path]:
+    """The ``train`` (80 %, rounded) or ``test`` share of one class.
+
+    The order is that of SHA-256 over seed and name, so that no generator's version decides the split.
+    """
+    if split == "all":
+        return files
+    order = sorted(files, key=lambda f: hashlib.sha256(f"{seed}/{f.parent.name}/{f.name}".encode()).digest())
+    train = (len(order) * 4 + 2) // 5
+    return sorted(order[:train] if split == "train" else order[train:])
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def read_images(files: Sequence[Path], shape: Shape | None) -> npt.NDArray[np.uint8]:
+    """Decodes ``files`` to uint8 ``[N, H, W, C]``, resized to ``shape``.
+
+    Raises IntrsError for a damaged file or, without a shape, unequal sizes.
+    """
+    images: list[npt.NDArray[np.uint8]] = []
+    for file in files:
+        image = _decode(file, shape[2] if shape else None)
+        if shape:
+            image = resize_area(image, shape[0], shape[1])
+        elif images and image.shape != images[0].shape:
+            raise IntrsError(
+                f"{file}: {image.shape[0]}x{image.shape[1]}x{image.shape[2]} beside images of another size; "
+                "a folder of mixed sizes needs a model, whose input shape they are resized to"
+            )
+        images.append(image)
+    return np.stack(images)
+
+
+def _decode(file: Path, channels: int | None) -> npt.NDArray[np.uint8]:
+    if channels is not None and channels not in _MODES:
+        raise IntrsError(f"{file}: the model takes {channels} channels; image files give 1 (grey) or 3 (RGB); use
+        .npy")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
+                mode = _MODES[channels] if channels else ("L" if image.mode in ("1", "L", "LA", "I", "I;16") else
+                "RGB")
+                pixels = np.asarray(image.convert(mode))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise IntrsError(f"{file}: not a readable PNG or JPEG image ({error})") from None
+    return pixels.reshape(pixels.shape[0], pixels.shape[1], -1)

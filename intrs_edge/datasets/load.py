@@ -1,0 +1,132 @@
+"""The one image syntax: ``NAME[:SPLIT][SLICE]``, a folder or a file, the latter two with a slice as well.
+
+``digits:test[0:20]``, ``cifar10:test[::100]``, ``photos[3]``, ``photos:test``, ``cat.png``, ``images.npy[0,5,9]``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.datasets.array import array_file
+from intrs_edge.datasets.cifar10 import cifar10
+from intrs_edge.datasets.digits import digits
+from intrs_edge.datasets.fashion_mnist import fashion_mnist
+from intrs_edge.datasets.folder import SUFFIXES, caltech101, image_file, image_folder
+from intrs_edge.datasets.imageset import ImageSet, Shape, Source
+from intrs_edge.errors import IntrsError
+
+NAMES = ("digits", "fashion-mnist", "cifar10", "caltech101")
+SYNTAX = "NAME[:train|:test][SLICE] with NAME one of " + ", ".join(NAMES) + "; or a folder, a PNG/JPEG or a .npy file"
+_SPEC = re.compile(r"(?P<name>.+?)(?::(?P<split>[a-z]+))?(?P<select>\[[^\[\]]*\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed image argument: ``select`` is the text between the brackets, or None for everything."""
+
+    name: str
+    split: str | None
+    select: str | None
+
+
+def parse_spec(text: str) -> Spec:
+    """Takes ``NAME[:SPLIT][SLICE]`` apart; a path that exists as it stands is a path."""
+    if text and Path(text).exists() and text not in NAMES:
+        return Spec(text, None, None)
+    match = _SPEC.fullmatch(text)
+    if not match:
+        raise IntrsError(f"images {text!r}: expected {SYNTAX}")
+    select = match["select"]
+    return Spec(match["name"], match["split"], select[1:-1] if select is not None else None)
+
+
+def indices_of(select: str | None, count: int, what: str) -> npt.NDArray[np.int64]:
+    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for
+    none.
+    """
+    everything = np.arange(count, dtype=np.int64)
+    if select is None:
+        return everything
+    try:
+        if ":" in select:
+            bounds = [int(part) if part.strip() else None for part in select.split(":")]
+            chosen = everything[slice(*bounds)]
+        else:
+            chosen = everything[[int(part) for part in select.split(",")]]
+    except (ValueError, TypeError):
+        raise IntrsError(f"{what}: [{select}] is not a slice; write [0:20], [::100], [7] or [1,5,9]") from None
+    except IndexError:
+        raise IntrsError(f"{what}: [{select}] is outside its {count} images (0..{count - 1})") from None
+    if not chosen.size:
+        raise IntrsError(f"{what}: [{select}] chooses none of its {count} images")
+    return chosen
+
+
+def data_folder(data_dir: str | Path | None) -> Path:
+    """``--data-dir``, else the environment's INTRS_EDGE_DATA, else ``data`` in the working directory."""
+    return Path(data_dir or os.environ.get("INTRS_EDGE_DATA") or "data")
+
+
+def open_source(
+    spec: Spec, data_dir: str | Path | None = None, shape: Shape | None = None, split_seed: int = 0
+) -> Source:
+    """The split or file that a spec names, nothing decoded yet where that can be put off."""
+    folder = data_folder(data_dir)
+    if spec.name in NAMES:
+        split = spec.split or "test"
+        if split not in ("train", "test"):
+            raise IntrsError(f"{spec.name}:{split}: its splits are train and test")
+        if spec.name == "digits":
+            return digits(split)
+        if spec.name == "fashion-mnist":
+            return fashion_mnist(split, folder)
+        if spec.name == "cifar10":
+            return cifar10(split, folder)
+        return caltech101(split, folder, shape, split_seed)
+    path = Path(spec.name)
+    if path.is_dir():
+        split = spec.split or "all"
+        if split not in ("train", "test", "all"):
+            raise IntrsError(f"{spec.name}:{split}: the splits of a folder are train, test and all")
+        return image_folder(path, split, shape, split_seed)
+    if not path.is_file():
+        raise IntrsError(f"images {spec.name!r}: no such data set, folder or file; expected {SYNTAX}")
+    if spec.split:
+        raise IntrsError(f"images {spec.name}:{spec.split}: a file has no splits")
+    if path.suffix.lower() == ".npy":
+        return array_file(path)
+    if path.suffix.lower() in SUFFIXES:
+        return image_file(path, shape)
+    raise IntrsError(f"{path}: images come as .npy, .png, .jpg or .jpeg")
+
+
+def load_images(
+    spec: str, data_dir: str | Path | None = None, shape: Shape | None = None, split_seed: int = 0
+) -> ImageSet:
+    """Loads ``spec`` as uint8 NHWC.
+
+    shape: (H, W, C) of the model. PNG and JPEG images are resized to it (``resize_area``); images of a fixed size
+    must already
+    have it. split_seed: chooses the 80/20 split of a folder that comes without one. Raises IntrsError for anything
+    that is
+    missing, damaged or of the wrong shape.
+    """
+    parsed = parse_spec(spec)
+    source = open_source(parsed, data_dir, shape, split_seed)
+    images = source.take(indices_of(parsed.select, len(source.labels), source.name))
+    if shape and images.shape != tuple(shape):
+        raise IntrsError(
+            f"{source.name}: its images are {_by(images.shape)}, the model takes {_by(shape)}; use images of that
+            shape"
+        )
+    return images
+
+
+def _by(shape: Shape) -> str:
+    return "x".join(str(n) for n in shape)
