@@ -27,14 +27,13 @@ def image_folder(
     """Images of ``root/<class>/*.png|jpg``, classes and files in the order of their names.
 
     split: ``all``, or ``train`` / ``test``: the folder of that name when ``root`` has one, else 80 % / 20 % of every
-    class chosen by
-    ``seed``. shape: what the images are resized to (``resize_area``); without it they must all have one size.
+    class chosen by ``seed``. shape: what the images are resized to (``resize_area``); without it they must all have
+    one size.
     """
     title = name or str(root)
     if split != "all" and (root / split).is_dir():
         root, split = root / split, "all"
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name not in leave_out and not
-    p.name.startswith("."))
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name not in leave_out and not p.name.startswith("."))
     classes = [folder for folder in folders if _images_in(folder)]
     files: list[Path] = []
     labels: list[int] = []
@@ -106,14 +105,12 @@ def read_images(files: Sequence[Path], shape: Shape | None) -> npt.NDArray[np.ui
 
 def _decode(file: Path, channels: int | None) -> npt.NDArray[np.uint8]:
     if channels is not None and channels not in _MODES:
-        raise IntrsError(f"{file}: the model takes {channels} channels; image files give 1 (grey) or 3 (RGB); use
-        .npy")
+        raise IntrsError(f"{file}: the model takes {channels} channels; image files give 1 (grey) or 3 (RGB); use .npy")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=("PNG", "JPEG")) as image:
-                mode = _MODES[channels] if channels else ("L" if image.mode in ("1", "L", "LA", "I", "I;16") else
-                "RGB")
+                mode = _MODES[channels] if channels else ("L" if image.mode in ("1", "L", "LA", "I", "I;16") else "RGB")
                 pixels = np.asarray(image.convert(mode))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise IntrsError(f"{file}: not a readable PNG or JPEG image ({error})") from None

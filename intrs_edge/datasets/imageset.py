@@ -17,9 +17,9 @@ Shape = tuple[int, int, int]
 class ImageSet:
     """Images and what is known about them.
 
-    images: uint8 ``[N, H, W, C]``; labels: int64 ``[N]``, -1 where unknown; ids: uint32 ``[N]``, the image's index
-    in its split
-    (the log's ``idx`` and the noise stream's image number: it does not change when a slice of the split is taken).
+    images: uint8 ``[N, H, W, C]``; labels: int64 ``[N]``, -1 where unknown; ids: uint32 ``[N]``, the image's index in
+    its split (the log's ``idx`` and the noise stream's image number: it does not change when a slice of the split is
+    taken).
     """
 
     name: str

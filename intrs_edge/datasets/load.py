@@ -47,8 +47,7 @@ def parse_spec(text: str) -> Spec:
 
 
 def indices_of(select: str | None, count: int, what: str) -> npt.NDArray[np.int64]:
-    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for
-    none.
+    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for none.
     """
     everything = np.arange(count, dtype=np.int64)
     if select is None:
@@ -112,18 +111,15 @@ def load_images(
     """Loads ``spec`` as uint8 NHWC.
 
     shape: (H, W, C) of the model. PNG and JPEG images are resized to it (``resize_area``); images of a fixed size
-    must already
-    have it. split_seed: chooses the 80/20 split of a folder that comes without one. Raises IntrsError for anything
-    that is
-    missing, damaged or of the wrong shape.
+    must already have it. split_seed: chooses the 80/20 split of a folder that comes without one. Raises IntrsError
+    for anything that is missing, damaged or of the wrong shape.
     """
     parsed = parse_spec(spec)
     source = open_source(parsed, data_dir, shape, split_seed)
     images = source.take(indices_of(parsed.select, len(source.labels), source.name))
     if shape and images.shape != tuple(shape):
         raise IntrsError(
-            f"{source.name}: its images are {_by(images.shape)}, the model takes {_by(shape)}; use images of that
-            shape"
+            f"{source.name}: its images are {_by(images.shape)}, the model takes {_by(shape)}; use images of that shape"
         )
     return images
 

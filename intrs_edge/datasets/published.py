@@ -47,7 +47,6 @@ def missing(what: str, looked_in: list[Path], download: Download) -> IntrsError:
     """The error for a set that is not there: what, where looked for, where to get it, its SHA-256, the remedy."""
     places = " or ".join(str(place) for place in looked_in)
     return IntrsError(
-        f"{what} not found in {places}; download it from {download.url} (SHA-256 {download.sha256}), unpack it there,
-        "
+        f"{what} not found in {places}; download it from {download.url} (SHA-256 {download.sha256}), unpack it there, "
         "or name another folder with --data-dir or INTRS_EDGE_DATA"
     )

@@ -1,10 +1,9 @@
 """Resizing that is the same everywhere: exact area averaging with one rounding.
 
 Output pixel (i, j) covers the rectangle of the input that it maps to; its value is the mean of the input pixels
-weighted by
-the area of each that lies inside. In units of 1/out the overlaps are integers that sum to ``in``, so the mean is a
-fraction with
-integer numerator S and denominator D = in_h * in_w, and the result is floor((2 S + D) / 2 D): round half up, once.
+weighted by the area of each that lies inside. In units of 1/out the overlaps are integers that sum to ``in``, so the
+mean is a fraction with integer numerator S and denominator D = in_h * in_w, and the result is
+floor((2 S + D) / 2 D): round half up, once.
 """
 
 from __future__ import annotations
