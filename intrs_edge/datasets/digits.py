@@ -1,8 +1,8 @@
 """The embedded default: the 8x8 handwritten digits that scikit-learn ships.
 
 From the UCI repository (Alpaydin and Kaynak, 1998). 1797 images of 17 grey levels, scaled to 0..255. Every fifth
-image (index % 5 == 4) is the test split: 359 images; the
-other 1438 are the training split. The licence of the data is CC BY 4.0.
+image (index % 5 == 4) is the test split: 359 images;
+the other 1438 are the training split. The licence of the data is CC BY 4.0.
 """
 
 from __future__ import annotations

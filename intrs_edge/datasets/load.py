@@ -47,8 +47,7 @@ def parse_spec(text: str) -> Spec:
 
 
 def indices_of(select: str | None, count: int, what: str) -> npt.NDArray[np.int64]:
-    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for none.
-    """
+    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for none."""
     everything = np.arange(count, dtype=np.int64)
     if select is None:
         return everything
