@@ -54,17 +54,107 @@ struct intrs_fully_connected {
     struct intrs_requant q;
 };
 
+/*
+ * How two operands meet in an elementwise kernel that broadcasts: an output of extent[0..3], row-major and gap-free, and the step of
+ * each operand along each axis (0 where it is repeated). A null pointer stands for "both have n elements in the same order".
+ */
+struct intrs_broadcast {
+    int32_t extent[4];
+    int32_t stride[2][4];
+};
+
 /* TFLite ADD and SUB: both operands shifted left by 20 bits, scaled, added, scaled back. */
 struct intrs_add {
     int32_t n;
     int32_t zero_point[2], multiplier[2], shift[2];
     int32_t left_shift;
     struct intrs_requant q; /* one multiplier */
+    const struct intrs_broadcast *broadcast;
+};
+
+/* TFLite MUL, and MAXIMUM and MINIMUM, which compare raw values */
+struct intrs_mul {
+    int32_t n;
+    int32_t zero_point[2];
+    struct intrs_requant q; /* one multiplier */
+    const struct intrs_broadcast *broadcast;
+};
+
+struct intrs_extremum {
+    int32_t n;
+    int32_t maximum; /* 1: MAXIMUM, 0: MINIMUM */
+    const struct intrs_broadcast *broadcast;
+};
+
+/* x > 0: requantised by positive, else x * alpha requantised by negative; one multiplier each */
+struct intrs_prelu {
+    int32_t n;
+    int32_t in_zero_point, alpha_zero_point;
+    struct intrs_requant positive, negative;
+    const struct intrs_broadcast *broadcast;
 };
 
 struct intrs_pool2d {
     struct intrs_window w;
     int32_t min, max;
 };
+
+/* out[i] = table[in[i] as an unsigned byte]: every unary op on 8-bit values */
+struct intrs_lut {
+    int32_t n;
+    const int8_t *table; /* [256] */
+};
+
+/* Reduces [outer][n][inner] to [outer][inner]: requantised sum, the division by n folded into the multiplier or done first. */
+struct intrs_mean {
+    int32_t outer, n, inner;
+    int32_t in_zero_point;
+    int32_t divide; /* 1: clamp(round-half-away(sum / n)); 0: requantise sum - n * in_zero_point */
+    struct intrs_requant q; /* one multiplier */
+};
+
+/* Zero-based constant padding of a rank-4 tensor (higher ranks are folded by the generator). */
+struct intrs_pad {
+    int32_t in[4], before[4], out[4];
+    int32_t value;
+};
+
+/* rows times run bytes: concatenation and splitting */
+struct intrs_copy {
+    int32_t rows, run;
+    int32_t in_offset, in_stride, out_offset, out_stride;
+};
+
+/* out[i0]..[i5] = in[offset[0][i0] + .. + offset[5][i5]]: transpose, slices, mirror padding, nearest-neighbour resize */
+struct intrs_gather {
+    int32_t extent[6];
+    const int32_t *offset[6];
+};
+
+/* rows of depth values; exponential[d] = exp(-d * beta * scale), Q0.31, of the distance d from the row's maximum; 0 below the cut */
+struct intrs_softmax {
+    int32_t rows, depth;
+    const int32_t *exponential; /* [256] */
+    int32_t first;              /* distances from here on count as nothing: 256 or less */
+};
+
+/// the portable kernels ///
+
+void intrs_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
+void intrs_depthwise2d(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
+void intrs_depthwise2d_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
+void intrs_fully_connected(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);
+void intrs_add(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_mul(const struct intrs_mul *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_extremum(const struct intrs_extremum *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_prelu(const struct intrs_prelu *p, const int8_t *input, const int8_t *alpha, int8_t *output);
+void intrs_average_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
+void intrs_max_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
+void intrs_lut(const struct intrs_lut *p, const int8_t *input, int8_t *output);
+void intrs_mean(const struct intrs_mean *p, const int8_t *input, int8_t *output);
+void intrs_pad(const struct intrs_pad *p, const int8_t *input, int8_t *output);
+void intrs_copy(const struct intrs_copy *p, const int8_t *input, int8_t *output);
+void intrs_gather(const struct intrs_gather *p, const int8_t *input, int8_t *output);
+void intrs_softmax(const struct intrs_softmax *p, const int8_t *input, int8_t *output);
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * intrs_dsp.h - int8 kernels for Cortex-M cores with the DSP extension (M4, M7, M33), bit for bit equal to the portable ones.
+ *
+ * Weights and requantisation constants are one stream of words in the order in which the kernel reads them
+ * (intrs_edge/codegen/kernels/arm_dsp_pack.py writes it and proves the ranges named here from the actual weights).
+ *
+ * Requantisation in three instructions (docs/contract.md has the arithmetic). With acc = 2^t y, gemmlowp's double rounding
+ *   x = (y m + 2^30) >> 31;  out = (x + 2^(e-1) - (x < 0)) >> e
+ * is one multiply-high with everything else folded into one addend:
+ *   t = 1:  h = SMMLAR(acc, m, 2^(e-1) + (zp << e))                               out = SSAT8((h + (acc >> 31)) >> e)
+ *   t = 6:  h = SMMLA (acc, m, 2^4 + 2^(e+4) + (zp << (e+5)))    out = SSAT8((h + ((acc >> 31) << 5)) >> (e + 5))
+ */
+#ifndef INTRS_DSP_H
+#define INTRS_DSP_H
+
+#include <stdint.h>
+
+#include "intrs_kernels.h"
+
+/*
+ * Direct convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 4 bytes a tap for the pixel pair's window plus one word,
+ * 4 * (taps rounded up to 4) + ((taps + 3) & ~3) bytes in all.
+ * stream, per pair of filters (an odd last one is paired with zeros): bias[2]; the weights, four taps at a time in the order
+ * 0 2 1 3; multiplier[2], addend[2], shift[2].
+ */
+struct intrs_dsp_conv2d {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    int32_t min, max;
+    const int32_t *stream;
+};
+
+/* int8 weights: per four taps {f0, f1}, bias y */
+void intrs_dsp_conv2d_s8(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, void *scratch);
+/* int16 weights, doubled: per four taps {f0[0,2], f0[1,3], f1[0,2], f1[1,3]}, bias 2 y */
+void intrs_dsp_conv2d_s16(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* Shared: writes the window of output pixel `pixel` (row-major index) as int16, two of every four words, to `window`. */
+void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, uint32_t *window,
+                     uint8_t *gather);
+/* Shared: the fused activation where it is tighter than int8. */
+void intrs_dsp_clamp(int8_t *data, int32_t n, int32_t min, int32_t max);
+
+#endif
