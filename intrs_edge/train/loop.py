@@ -1,0 +1,223 @@
+"""The training loop: noisy integer images in, a frozen quantised network out; stops and resumes without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from intrs_edge.datasets.imageset import ImageSet
+from intrs_edge.errors import IntrsError
+from intrs_edge.train.config import TrainConfig
+from intrs_edge.train.export import export_qdq
+from intrs_edge.train.network import QatNetwork, build_network
+from intrs_edge.train.noise import NoiseBank, augment
+from intrs_edge.train.progress import Progress
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The frozen network, its accuracy on one noisy copy of every test image (nan without any), and the written
+    model."""
+
+    network: QatNetwork
+    noisy_accuracy: float
+    model: Path
+
+
+def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> TrainResult:
+    """Trains ``config.network`` on uint8 images and writes ``model.onnx`` (QDQ), ``log.jsonl`` and a checkpoint per
+    epoch.
+
+    Everything random follows from ``config.seed`` and the epoch, so a run that was stopped and resumed gives the same
+    bits as one that was not (for the same torch build and number of threads). Raises IntrsError for bad settings, data
+    without labels, a folder that holds another run, or a loss that is no longer finite.
+    """
+    config.check()
+    _check_data(config, data)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    network = build_network(
+        config.network, data.shape, len(data.classes), sigma=config.sigma, seed=config.seed,
+        options=config.network_options, class_names=data.classes,
+    )  # fmt: skip
+    if config.start is not None:
+        from intrs_edge.train.checkpoint import load_float_checkpoint  # noqa: PLC0415
+
+        load_float_checkpoint(network, config.start)
+    optimizer = torch.optim.SGD(
+        _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
+    )
+    config.out.mkdir(parents=True, exist_ok=True)
+    first = _begin(config, network, optimizer)
+    bank = NoiseBank(config.sigma, config.bank, config.seed)
+    with Progress(config.epochs, -(-len(data) // config.batch), config.progress, first) as progress:
+        for epoch in range(first, config.epochs):
+            started = time.monotonic()
+            row = {"epoch": epoch, **_epoch(config, network, optimizer, data, bank, epoch, progress)}
+            row["seconds"] = round(time.monotonic() - started, 2)
+            _save(config, network, optimizer, epoch, row)
+            progress.epoch_done(row)
+    accuracy = noisy_accuracy(network, test, config.seed) if test is not None else float("nan")
+    with (config.out / LOG).open("a") as log:
+        log.write(json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n")
+    model = export_qdq(network, config.out / MODEL)
+    return TrainResult(network, accuracy, model)
+
+
+def noisy_accuracy(network: QatNetwork, data: ImageSet, seed: int = 0) -> float:
+    """Share of images whose one noisy copy the frozen network gets right."""
+    bank = NoiseBank(network.sigma, max(1, data.images.size), seed + 1)
+    bank.start_epoch(0)
+    noisy = data.images.astype(np.int32) + bank.take(data.images.shape)
+    return float((network.predict(noisy).argmax(1) == data.labels).mean())
+
+
+def _epoch(
+    config: TrainConfig,
+    network: QatNetwork,
+    optimizer: torch.optim.Optimizer,
+    data: ImageSet,
+    bank: NoiseBank,
+    epoch: int,
+    progress: Progress,
+) -> dict[str, float]:
+    network.train()
+    network.freeze(epoch >= config.first_frozen())
+    for group in optimizer.param_groups:
+        group["lr"] = config.rate(epoch)
+    losses, right, seen = 0.0, 0, 0
+    for images, labels in _batches(config, data, epoch, bank):
+        target = torch.from_numpy(labels)
+        logits = network(torch.cat([network.quantise_input(noisy) for noisy in images]))
+        loss = _loss(config, logits, target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise IntrsError(
+                f"the loss became {value} in epoch {epoch}; lower --learning-rate (it is {config.rate(epoch):g})"
+            )
+        losses += value * len(labels)
+        right += int((logits[: len(labels)].argmax(1) == target).sum())
+        seen += len(labels)
+        progress.batch_done(losses / seen, right / seen)
+    return {"loss": losses / seen, "accuracy": right / seen, "learning_rate": config.rate(epoch)}
+
+
+def _batches(
+    config: TrainConfig, data: ImageSet, epoch: int, bank: NoiseBank
+) -> Iterator[tuple[list[npt.NDArray[np.int32]], npt.NDArray[np.int64]]]:
+    """Noisy copies of each batch on the integer lattice: one, or two that share everything but the noise."""
+    bank.start_epoch(epoch)
+    rng = np.random.default_rng([config.seed, epoch, 2])
+    order = rng.permutation(len(data))
+    copies = 2 if config.consistency > 0 else 1
+    for i in range(0, len(order), config.batch):
+        chosen = order[i : i + config.batch]
+        if len(chosen) < 2 and i:  # batch statistics of one image are none
+            return
+        images = augment(data.images[chosen], config.flip, config.shift, rng).astype(np.int32)
+        yield [images + bank.take(images.shape) for _ in range(copies)], data.labels[chosen]
+
+
+def _loss(config: TrainConfig, logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy, plus KL to the mean prediction and its entropy (Jeong and Shin 2020, eq. 7) over two noisy
+    copies."""
+    if config.consistency == 0:
+        return F.cross_entropy(logits, target)
+    copies = logits.chunk(2)
+    logs = [F.log_softmax(c, 1) for c in copies]
+    mean = torch.stack([log.exp() for log in logs]).mean(0)
+    log_mean = mean.clamp(min=1e-12).log()
+    divergence = torch.stack([(mean * (log_mean - log)).sum(1) for log in logs]).mean()
+    entropy = -(mean * log_mean).sum(1).mean()
+    cross = torch.stack([F.nll_loss(log, target) for log in logs]).mean()
+    loss: Tensor = cross + config.consistency * divergence + config.entropy * entropy
+    return loss
+
+
+def _parameter_groups(network: QatNetwork, decay: float) -> list[dict[str, Any]]:
+    """Weights decay; batch-norm parameters and biases do not."""
+    weights = [p for p in network.parameters() if p.dim() > 1]
+    rest = [p for p in network.parameters() if p.dim() <= 1]
+    return [{"params": weights, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _check_data(config: TrainConfig, data: ImageSet) -> None:
+    if len(data) < 2:
+        raise IntrsError(f"{data.name}: {len(data)} images are too few to train on; give at least 2")
+    if data.labels.min() < 0 or len(data.classes) < 2:
+        raise IntrsError(
+            f"{data.name}: training needs a label for every image and at least 2 classes; give labelled images"
+        )
+
+
+def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer) -> int:
+    """Loads the checkpoint when resuming; gives the epoch to begin with. A fresh run never overwrites another."""
+    path = config.out / CHECKPOINT
+    if not config.resume:
+        if path.exists():
+            raise IntrsError(f"{path} is there already; give --resume to continue it, or another folder")
+        (config.out / LOG).write_text(json.dumps({"settings": json.loads(config.fingerprint())}) + "\n")
+        return 0
+    if not path.exists():
+        raise IntrsError(f"{path} does not exist, so there is nothing to resume; leave --resume out")
+    try:
+        state = torch.load(path, weights_only=True)
+        if state["settings"] != config.fingerprint():
+            raise IntrsError(
+                f"{path} was made with other settings ({_difference(state['settings'], config)}); use the same ones"
+            )
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except IntrsError:
+        raise
+    except Exception as error:
+        raise IntrsError(f"{path} cannot be read ({type(error).__name__}); remove it and start again") from error
+    # the log may hold an epoch that was not checkpointed, or lack one that was: the checkpoint's rows are the truth
+    _write_atomically(config.out / LOG, state["log"].encode())
+    return int(state["epoch"]) + 1
+
+
+def _difference(settings: str, config: TrainConfig) -> str:
+    old, new = json.loads(settings), json.loads(config.fingerprint())
+    return ", ".join(f"{k}: {old.get(k)} there, {new[k]} now" for k in new if old.get(k) != new[k])
+
+
+def _save(
+    config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer, epoch: int, row: dict[str, Any]
+) -> None:
+    log = (config.out / LOG).read_text() + json.dumps(row) + "\n"
+    state = {
+        "settings": config.fingerprint(),
+        "epoch": epoch,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "log": log,
+    }
+    temporary = config.out / (CHECKPOINT + ".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, config.out / CHECKPOINT)
+    _write_atomically(config.out / LOG, log.encode())
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
