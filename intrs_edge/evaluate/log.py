@@ -31,7 +31,7 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One image's line. radius in [0,1] pixels; ``predict`` is -1 for abstain; ``extra`` holds the columns after the six."""
+    """One image's line. radius in [0,1] pixels; ``predict`` is -1 for abstain; ``extra``: the columns after those."""
 
     idx: int
     label: int
@@ -104,6 +104,8 @@ def read_log(path: Path) -> list[Row]:
             if len(cells) != len(columns):
                 raise ValueError(f"{len(cells)} columns where the header has {len(columns)}")
             values = dict(zip(columns, cells, strict=True))
+            if not 0 <= float(values["radius"]) < float("inf"):
+                raise ValueError(f"radius {values['radius']} is not a distance")
             rows.append(
                 Row(
                     int(values["idx"]),

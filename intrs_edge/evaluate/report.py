@@ -25,7 +25,7 @@ NOTES = (
 
 
 def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[float] = RADII) -> None:
-    """Writes the report on ``logs`` (name -> rows); the suffix chooses the form: .html or .md (IntrsError for another)."""
+    """Writes the report on ``logs`` (name -> rows) as ``path``'s suffix says: .html or .md (IntrsError for another)."""
     if path.suffix == ".html":
         text = html(logs, radii)
     elif path.suffix == ".md":

@@ -1,0 +1,73 @@
+"""The entry point: picks the command, loads that command's module only, turns failures into one line.
+
+Exit codes: 0 done; 1 a check did not hold, or a bug; 2 bad input or usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from intrs_edge import __version__
+from intrs_edge.errors import IntrsError
+
+# name -> what it does; intrs_edge/cli/<name>.py has add_arguments(parser) and run(args) -> exit code
+COMMANDS = {
+    "report": "figures, plot and page from certification logs",
+}
+
+INTERRUPTED = 130
+BUG = 1
+BAD_INPUT = 2
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser: every command by name, the arguments of ``command`` only, so that no other module is imported."""
+    parser = argparse.ArgumentParser(
+        prog="intrs-edge", description="Integer-only certified robustness, from a trained network to a microcontroller."
+    )
+    parser.add_argument("--version", action="version", version=f"intrs-edge {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == command:
+            importlib.import_module(f"intrs_edge.cli.{name}").add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; gives the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((a for a in arguments if a in COMMANDS), None)
+    try:
+        args = build_parser(command).parse_args(arguments)
+        code = int(importlib.import_module(f"intrs_edge.cli.{args.command}").run(args) or 0)
+        sys.stdout.flush()
+        return code
+    except IntrsError as error:
+        print(f"intrs-edge: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nintrs-edge: interrupted; what was written is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone (| head): nothing to say, and nothing to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("INTRS_EDGE_DEBUG"):
+            raise
+        line = " ".join(str(error).split())
+        print(
+            f"intrs-edge: internal error: {type(error).__name__}: {line}; this is a bug, please report it with the "
+            "output of the same command under INTRS_EDGE_DEBUG=1",
+            file=sys.stderr,
+        )
+        return BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

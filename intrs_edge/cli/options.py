@@ -1,0 +1,49 @@
+"""Argument types and groups that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from intrs_edge.datasets.load import SYNTAX
+
+
+def add_images(parser: argparse.ArgumentParser, name: str = "images") -> None:
+    """The image argument and where data sets are looked for."""
+    parser.add_argument(name, metavar="IMAGES", help=f"images: {SYNTAX}; SLICE is [0:20], [::100], [7] or [1,5,9]")
+    add_data_dir(parser)
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """``--data-dir`` and ``--split-seed``."""
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder of the data sets (default: $INTRS_EDGE_DATA, else ./data)"
+    )
+    parser.add_argument(
+        "--split-seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="seed of the 80/20 split of a folder without one (default 0)",
+    )
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """``--target``."""
+    parser.add_argument(
+        "--target",
+        default="host",
+        metavar="WHERE",
+        help="host (default), emulator, serial:PORT or tcp:HOST:PORT; several separated by commas share the samples",
+    )
+
+
+def sized(text: str) -> int:
+    """A whole number that may be written 100000, 100_000 or 1e5."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not value.is_integer() or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text.replace("_", "")) if text.replace("_", "").isdigit() else int(value)
