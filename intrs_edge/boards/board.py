@@ -63,8 +63,8 @@ class Board:
     id: str = _f("short name used on the command line; lower case, digits, '-'")
     name: str = _f("the board's name in its vendor's words")
     status: str = _f(
-        "what is claimed: 'emulated' (the tests run it in an emulator), 'built' (built and its image layout checked, not run)"
-        " or 'host'",
+        "what is claimed: 'emulated' (the tests run it in an emulator), 'built' (built and its image layout checked,"
+        " not run) or 'host'",
         choices=("emulated", "built", "host"),
     )
     os: str = _f("none (bare metal) or linux", choices=("none", "linux"))
@@ -80,14 +80,14 @@ class Board:
     stack_bytes: int = _f("stack reserved by the linker script", 2048)
     frame_bytes: int = _f("largest link frame, in bytes before encoding", 1024)
     port: str = _f("the start-up code: a folder of firmware/ports", "", choices=("host", "cortexm", "rp2040", "rp2350"))
-    uart: Uart | None = _f("the serial port of the link", None)
+    uart: Uart | None = _f("the serial port of the link", None)  # noqa: RUF009
     startup: tuple[tuple[str, int, int], ...] = _f(
-        "register script run before the UART: [op, address, value]; op write, set, clear, wait_set, wait_clear (bits), or"
-        " delay (address ignored, value loops)",
+        "register script run before the UART: [op, address, value]; op write, set, clear, wait_set, wait_clear (bits),"
+        " or delay (address ignored, value loops)",
         (),
     )
     entropy: str = _f("hardware random source", "", choices=("", "host", "stm32", "nrf"))
-    emulator: Emulator | None = _f("how to run it here", None)
+    emulator: Emulator | None = _f("how to run it here", None)  # noqa: RUF009
     flash: tuple[Flash, ...] = _f("ways of programming it, the default first", ())
     notes: str = _f("what a user should know", "")
 
@@ -116,6 +116,6 @@ class Board:
 
     @property
     def data_ram_bytes(self) -> int:
-        """Bytes of the ram that holds data, link buffers and stack (the same range as the arena's unless `arena` says otherwise)."""
+        """Bytes of the ram that holds data, link buffers and stack (the arena's too, unless `arena` names another)."""
         memory = self.first("ram")
         return memory.size if memory else 0

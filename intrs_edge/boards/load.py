@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import sys
 import types
@@ -17,7 +18,7 @@ from intrs_edge.paths import shipped
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # pragma: no cover
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
 
@@ -103,7 +104,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-# what the rest of the toolchain relies on; a flag or path from a board file goes to a compiler's command line, so no shell syntax
+# a flag from a board file goes to a compiler's command line: no shell syntax
 _FLAG = re.compile(r"[A-Za-z0-9+=._/,:-]+")
 _OPS = ("write", "set", "clear", "wait_set", "wait_clear", "delay")
 
@@ -122,7 +123,7 @@ def _check(board: Board, where: str) -> None:
     require(
         bool(re.fullmatch(r"[a-z0-9-]*", board.toolchain)), f"toolchain = {board.toolchain!r} must be a compiler prefix"
     )
-    require(64 <= board.frame_bytes <= 65536, f"frame_bytes = {board.frame_bytes} must be within 64..65536")
+    require(128 <= board.frame_bytes <= 65536, f"frame_bytes = {board.frame_bytes} must be within 128..65536")
     names = [m.name for m in board.memory]
     require(len(set(names)) == len(names), "memory names must differ")
     for m in board.memory:
@@ -134,7 +135,7 @@ def _check(board: Board, where: str) -> None:
             m.origin >= 0 and m.size > 0 and m.origin + m.size <= 1 << 32, f"memory {m.name} must lie within 32 bits"
         )
     ordered = sorted(board.memory, key=lambda m: m.origin)
-    for a, b in zip(ordered, ordered[1:], strict=False):
+    for a, b in itertools.pairwise(ordered):
         require(a.origin + a.size <= b.origin, f"memory {a.name} and {b.name} overlap")
     for op, address, value in board.startup:
         require(op in _OPS, f"startup operation {op!r} is not one of {', '.join(_OPS)}")

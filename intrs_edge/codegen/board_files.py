@@ -1,4 +1,4 @@
-"""What a board contributes to a generated project: port and link sources, compiler flags, linker script, configuration."""
+"""What a board contributes to a generated project: port and link sources, flags, linker script, configuration."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _BARE_LDFLAGS = (
 class BoardFiles:
     """The board's part of a project. Source and header paths are relative to ``firmware/``.
 
-    library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs` (host, Linux)
-    or `intrs.elf` (bare metal). ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of further files:
-    name inside the project's ``board/`` folder -> text, sources among them ending in ``.c``; the linker script is one of them.
+    library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs` (host,
+    Linux) or `intrs.elf` (bare metal). ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of
+    further files: name inside the project's ``board/`` folder -> text, sources among them ending in ``.c``; the linker
+    script is one of them.
     """
 
     toolchain: str

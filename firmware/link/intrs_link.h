@@ -1,0 +1,75 @@
+/*
+ * intrs_link.h - the wire: framing, message numbers, the server. docs/protocol.md is the specification.
+ *
+ * A frame is COBS(payload, CRC-32 of payload, little-endian) 0x00. Bounded buffers, no allocation; every function takes any bytes.
+ */
+#ifndef INTRS_LINK_H
+#define INTRS_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INTRS_LINK_VERSION 1u
+#define INTRS_LINK_HEADER 6u /* version, type, sequence number */
+#define INTRS_LINK_CRC 4u
+
+enum intrs_message {
+    INTRS_M_HELLO = 1,
+    INTRS_M_WRITE = 2,
+    INTRS_M_INFER = 3,
+    INTRS_M_VOTES = 4,
+    INTRS_M_PREDICT = 5,
+    INTRS_M_CERTIFY = 6,
+    INTRS_M_READ = 7,
+    INTRS_M_ABORT = 8,
+    INTRS_M_STATUS = 9,
+    INTRS_M_ENTROPY = 10,
+    INTRS_M_PROGRESS = 0x7F, /* device to host only */
+    INTRS_M_REPLY = 0x80,    /* added to the request's type */
+};
+
+/* A reply's status byte: 0, an enum intrs_status of intrs.h, or one of these. */
+enum intrs_link_status {
+    INTRS_L_VERSION = -32,     /* not this version of the protocol */
+    INTRS_L_TYPE = -33,        /* no such request */
+    INTRS_L_LENGTH = -34,      /* the body has the wrong length for its type */
+    INTRS_L_BUSY = -35,        /* another request is being computed */
+    INTRS_L_BOUNDS = -36,      /* offset or length outside the buffer */
+    INTRS_L_INPUT = -37,       /* the input buffer does not hold what the request's CRC names: write it again */
+    INTRS_L_STALE = -38,       /* the result asked for is not the latest */
+    INTRS_L_HASH = -39,        /* the request names another model or other tables */
+    INTRS_L_UNSUPPORTED = -40, /* this board cannot do that */
+};
+
+/// crc ///
+
+/* CRC-32/ISO-HDLC (zlib's crc32) of data[n], continued from crc (0 to begin). */
+uint32_t intrs_crc32(uint32_t crc, const void *data, size_t n);
+
+/// frames ///
+
+/* Takes a frame's bytes one by one, decoding in place. buffer[size] holds the payload and its CRC. */
+struct intrs_frame {
+    uint8_t *buffer;
+    uint32_t size, length;
+    uint8_t run;      /* bytes left in the current COBS run */
+    uint8_t zero;     /* the run ends with a zero that is still to be written */
+    uint8_t bad;      /* too long: ignore until the next delimiter */
+    uint8_t any;      /* bytes since the last delimiter */
+    uint32_t dropped; /* frames that were not whole */
+};
+
+void intrs_frame_init(struct intrs_frame *f, uint8_t *buffer, uint32_t size);
+
+/* Feeds one byte. Returns the payload's length when that byte completed a sound frame, else 0. */
+uint32_t intrs_frame_feed(struct intrs_frame *f, uint8_t byte);
+
+/* Sends payload[length], which must have room for the CRC behind it, as one frame. */
+void intrs_frame_send(uint8_t *payload, uint32_t length);
+
+/// server ///
+
+/* Serves requests until the port closes. Never returns on bare metal. */
+void intrs_serve(void);
+
+#endif

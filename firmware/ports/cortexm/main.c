@@ -1,0 +1,25 @@
+#include "intrs_link.h"
+#include "intrs_port.h"
+
+int main(void)
+{
+    for (;;) {
+        intrs_serve();
+    }
+}
+
+uint32_t intrs_port_patience(void)
+{
+    return INTRS_CLOCK_HZ / 200u; /* a poll takes some 20 cycles */
+}
+
+void intrs_port_alive(void)
+{
+}
+
+int intrs_port_entropy(uint8_t *out, size_t n)
+{
+    (void)out;
+    (void)n;
+    return -1;
+}

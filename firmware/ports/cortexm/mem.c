@@ -1,0 +1,74 @@
+/* The three functions that a freestanding compiler may call (C11 4; GCC manual, "Standards"). */
+#include <stddef.h>
+#include <stdint.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+    uint8_t *t = to;
+    const uint8_t *f = from;
+    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0) {
+        /* by words through a type that may alias anything */
+        typedef uint32_t __attribute__((may_alias)) word;
+        while (n >= 4) {
+            *(word *)(void *)t = *(const word *)(const void *)f;
+            t += 4;
+            f += 4;
+            n -= 4;
+        }
+    }
+    while (n != 0) {
+        *t++ = *f++;
+        n--;
+    }
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t n)
+{
+    uint8_t *t = to;
+    const uint8_t *f = from;
+    if ((uintptr_t)t <= (uintptr_t)f) {
+        return memcpy(to, from, n); /* ours goes upwards */
+    }
+    while (n != 0) {
+        n--;
+        t[n] = f[n];
+    }
+    return to;
+}
+
+void *memset(void *to, int value, size_t n)
+{
+    uint8_t *t = to;
+    const uint8_t byte = (uint8_t)value;
+    if (((uintptr_t)t & 3u) == 0) {
+        typedef uint32_t __attribute__((may_alias)) word;
+        const uint32_t four = byte * 0x01010101u;
+        while (n >= 4) {
+            *(word *)(void *)t = four;
+            t += 4;
+            n -= 4;
+        }
+    }
+    while (n != 0) {
+        *t++ = byte;
+        n--;
+    }
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+    const uint8_t *p = a, *q = b;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] != q[i]) {
+            return p[i] < q[i] ? -1 : 1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* The configuration of the toy model; a board's macros come from the command line. */
+#ifndef INTRS_CONFIG_H
+#define INTRS_CONFIG_H
+
+#define INTRS_CLASSES 10u
+#define INTRS_IMAGE_BYTES 300u
+#define INTRS_INPUT_BYTES 300u
+#define INTRS_CHANNELS 3u
+#define INTRS_BATCH 1u
+#define INTRS_ARENA_BYTES 64u
+#define INTRS_INPUT_OFFSET 0u
+#define INTRS_OUTPUT_OFFSET 0u
+#define INTRS_N0 20u
+#define INTRS_N 200u
+#define INTRS_MODEL_HASH 0x11223344u
+#define INTRS_TABLE_HASH 0x55667788u
+#ifndef INTRS_TOY_WORK
+#define INTRS_TOY_WORK 0u
+#endif
+#include "toy_board.h"
+
+#endif

@@ -1,0 +1,182 @@
+"""The generated shared library, in this process, on all cores."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
+from intrs_edge.targets.base import (
+    ContextMixin,
+    Image,
+    TargetInfo,
+    Votes,
+    check_image,
+    check_inputs,
+    check_range,
+    check_stream,
+)
+from intrs_edge.targets.manifest import Manifest
+
+_ALIGN = 64
+
+
+class _Stream(ctypes.Structure):
+    _fields_ = (("seed", ctypes.c_uint64), ("image", ctypes.c_uint32))
+
+
+class _Prediction(ctypes.Structure):
+    _fields_ = (
+        ("label", ctypes.c_int32),
+        ("top", ctypes.c_uint32),
+        ("votes", ctypes.c_uint32 * 2),
+        ("samples", ctypes.c_uint32),
+    )
+
+
+class _Certificate(ctypes.Structure):
+    _fields_ = (
+        ("label", ctypes.c_int32),
+        ("selected", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("samples", ctypes.c_uint32),
+        ("radius_squared", ctypes.c_uint32),
+        ("stop", ctypes.c_uint32),
+    )
+
+
+_PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
+
+
+class HostTarget(ContextMixin):
+    """libintrs.so through ctypes. Calls release the GIL; samples are spread over ``threads`` (default: all cores)."""
+
+    def __init__(self, library: Path, manifest: Manifest, threads: int | None = None) -> None:
+        """Loads it; raises IntrsError when it is not there or was built from another model or other tables."""
+        if not library.is_file():
+            raise IntrsError(f"{library} is not there; build the project first: intrs-edge build {manifest.directory}")
+        try:
+            self._lib = ctypes.CDLL(str(library.resolve()))
+            fields = (ctypes.c_uint32 * 11)()
+            self._lib.intrs_library_fields(fields, 11)
+        except (OSError, AttributeError) as error:
+            raise IntrsError(f"{library} cannot be loaded: {error}; build the project again") from error
+        model, tables, image_bytes, _, classes, n0, n, self._batch, arena, _, self._workspace_bytes = fields
+        manifest.check(model, tables, str(library))
+        if image_bytes != int(np.prod(manifest.image_shape)):
+            raise IntrsError(f"{library}: {image_bytes} bytes an image, but the manifest says {manifest.image_shape}")
+        self.info = TargetInfo("host", "host", model, tables, classes, manifest.image_shape, n0, n, arena)
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._spaces: list[Any] = [self._space() for _ in range(self.threads)]
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def infer(self, inputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """See Target."""
+        inputs = check_inputs(inputs, self.info)
+        out = np.empty((len(inputs), self.info.classes), np.int8)
+
+        def some(space: Any, first: int, end: int) -> None:
+            for i in range(first, end):
+                self._check(self._lib.intrs_infer(space, _pointer(inputs[i]), _pointer(out[i])))
+
+        self._spread(some, 0, len(inputs), 64)
+        return out
+
+    def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:
+        """See Target."""
+        data = check_image(image, self.info)
+        check_stream(stream)
+        check_range(first, count)
+        c_stream = _Stream(stream.seed, stream.image)
+        parts: list[npt.NDArray[np.uint32]] = []
+
+        def some(space: Any, start: int, end: int) -> None:
+            part = np.zeros(self.info.classes, np.uint32)
+            self._check(
+                self._lib.intrs_votes(
+                    space, data, ctypes.byref(c_stream), start, end - start, _pointer(part), None, None
+                )
+            )
+            parts.append(part)
+
+        # whole batches, several a thread, so that an interrupt is seen soon and no core waits long for the last
+        chunk = max(self._batch, min(1024, -(-count // (4 * self.threads))) // self._batch * self._batch)
+        self._spread(some, first, first + count, chunk)
+        return np.sum(parts, axis=0, dtype=np.int64) if parts else np.zeros(self.info.classes, np.int64)
+
+    def predict(self, image: Image, stream: Stream) -> Prediction:
+        """See Target."""
+        out = _Prediction()
+        self._loop(self._lib.intrs_predict, image, stream, (), out)
+        return Prediction(out.label, out.top, (out.votes[0], out.votes[1]), out.samples)
+
+    def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
+        """See Target; the firmware's loop, in one thread."""
+        out = _Certificate()
+        self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
+        return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop))
+
+    def _loop(
+        self, function: Callable[..., int], image: Image, stream: Stream, extra: tuple[Any, ...], out: ctypes.Structure
+    ) -> None:
+        data = check_image(image, self.info)
+        check_stream(stream)
+        c_stream = _Stream(stream.seed, stream.image)
+        stopped = False
+        progress = _PROGRESS(lambda _context, _done, _total: int(stopped))
+        future: Future[int] = self._pool.submit(
+            function, self._spaces[0], data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out)
+        )
+        try:
+            self._check(future.result())
+        except KeyboardInterrupt:
+            stopped = True
+            wait([future])
+            raise
+
+    def _spread(self, work: Any, first: int, end: int, chunk: int) -> None:
+        """Runs work(space, a, b) over [first, end) in chunks, each thread with its own workspace."""
+        todo = iter(range(first, end, chunk))
+        stopped = False
+
+        def worker(space: Any) -> None:
+            for start in todo:  # an iterator over a range hands out each start once under the GIL
+                if stopped:
+                    return
+                work(space, start, min(start + chunk, end))
+
+        futures: list[Future[None]] = [self._pool.submit(worker, space) for space in self._spaces]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            stopped = True
+            wait(futures)
+        for future in futures:
+            future.result()
+
+    def _space(self) -> Any:
+        """An aligned workspace; kept alive by the ctypes object."""
+        raw = (ctypes.c_uint8 * (self._workspace_bytes + _ALIGN))()
+        return (ctypes.c_uint8 * self._workspace_bytes).from_buffer(raw, -ctypes.addressof(raw) % _ALIGN)
+
+    @staticmethod
+    def _check(status: int) -> None:
+        if status != 0:
+            reason = {-1: "bad argument (the mode's tables may not be generated)", -2: "sample range", -3: "aborted"}
+            raise IntrsError(f"host library: {reason.get(status, f'error {status}')}")
+
+
+def _pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,53 @@
+"""The part of a project's ``project.json`` that targets need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intrs_edge.errors import IntrsError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``model_hash`` and ``table_hash``: 32-bit prefixes; ``image_shape``: (H, W, C); ``board``: id, "host" when none was named."""
+
+    directory: Path
+    board: str
+    model_hash: int
+    table_hash: int
+    image_shape: tuple[int, int, int]
+    raw: dict[str, Any]
+
+    def check(self, model_hash: int, table_hash: int, where: str) -> None:
+        """Raises IntrsError when what runs there is not this project's model and tables."""
+        for what, here, there in (("model", self.model_hash, model_hash), ("tables", self.table_hash, table_hash)):
+            if here != there:
+                raise IntrsError(
+                    f"{where}: {what} {there:08x}, but {self.directory} has {here:08x}; build it (intrs-edge build) and flash it again"
+                )
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Reads DIR/project.json; raises IntrsError when it is not a generated project."""
+    path = directory / "project.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        height, width, channels = raw["image_shape"]
+        return Manifest(
+            directory, str(raw["board"]), _prefix(raw["model_hash"]), _prefix(raw["table_hash"]),
+            (int(height), int(width), int(channels)), raw,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise IntrsError(
+            f"{directory} is not a generated project (no project.json); make one: intrs-edge generate"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntrsError(f"{path} is damaged ({type(error).__name__}: {error}); generate the project again") from error
+
+
+def _prefix(value: str) -> int:
+    """The first 32 bits of a SHA-256 in hexadecimal."""
+    return int(value[:8], 16)

@@ -1,0 +1,77 @@
+"""Children that cannot outlive us: emulators and Linux programs."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from intrs_edge.boards import Board
+from intrs_edge.errors import IntrsError
+from intrs_edge.targets.transport import PipeTransport, SocketTransport, stop
+
+# the kernel ends a child when the thread that started it ends; this thread lives as long as the interpreter
+_STARTER = ThreadPoolExecutor(1)
+
+
+def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+    stream = subprocess.PIPE if pipes else subprocess.DEVNULL
+    program = shutil.which(command[0])
+    if program is None:
+        raise IntrsError(f"{command[0]} is not installed; `intrs-edge doctor` says how to get it")
+
+    def popen() -> subprocess.Popen[bytes]:
+        # its own session: Ctrl-C is ours to handle, the child must live until the link was closed in order
+        return subprocess.Popen(
+            [*guard, program, *command[1:]], stdin=stream, stdout=stream, stderr=subprocess.PIPE if not pipes else None,
+            pass_fds=pass_fds, start_new_session=True, bufsize=0,
+        )  # fmt: skip
+
+    return _STARTER.submit(popen).result()
+
+
+def qemu_command(board: Board, image: Path) -> list[str]:
+    """QEMU with the board's machine and the image, without the serial port."""
+    assert board.emulator is not None
+    return [board.emulator.program, "-M", board.emulator.machine, *board.emulator.args,
+            "-display", "none", "-monitor", "none", "-kernel", str(image)]  # fmt: skip
+
+
+class EmulatorTransport(SocketTransport):
+    """An emulated board's first serial port. Closing it ends the emulator."""
+
+    def __init__(self, board: Board, image: Path) -> None:
+        """Starts QEMU; raises IntrsError when the board has no emulator or the image is missing."""
+        if board.emulator is None or not board.emulator.machine:
+            raise IntrsError(f"board {board.id} has no emulator here; use --target serial:DEVICE with the real one")
+        if not image.is_file():
+            raise IntrsError(f"{image} is not there; build the project first (intrs-edge build)")
+        ours, theirs = socket.socketpair()
+        try:
+            fd = theirs.fileno()
+            self.process = _start(
+                [*qemu_command(board, image), "-chardev", f"socket,id=link,fd={fd}", "-serial", "chardev:link"],
+                pipes=False, pass_fds=(fd,),
+            )  # fmt: skip
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        super().__init__(ours, f"emulator {board.id}")
+
+    def close(self) -> None:
+        """Ends the emulator too."""
+        super().close()
+        stop(self.process)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+
+def run_program(command: Sequence[str], name: str) -> PipeTransport:
+    """A Linux program that serves the link on its standard input and output, under qemu-user where the command says so."""
+    return PipeTransport(_start(command, pipes=True), name)

@@ -1,0 +1,173 @@
+"""Byte streams to a board: a serial port, a socket, a child process's pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import time
+from typing import Protocol
+
+from intrs_edge.errors import IntrsError
+
+
+class LinkLostError(IntrsError):
+    """The board is gone or does not answer: another board, or a restarted one, may take over."""
+
+
+class Transport(Protocol):
+    """A byte stream; ``name`` is what messages call it."""
+
+    name: str
+
+    def write(self, data: bytes) -> None:
+        """Sends all of data; raises LinkLostError."""
+
+    def read(self, timeout: float) -> bytes:
+        """What has come, at least a byte, or nothing after ``timeout`` seconds; raises LinkLostError."""
+
+    def close(self) -> None:
+        """Ends it; never raises."""
+
+
+class SocketTransport:
+    """A connected stream socket."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        """Takes the socket over."""
+        self.name = name
+        self._socket = connection
+        self._socket.setblocking(False)
+
+    @classmethod
+    def connect(cls, host: str, port: int) -> SocketTransport:
+        """A TCP connection; raises LinkLostError when nobody listens."""
+        name = f"tcp:{host}:{port}"
+        try:
+            connection = socket.create_connection((host, port), timeout=5)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            raise LinkLostError(f"{name}: cannot connect: {error.strerror or error}") from error
+        return cls(connection, name)
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        view = memoryview(data)
+        deadline = time.monotonic() + 30
+        try:
+            while view:
+                if not select.select([], [self._socket], [], max(0.0, deadline - time.monotonic()))[1]:
+                    raise LinkLostError(f"{self.name}: the board takes no more bytes")
+                view = view[self._socket.send(view) :]
+        except (OSError, ValueError) as error:
+            raise LinkLostError(f"{self.name}: connection lost: {error}") from error
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        try:
+            if not select.select([self._socket], [], [], timeout)[0]:
+                return b""
+            data = self._socket.recv(65536)
+        except (OSError, ValueError) as error:
+            raise LinkLostError(f"{self.name}: connection lost: {error}") from error
+        if not data:
+            raise LinkLostError(f"{self.name}: connection closed by the other end")
+        return data
+
+    def close(self) -> None:
+        """See Transport."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+
+class PipeTransport:
+    """The standard input and output of a process, which ends with it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Takes the process over; it must have been started with pipes, unbuffered."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.name = name
+        self._process = process
+        self._in, self._out = process.stdin.fileno(), process.stdout.fileno()
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._in, view) :]
+        except OSError as error:
+            raise LinkLostError(f"{self.name}: the program ended (exit status {self._process.poll()})") from error
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        if not select.select([self._out], [], [], timeout)[0]:
+            return b""
+        data = os.read(self._out, 65536)
+        if not data:
+            raise LinkLostError(f"{self.name}: the program ended (exit status {self._process.poll()})")
+        return data
+
+    def close(self) -> None:
+        """See Transport."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        stop(self._process)
+
+
+class SerialTransport:
+    """A serial port, through pyserial."""
+
+    def __init__(self, device: str, baud: int = 115200) -> None:
+        """Opens it 8N1; raises LinkLostError when it is not there or taken."""
+        import serial  # noqa: PLC0415 - only here is it needed
+
+        self.name = f"serial:{device}"
+        self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError)
+        try:
+            self._port = serial.Serial(device, baud, timeout=0, write_timeout=30, exclusive=True)
+        except self._errors as error:
+            reason = os.strerror(error.errno) if getattr(error, "errno", None) else str(error)
+            raise LinkLostError(
+                f"{self.name}: cannot open the port: {reason}; is the board plugged in and yours?"
+            ) from error
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        try:
+            self._port.write(data)
+        except self._errors as error:
+            raise LinkLostError(f"{self.name}: the port is gone: {error}") from error
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        try:
+            if not select.select([self._port.fileno()], [], [], timeout)[0]:
+                return b""
+            data = bytes(self._port.read(65536))
+        except (*self._errors, ValueError) as error:
+            raise LinkLostError(f"{self.name}: the port is gone: {error}") from error
+        if not data:
+            raise LinkLostError(f"{self.name}: the port is gone")
+        return data
+
+    def close(self) -> None:
+        """See Transport."""
+        with contextlib.suppress(*self._errors):
+            self._port.close()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a child for certain."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
