@@ -1,0 +1,258 @@
+"""Every derived integer of the contract: fixed-point multipliers, roundings, activation ranges and op parameters.
+
+The numpy reference and the C generator both take their parameters from here, so that there is one place where a scale (float32
+in the model) becomes an integer (docs/contract.md). Multipliers are pairs ``(multiplier, shift)`` with the meaning
+``multiplier * 2 ** (shift - 31)``; a positive shift is a left shift.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.ir import Graph, Op, Quant, Tensor
+
+Int64 = npt.NDArray[np.int64]
+
+INT32_MAX = 2**31 - 1
+
+RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+
+### fixed point ###
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from zero."""
+    if not math.isfinite(real) or real < 0:
+        raise ValueError(f"a multiplier must be finite and not negative, got {real}")
+    if real == 0:
+        return 0, 0
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)  # exact: mantissa has 53 bits, so the product and the sum are exact
+    if multiplier == 2**31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return multiplier, shift
+
+
+def wrap_int32(x: Int64) -> Int64:
+    """The two's complement int32 value of the low 32 bits."""
+    wrapped: Int64 = ((x + 2**31) & 0xFFFFFFFF) - 2**31
+    return wrapped
+
+
+def doubling_high_mul(a: Int64, b: Int64 | int) -> Int64:
+    """gemmlowp's saturating rounding doubling high multiply: round(a * b / 2**31), ties upwards.
+
+    a, b: int32 values in int64 arrays. gemmlowp nudges by the product's sign and then truncates towards zero; the two together
+    are one floor. Only (-2**31)**2 saturates.
+    """
+    high: Int64 = (a * b + 2**30) >> 31
+    return np.minimum(high, INT32_MAX)
+
+
+def divide_by_power_of_two(x: Int64, exponent: Int64 | int) -> Int64:
+    """gemmlowp's rounding divide by 2**exponent (0..31): nearest, ties away from zero."""
+    e = np.asarray(exponent, dtype=np.int64)
+    half = (np.int64(1) << e) >> 1
+    quotient: Int64 = (x + half - ((x < 0) & (e > 0))) >> e
+    return quotient
+
+
+def multiply_by_quantized_multiplier(x: Int64, multiplier: Int64 | int, shift: Int64 | int) -> Int64:
+    """``x * multiplier * 2**(shift - 31)`` with two roundings; x wraps to int32 after the left shift (C: unsigned shift)."""
+    s = np.asarray(shift, dtype=np.int64)
+    left, right = np.maximum(s, 0), np.maximum(-s, 0)
+    shifted = wrap_int32(x << left) if left.any() else x
+    return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
+
+
+def round_half_away(x: float) -> int:
+    """C's round(): nearest integer, ties away from zero."""
+    return int(math.copysign(math.floor(abs(x) + 0.5), x)) if abs(x) < 2**52 else int(x)
+
+
+def _float32_round(x: np.float32) -> int:
+    """C's round() of a float32; done in double, where the half is exact."""
+    return round_half_away(float(x))
+
+
+### op parameters ###
+
+
+@dataclass(frozen=True)
+class Requant:
+    """The C struct ``intrs_requant``: clamp(zero_point + acc * multiplier[c] * 2**(shift[c] - 31), min, max).
+
+    multiplier: int32 ``[n]``; shift: int8 ``[n]``, positive is left; n is the number of output channels, or 1.
+    """
+
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int8]
+    zero_point: int
+    min: int
+    max: int
+
+
+@dataclass(frozen=True)
+class ConvParams:
+    """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: one multiplier per output channel, also when weights are per-tensor."""
+
+    in_zero_point: int
+    q: Requant
+
+
+@dataclass(frozen=True)
+class AddParams:
+    """ADD and SUB, the C struct ``intrs_add``: both operands shifted left by ``left_shift``, scaled, added, scaled back (q: n = 1).
+
+    SUB has the second multiplier negated.
+    """
+
+    zero_point: tuple[int, int]
+    multiplier: tuple[int, int]
+    shift: tuple[int, int]
+    left_shift: int
+    q: Requant
+
+
+@dataclass(frozen=True)
+class MulParams:
+    """MUL: requantised product of the two operands less their zero points (q: n = 1)."""
+
+    zero_point: tuple[int, int]
+    q: Requant
+
+
+@dataclass(frozen=True)
+class PoolParams:
+    """AVERAGE_POOL_2D and MAX_POOL_2D: clamp range of the raw values."""
+
+    min: int
+    max: int
+
+
+@dataclass(frozen=True)
+class RequantParams:
+    """One operand requantised: QUANTIZE, MEAN, RELU (q: n = 1)."""
+
+    in_zero_point: int
+    q: Requant
+
+
+def tensor_of(graph: Graph, index: int) -> Tensor:
+    """The tensor, or a ValueError for an absent input."""
+    if index < 0:
+        raise ValueError("absent input")
+    return graph.tensors[index]
+
+
+def per_tensor(tensor: Tensor) -> tuple[np.float32, int]:
+    """(scale, zero point) of a per-tensor quantised tensor."""
+    if tensor.quant is None or tensor.quant.scale.size != 1:
+        raise IntrsError(f"tensor '{tensor.name}' has no per-tensor quantisation: quantise the model to full int8")
+    return np.float32(tensor.quant.scale[0]), int(tensor.quant.zero_point[0])
+
+
+def activation_range(activation: str, tensor: Tensor) -> tuple[int, int]:
+    """The clamp range of a fused activation in the output's quantisation; bounds are rounded in float32, as TFLite does."""
+    low, high = RANGES[tensor.dtype]
+    if activation == "NONE":
+        return low, high
+    scale, zero_point = per_tensor(tensor)
+
+    def quantize(real: float) -> int:
+        with np.errstate(over="ignore"):
+            return zero_point + _float32_round(np.float32(np.float32(real) / scale))
+
+    if activation == "RELU":
+        return max(low, quantize(0.0)), high
+    if activation == "RELU6":
+        return max(low, quantize(0.0)), min(high, quantize(6.0))
+    if activation == "RELU_N1_TO_1":
+        return max(low, quantize(-1.0)), min(high, quantize(1.0))
+    raise IntrsError(f"fused activation {activation} is not supported: use NONE, RELU, RELU6 or RELU_N1_TO_1")
+
+
+def _activation(op: Op) -> str:
+    return str(op.attrs.get("activation", "NONE"))
+
+
+def requant(multipliers: list[float], op: Op, output: Tensor) -> Requant:
+    """Multipliers of real factors, with the output's zero point and the op's activation range."""
+    pairs = [quantize_multiplier(m) for m in multipliers]
+    low, high = activation_range(_activation(op), output)
+    return Requant(
+        np.array([p[0] for p in pairs], dtype=np.int32),
+        np.array([p[1] for p in pairs], dtype=np.int8),
+        per_tensor(output)[1],
+        low,
+        high,
+    )
+
+
+def conv_params(graph: Graph, op: Op) -> ConvParams:
+    """CONV_2D and DEPTHWISE_CONV_2D: input scale * weight scale[c] / output scale, in double."""
+    source, weights, output = (graph.tensors[i] for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    in_scale, in_zero = per_tensor(source)
+    out_scale, _ = per_tensor(output)
+    channels = output.shape[-1]
+    scales = np.broadcast_to(_weight_quant(weights).scale, (channels,))
+    real = [float(in_scale) * float(s) / float(out_scale) for s in scales]
+    return ConvParams(in_zero, requant(real, op, output))
+
+
+def fully_connected_params(graph: Graph, op: Op) -> ConvParams:
+    """FULLY_CONNECTED: per-tensor weights multiply the two input scales in float32 first (as TFLite does), per-channel in double."""
+    source, weights, output = (graph.tensors[i] for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    in_scale, in_zero = per_tensor(source)
+    out_scale, _ = per_tensor(output)
+    quant = _weight_quant(weights)
+    channels = weights.shape[0]
+    if quant.per_channel:
+        real = [float(in_scale) * float(s) / float(out_scale) for s in quant.scale]
+    else:
+        real = [float(np.float32(in_scale * np.float32(quant.scale[0]))) / float(out_scale)] * channels
+    return ConvParams(in_zero, requant(real, op, output))
+
+
+def _weight_quant(weights: Tensor) -> Quant:
+    if weights.quant is None:
+        raise IntrsError(f"weights '{weights.name}' have no quantisation: quantise the model to full int8")
+    return weights.quant
+
+
+ADD_LEFT_SHIFT = 20
+
+
+def add_params(graph: Graph, op: Op) -> AddParams:
+    """ADD and SUB: both operands on twice the larger of their scales, 20 guard bits."""
+    (s1, z1), (s2, z2) = (per_tensor(graph.tensors[i]) for i in op.inputs[:2])
+    output = graph.tensors[op.outputs[0]]
+    out_scale, _ = per_tensor(output)
+    twice_max = 2.0 * float(max(s1, s2))
+    first = quantize_multiplier(float(s1) / twice_max)
+    second = quantize_multiplier(float(s2) / twice_max)
+    sign = -1 if op.kind == "SUB" else 1
+    q = requant([twice_max / (2.0**ADD_LEFT_SHIFT * float(out_scale))], op, output)
+    return AddParams((z1, z2), (first[0], sign * second[0]), (first[1], second[1]), ADD_LEFT_SHIFT, q)
+
+
+def mul_params(graph: Graph, op: Op) -> MulParams:
+    """MUL: scale1 * scale2 / output scale, in float32 as TFLite computes it."""
+    (s1, z1), (s2, z2) = (per_tensor(graph.tensors[i]) for i in op.inputs[:2])
+    output = graph.tensors[op.outputs[0]]
+    out_scale, _ = per_tensor(output)
+    real = float(np.float32(np.float32(s1 * s2) / out_scale))
+    return MulParams((z1, z2), requant([real], op, output))
+
+
+def pool_params(graph: Graph, op: Op) -> PoolParams:
+    """AVERAGE_POOL_2D and MAX_POOL_2D."""
+    return PoolParams(*activation_range(_activation(op), graph.tensors[op.outputs[0]]))
