@@ -1,1 +1,33 @@
-"""See docs/architecture.md."""
+"""The certificate: noise, streams, confidence bounds, radii, stopping rules and the reference certification
+(docs/certificate.md).
+"""
+
+from intrs_edge.smoothing.binomial import lower_confidence_bound
+from intrs_edge.smoothing.config import Smoothing
+from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, RoundedGaussian
+from intrs_edge.smoothing.radius import certified_radius, certified_radius_squared
+from intrs_edge.smoothing.reference import certify, predict, votes
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
+from intrs_edge.smoothing.sampler import Sampler
+from intrs_edge.smoothing.sequential import SequentialPlan
+
+__all__ = [
+    "ABSTAIN",
+    "Certificate",
+    "DiscreteGaussian",
+    "Mode",
+    "Noise",
+    "Prediction",
+    "RoundedGaussian",
+    "Sampler",
+    "SequentialPlan",
+    "Smoothing",
+    "Stop",
+    "Stream",
+    "certified_radius",
+    "certified_radius_squared",
+    "certify",
+    "lower_confidence_bound",
+    "predict",
+    "votes",
+]

@@ -1,0 +1,107 @@
+"""The certificate's tables as C: one Smoothing configuration -> ``common/intrs_tables.c`` and
+``include/intrs_tables_config.h``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import jinja2
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.paths import shipped
+from intrs_edge.smoothing import SequentialPlan, Smoothing
+
+
+def render_tables(smoothing: Smoothing) -> dict[str, str]:
+    """The generated files of a configuration: path inside the project -> text. Deterministic.
+
+    Raises IntrsError when no count of ``n`` samples certifies anything.
+    """
+    noise, radius = smoothing.distribution, smoothing.radius
+    if not radius.values:
+        raise IntrsError(
+            f"{smoothing.n} samples certify nothing at alpha {float(smoothing.alpha):g} and "
+            f"sigma {float(smoothing.sigma):g}, even if all agree: take more samples"
+        )
+    counts: list[int] = []
+    target = _looks(smoothing.target_plan, counts)
+    precision = _looks(smoothing.precision_plan, counts)
+    if len(counts) > 0xFFFF:
+        raise IntrsError(
+            f"the sequential plans need {len(counts)} table entries, more than 65535: ask for a coarser precision"
+        )
+    values = {
+        "summary": summary(smoothing),
+        "claim": "sound: docs/certificate.md, theorem 1"
+        if smoothing.sound
+        else "NOT SOUND: the published quantile, for comparison only",
+        "tv": f"{float(smoothing.total_variation):.3e}",
+        "table_hash": smoothing.table_hash,
+        "rng": smoothing.rng,
+        "rng_code": smoothing.generator.code,
+        "noise_last": noise.last,
+        "guide_bits": noise.guide_bits,
+        "radius_first": radius.first,
+        "radius_values": radius.values,
+        "predict_values": smoothing.predict.totals,
+        "target_looks": target,
+        "precision_looks": precision,
+        "plan_counts": counts or [0],
+        "hi": _rows(noise.hi),
+        "lo": _rows(noise.lo),
+        "guide": _rows(noise.guide),
+        "radius": _rows(radius.values),
+        "predict": _rows(smoothing.predict.totals),
+        "plan": _rows(counts or [0]),
+    }
+    loader = jinja2.FileSystemLoader(str(shipped("templates")))
+    environment = jinja2.Environment(
+        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    return {
+        "common/intrs_tables.c": environment.get_template("intrs_tables.c.j2").render(values),
+        "include/intrs_tables_config.h": environment.get_template("intrs_tables_config.h.j2").render(values),
+    }
+
+
+def summary(smoothing: Smoothing) -> str:
+    """One line: noise, sigma, samples, alpha, generator."""
+    return (
+        f"{smoothing.noise} noise, sigma {float(smoothing.sigma):g} ({float(smoothing.sigma_steps):g} steps), "
+        f"n0 {smoothing.n0}, n {smoothing.n}, alpha {float(smoothing.alpha):g}, {smoothing.rng}"
+    )
+
+
+def table_bytes(smoothing: Smoothing) -> dict[str, int]:
+    """Flash of the tables in bytes, by name, the jump polynomials included."""
+    plans = [p for p in (smoothing.target_plan, smoothing.precision_plan) if p is not None]
+    looks = sum(len(p.looks) for p in plans)
+    counts = sum(len(k.accept) for p in plans for k in p.looks)
+    return {
+        "noise": smoothing.distribution.flash_bytes,
+        "radius": 4 * len(smoothing.radius.values),
+        "predict": 4 * len(smoothing.predict.totals),
+        "sequential": 20 * looks + 4 * counts,
+        "jump": 1024,
+    }
+
+
+def _looks(plan: SequentialPlan | None, counts: list[int]) -> list[tuple[str, ...]]:
+    rows = []
+    for look in plan.looks if plan is not None else ():
+        row = (look.samples, look.reject, look.ceiling, look.squared, len(counts), len(look.accept))
+        rows.append(tuple(f"{v}u" for v in row))
+        counts.extend(look.accept)
+    return rows
+
+
+def _rows(values: Iterable[int] | Sequence[int], width: int = 112) -> str:
+    lines, line = [], ""
+    for value in values:
+        item = f"{int(value)}u,"
+        if line and len(line) + len(item) + 1 > width:
+            lines.append(line)
+            line = ""
+        line += f" {item}" if line else item
+    return "\n".join("    " + text for text in [*lines, line])

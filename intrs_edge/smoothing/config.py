@@ -1,0 +1,158 @@
+"""One configuration of the certificate, and the integer tables that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import cached_property
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.binomial import checked_alpha
+from intrs_edge.smoothing.generator import Generator, generator
+from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, Number, exact, noise
+from intrs_edge.smoothing.prediction import PredictTable, predict_table
+from intrs_edge.smoothing.radius import PaperRule, RadiusTable, Rule, SoundRule, radius_table
+from intrs_edge.smoothing.sampler import Sampler
+from intrs_edge.smoothing.sequential import SequentialPlan, precision_plan, target_plan
+
+SAMPLES_MAX = 10**7
+DIMENSION_MAX = 1 << 24
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """What is claimed, how surely, and with which noise.
+
+    shape: (H, W, C) of the image. sigma: standard deviation in [0,1] pixels, a decimal taken as written
+    (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it. alpha: probability of a
+    false certificate, per image. seed: of the runs; not part of the tables. noise: "discrete" or "rounded". rng:
+    "xoshiro128++" or "lfsr113". certificate: "sound", or "paper" for the published quantile, which is NOT sound.
+    target_radius ([0,1] pixels) and precision (0.1 is 10 %) ask for the tables of the two sequential modes. Raises
+    IntrsError for anything out of range.
+    """
+
+    shape: tuple[int, int, int]
+    sigma: Number
+    n0: int = 100
+    n: int = 1000
+    alpha: Number = Fraction(1, 1000)
+    seed: int = 1
+    noise: str = "discrete"
+    rng: str = "xoshiro128++"
+    certificate: str = "sound"
+    target_radius: Number | None = None
+    precision: Number | None = None
+
+    def __post_init__(self) -> None:
+        """Normalises the numbers to Fractions and refuses what cannot be certified."""
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "sigma", exact(self.sigma, "sigma"))
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+        if len(self.shape) != 3 or min(self.shape) < 1 or self.dimension > DIMENSION_MAX:
+            raise IntrsError(
+                f"image shape {self.shape} is not (H, W, C) of at most {DIMENSION_MAX} values: give the raw image's"
+            )
+        for name, least in (("n0", 1), ("n", 1)):
+            value = getattr(self, name)
+            if not least <= value <= SAMPLES_MAX:
+                raise IntrsError(
+                    f"{name} of {value} samples is outside {least} .. {SAMPLES_MAX}: choose one in that range"
+                )
+        if not 0 <= self.seed < 1 << 64:
+            raise IntrsError(f"seed {self.seed} is outside 0 .. 2^64-1: give a 64-bit seed")
+        generator(self.rng)
+        noise(self.noise, self.sigma_steps)
+        if self.certificate not in ("sound", "paper"):
+            raise IntrsError(
+                f"unknown certificate {self.certificate!r}: choose sound, or paper for the published figures"
+            )
+        sequential = self.target_radius is not None or self.precision is not None
+        if self.certificate == "paper" and (self.noise != "discrete" or sequential):
+            raise IntrsError(
+                "the paper's certificate exists for discrete noise and a fixed number of samples: drop the other options"
+            )
+        for name in ("target_radius", "precision"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, exact(getattr(self, name), name.replace("_", " ")))
+
+    @property
+    def sigma_steps(self) -> Fraction:
+        """Sigma in lattice steps, exactly."""
+        return 255 * exact(self.sigma)
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of the noise vector."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @cached_property
+    def distribution(self) -> Noise:
+        """The noise on the lattice with its threshold table."""
+        return noise(self.noise, self.sigma_steps)
+
+    @property
+    def generator(self) -> Generator:
+        """The random generator."""
+        return generator(self.rng)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The numpy twin of the device's sampler."""
+        return Sampler(self.distribution, self.generator)
+
+    @cached_property
+    def total_variation(self) -> Fraction:
+        """D: total variation of the d-dimensional noise vector, at most; charged to every sound radius."""
+        return self.distribution.vector_total_variation(self.dimension)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """Which probability proves which radius."""
+        if self.certificate == "paper":
+            return PaperRule(DiscreteGaussian(self.sigma_steps))
+        return SoundRule(self.sigma_steps, self.total_variation)
+
+    @property
+    def sound(self) -> bool:
+        """False for the paper's quantile, whose claims are not proved."""
+        return self.certificate == "sound"
+
+    @cached_property
+    def radius(self) -> RadiusTable:
+        """Count of n -> squared radius."""
+        return radius_table(self.n, exact(self.alpha), self.rule)
+
+    @cached_property
+    def predict(self) -> PredictTable:
+        """The binomial test of PREDICT, on n samples."""
+        return predict_table(self.n, exact(self.alpha))
+
+    @cached_property
+    def target_plan(self) -> SequentialPlan | None:
+        """The looks of Mode.TARGET, when a target radius was asked for."""
+        if self.target_radius is None:
+            return None
+        return target_plan(self.n, exact(self.alpha), self.rule, exact(self.target_radius), self.sigma_steps)
+
+    @cached_property
+    def precision_plan(self) -> SequentialPlan | None:
+        """The looks of Mode.PRECISION, when a precision was asked for."""
+        if self.precision is None:
+            return None
+        return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision))
+
+    @cached_property
+    def table_hash(self) -> str:
+        """SHA-256 (hex) of everything that decides noise, counts and radii: all tables and settings but the seed."""
+        settings = {f.name: str(getattr(self, f.name)) for f in fields(self) if f.name != "seed"}
+        plans = [p.canonical() if p is not None else None for p in (self.target_plan, self.precision_plan)]
+        content = {
+            "settings": settings,
+            "limits": self.distribution.limits,
+            "radius": [self.radius.n, self.radius.first, self.radius.values],
+            "predict": self.predict.totals,
+            "plans": plans,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
