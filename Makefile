@@ -1,0 +1,62 @@
+# make demo: the whole chain on the embedded example, host and emulated Cortex-M4.   make test: everything that is checked.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+
+# probe=package: a command or a file, and the Debian package that brings it
+NEWLIB := /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi
+DEMO_TOOLS := gcc=gcc arm-none-eabi-gcc=gcc-arm-none-eabi $(NEWLIB) qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
+TEST_TOOLS := $(DEMO_TOOLS) clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
+    g++=g++ qemu-aarch64=qemu-user aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf \
+    gdb-multiarch=gdb-multiarch
+
+.PHONY: demo test lint types check-c pytest install tools-demo tools-test clean help
+
+help:
+	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
+	@echo "make test   install every extra, lint, type-check, run all tests"
+	@echo "make clean  remove demo/, build outputs and caches (keeps $(VENV))"
+
+demo: $(VENV)/.core | tools-demo
+	$(BIN)/python scripts/demo.py
+
+test: $(VENV)/.all | tools-test
+	$(MAKE) lint types pytest
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+pytest:
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+tools-demo:
+	@scripts/debian-packages $(DEMO_TOOLS)
+
+tools-test:
+	@scripts/debian-packages $(TEST_TOOLS)
+
+$(BIN)/python:
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/debian-packages /nonexistent=python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# torch first and by itself: resolved together with the rest it can bring gigabytes of CUDA packages
+$(VENV)/.all: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	@touch $@ $(VENV)/.core
+
+install: $(VENV)/.all
+
+clean:
+	rm -rf demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
