@@ -52,6 +52,14 @@ _REASONS = {
 BUSY, INPUT, STALE = -35, -37, -38
 
 
+# seconds: a board that is starting answers soon, one in the middle of a long inference late
+_FIRST_WAITS = (0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+
+
+class LinkSilentError(LinkLostError):
+    """The board does not answer."""
+
+
 class LinkRefusedError(IntrsError):
     """The board answered with an error: ``status`` as in docs/protocol.md."""
 
@@ -66,6 +74,7 @@ class LinkRefusedError(IntrsError):
 class Hello:
     """What a board says of itself; the numbers are those of its intrs_config.h."""
 
+    board: str
     model_hash: int
     table_hash: int
     image_bytes: int
@@ -76,14 +85,13 @@ class Hello:
     batch: int
     arena_bytes: int
     frame_bytes: int
-    board: str
 
 
 class LinkClient:
     """Requests over a transport. One request at a time; not to be shared between threads."""
 
     def __init__(self, transport: Transport, patience: float = 2.0, attempts: int = 5) -> None:
-        """``patience``: seconds without an answer after which a request is repeated; ``attempts``: how often it is sent at most."""
+        """``patience``: seconds without an answer before a request is repeated; ``attempts``: how often it is sent."""
         self.transport = transport
         self.patience = patience
         self.attempts = attempts
@@ -105,16 +113,28 @@ class LinkClient:
         return self._decoder.dropped
 
     def hello(self) -> Hello:
-        """Who is there. Stops what an earlier client may have left running."""
-        self.transport.write(b"\0")
-        self.request(Message.ABORT, struct.pack("<I", 0))
+        """Who is there. Stops what an earlier client may have left running; waits for a board that is starting."""
+        for wait in _FIRST_WAITS:
+            try:
+                self.transport.write(b"\0")
+                self.request(Message.ABORT, struct.pack("<I", 0), wait, attempts=1)
+                break
+            except LinkSilentError:
+                if wait == _FIRST_WAITS[-1]:
+                    raise
         body = self.request(Message.HELLO)
+        self.repeated = self.foreign = 0  # greetings do not count
         if len(body) < 41:
             raise LinkLostError(f"{self.transport.name}: the hello is too short; is this an IntRS-Edge firmware?")
-        return Hello(*struct.unpack("<10I", body[:40]), board=body[40:].decode("ascii", "replace"))
+        return Hello(body[40:].decode("ascii", "replace"), *struct.unpack("<10I", body[:40]))
 
     def request(
-        self, kind: Message, body: bytes = b"", patience: float | None = None, progress: Progress | None = None
+        self,
+        kind: Message,
+        body: bytes = b"",
+        patience: float | None = None,
+        progress: Progress | None = None,
+        attempts: int | None = None,
     ) -> bytes:
         """Sends a request and returns the reply's body.
 
@@ -125,8 +145,9 @@ class LinkClient:
         sequence = self._sequence
         wire = frame.encode(struct.pack("<BBI", VERSION, kind, sequence) + body)
         patience = self.patience if patience is None else patience
+        attempts = self.attempts if attempts is None else attempts
         try:
-            for attempt in range(self.attempts):
+            for attempt in range(attempts):
                 self.repeated += attempt > 0
                 self.transport.write(wire if attempt == 0 else b"\0" + wire)
                 reply = self._await(kind, sequence, patience, progress)
@@ -135,8 +156,8 @@ class LinkClient:
         except KeyboardInterrupt:
             self._abandon(sequence)
             raise
-        raise LinkLostError(
-            f"{self.transport.name}: no answer to {kind.name.lower()} after {self.attempts} attempts of {patience:.3g} s; "
+        raise LinkSilentError(
+            f"{self.transport.name}: no answer to {kind.name.lower()} in {attempts} times {patience:.3g} s; "
             "is the firmware running, and is this its port?"
         )
 

@@ -12,7 +12,7 @@ from intrs_edge.errors import IntrsError
 
 @dataclass(frozen=True)
 class Manifest:
-    """``model_hash`` and ``table_hash``: 32-bit prefixes; ``image_shape``: (H, W, C); ``board``: id, "host" when none was named."""
+    """Hashes are 32-bit prefixes; ``image_shape`` is (H, W, C); ``board`` an id, "host" when none was named."""
 
     directory: Path
     board: str
@@ -26,7 +26,8 @@ class Manifest:
         for what, here, there in (("model", self.model_hash, model_hash), ("tables", self.table_hash, table_hash)):
             if here != there:
                 raise IntrsError(
-                    f"{where}: {what} {there:08x}, but {self.directory} has {here:08x}; build it (intrs-edge build) and flash it again"
+                    f"{where}: {what} {there:08x}, but {self.directory} has {here:08x}; "
+                    "build it (intrs-edge build) and flash it again"
                 )
 
 

@@ -73,5 +73,5 @@ class EmulatorTransport(SocketTransport):
 
 
 def run_program(command: Sequence[str], name: str) -> PipeTransport:
-    """A Linux program that serves the link on its standard input and output, under qemu-user where the command says so."""
+    """A Linux program that serves the link on stdin and stdout, under qemu-user where the command says so."""
     return PipeTransport(_start(command, pipes=True), name)

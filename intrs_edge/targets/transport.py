@@ -128,11 +128,12 @@ class SerialTransport:
         import serial  # noqa: PLC0415 - only here is it needed
 
         self.name = f"serial:{device}"
-        self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError)
+        self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError, ValueError)
         try:
             self._port = serial.Serial(device, baud, timeout=0, write_timeout=30, exclusive=True)
         except self._errors as error:
-            reason = os.strerror(error.errno) if getattr(error, "errno", None) else str(error)
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error)
             raise LinkLostError(
                 f"{self.name}: cannot open the port: {reason}; is the board plugged in and yours?"
             ) from error
@@ -150,7 +151,7 @@ class SerialTransport:
             if not select.select([self._port.fileno()], [], [], timeout)[0]:
                 return b""
             data = bytes(self._port.read(65536))
-        except (*self._errors, ValueError) as error:
+        except self._errors as error:
             raise LinkLostError(f"{self.name}: the port is gone: {error}") from error
         if not data:
             raise LinkLostError(f"{self.name}: the port is gone")

@@ -32,7 +32,7 @@ class LinkTarget(ContextMixin):
     """Serves Target over a transport. ``on_progress(done, total)`` may be set to follow long requests."""
 
     def __init__(self, transport: Transport, manifest: Manifest, on_close: Callable[[], None] | None = None) -> None:
-        """Says hello; raises IntrsError when the firmware is not this project's build, LinkLostError when nobody answers."""
+        """Says hello; raises IntrsError for another project's firmware, LinkLostError when nobody answers."""
         self.on_progress: Progress | None = None
         self.seconds_per_sample = 0.0  # 0: not measured yet
         self._transport, self._on_close = transport, on_close
@@ -131,7 +131,7 @@ class LinkTarget(ContextMixin):
         return min(_SLOWEST, 3.0 + 20 * self.seconds_per_sample) if self.seconds_per_sample else _SLOWEST
 
     def _compute(self, kind: Message, data: bytes, rest: bytes, patience: float) -> bytes:
-        """A request about the input ``data``, which is written first unless the board holds it; again if the board lost it."""
+        """A request about the input ``data``, which is written first unless the board holds it."""
         hashes = struct.pack("<III", self.hello.model_hash, self.hello.table_hash, zlib.crc32(data))
         for _ in range(5):
             if self._held != data:

@@ -1,0 +1,78 @@
+"""Builds the toy model of firmware/tests/link for any board: links and ports are tested without a generated project."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intrs_edge.boards import load_board
+from intrs_edge.codegen.board_files import board_files
+from intrs_edge.paths import shipped
+
+SHAPE = (10, 10, 3)
+CLASSES = 10
+WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
+
+
+def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tuple[str, ...] = ()) -> Path:
+    """The toy program of a board, in ``out``; for host also libintrs.so. Returns the program."""
+    board = load_board(board_id)
+    files = board_files(board)
+    compiler = cc or f"{files.toolchain}gcc"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    firmware = shipped("firmware")
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copy(firmware / "tests/link/toy_config.h", out / "intrs_config.h")
+    (out / "toy_board.h").write_text("".join(f"#define {name} {text}\n" for name, text in files.config.items()))
+    for name, text in files.generated.items():
+        (out / name).write_text(text)
+    includes = [f"-I{out}", *(f"-I{firmware / folder}" for folder in ("include", "link", "ports", "ports/host"))]
+    sources = [str(firmware / s) for s in files.program_sources] + [str(firmware / "tests/link/toy.c")]
+    sources += [str(out / name) for name in files.generated if name.endswith((".c", ".S"))]
+    command = [compiler, "-O2", *WARNINGS, f"-DINTRS_TOY_WORK={work}u", *includes, *files.cflags, *extra]
+    script = ["-T", str(out / files.linker_script)] if files.linker_script else []
+    program = out / ("intrs.elf" if files.bare_metal else "intrs")
+    libraries = [f"-l{name}" for name in files.libraries]
+    subprocess.run([*command, *sources, *files.ldflags, *script, *libraries, "-o", str(program)], check=True)
+    if board_id == "host":
+        library = [str(firmware / s) for s in files.library_sources] + [str(firmware / "tests/link/toy.c")]
+        subprocess.run([*command, "-shared", "-fPIC", *library, "-o", str(out / "libintrs.so")], check=True)
+    return program
+
+
+def toy_project(directory: Path, board_id: str = "host", work: int = 0) -> Path:
+    """A project directory as `generate` and `build` would leave it."""
+    compile_toy("host", directory / "build" / "host", work)
+    if board_id != "host":
+        compile_toy(board_id, directory / "build" / "board", work)
+    manifest = {"board": board_id, "model_hash": "11223344" + "0" * 56, "table_hash": "55667788" + "0" * 56}
+    (directory / "project.json").write_text(json.dumps(manifest | {"image_shape": SHAPE}))
+    return directory
+
+
+def _mix(x: int) -> int:
+    x ^= x >> 16
+    x = x * 0x7FEB352D & 0xFFFFFFFF
+    x ^= x >> 15
+    x = x * 0x846CA68B & 0xFFFFFFFF
+    return x ^ x >> 16
+
+
+def votes(image: np.ndarray, seed: int, number: int, first: int, count: int) -> np.ndarray:
+    """What the toy's votes are."""
+    flat = image.reshape(-1)
+    out = np.zeros(CLASSES, np.int64)
+    for i in range(first, first + count):
+        x = _mix(seed & 0xFFFFFFFF ^ _mix(number ^ _mix(i)))
+        x = (x + int(flat[x % flat.size])) & 0xFFFFFFFF
+        out[1 if x % 4 else x // 4 % CLASSES] += 1
+    return out
+
+
+def infer(inputs: np.ndarray) -> np.ndarray:
+    """What the toy's logits are."""
+    return (inputs.reshape(len(inputs), -1)[:, :CLASSES] ^ np.arange(CLASSES, dtype=np.int8)).astype(np.int8)
