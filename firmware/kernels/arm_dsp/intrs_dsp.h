@@ -18,10 +18,10 @@
 #include "intrs_kernels.h"
 
 /*
- * Direct convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 4 bytes a tap for the pixel pair's window plus one word,
- * 4 * (taps rounded up to 4) + ((taps + 3) & ~3) bytes in all.
- * stream, per pair of filters (an odd last one is paired with zeros): bias[2]; the weights, four taps at a time in the order
- * 0 2 1 3; multiplier[2], addend[2], shift[2].
+ * Direct convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 20 * ((taps + 3) / 4) + out_c bytes, taps = filter_h *
+ * filter_w * in_c.
+ * stream, per pair of filters (an odd last one is paired with zeros): bias of each, zero point folded in; the weights, four taps
+ * at a time; {multiplier, addend, shift} of each.
  */
 struct intrs_dsp_conv2d {
     struct intrs_window w;
@@ -31,13 +31,16 @@ struct intrs_dsp_conv2d {
 };
 
 /* int8 weights: per four taps {f0, f1}, bias y */
-void intrs_dsp_conv2d_s8(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, void *scratch);
+void intrs_dsp_conv2d_s8(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 /* int16 weights, doubled: per four taps {f0[0,2], f0[1,3], f1[0,2], f1[1,3]}, bias 2 y */
-void intrs_dsp_conv2d_s16(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, void *scratch);
+void intrs_dsp_conv2d_s16(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
-/* Shared: writes the window of output pixel `pixel` (row-major index) as int16, two of every four words, to `window`. */
-void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, uint32_t *window,
-                     uint8_t *gather);
+/*
+ * Shared: writes the windows of output pixel `pixel` (row-major index) and, with `pair`, of the next one, as int16: per four taps {0, 2}, {1, 3}
+ * of the first and of the second. gather: filter_h * filter_w * in_c bytes, rounded up to 4.
+ */
+void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, int pair,
+                     uint32_t *window, uint8_t *gather);
 /* Shared: the fused activation where it is tighter than int8. */
 void intrs_dsp_clamp(int8_t *data, int32_t n, int32_t min, int32_t max);
 

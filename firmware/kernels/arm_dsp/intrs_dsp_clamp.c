@@ -3,7 +3,8 @@
  */
 #include "intrs_dsp.h"
 
-void intrs_dsp_clamp(int8_t *data, int32_t n, int32_t min, int32_t max) {
+void intrs_dsp_clamp(int8_t *data, int32_t n, int32_t min, int32_t max)
+{
     if (min <= -128 && max >= 127) {
         return;
     }

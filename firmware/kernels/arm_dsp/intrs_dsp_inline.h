@@ -7,45 +7,52 @@
 #include <stdint.h>
 
 /* {byte 0, byte 2} of a word as two int16, and {byte 1, byte 3} */
-static inline uint32_t intrs_sxtb16(uint32_t x) {
+static inline uint32_t intrs_sxtb16(uint32_t x)
+{
     uint32_t r;
     __asm__("sxtb16 %0, %1" : "=r"(r) : "r"(x));
     return r;
 }
 
-static inline uint32_t intrs_sxtb16_ror8(uint32_t x) {
+static inline uint32_t intrs_sxtb16_ror8(uint32_t x)
+{
     uint32_t r;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(r) : "r"(x));
     return r;
 }
 
 /* c + high word of a * m, truncated and rounded */
-static inline int32_t intrs_smmla(int32_t a, int32_t m, int32_t c) {
+static inline int32_t intrs_smmla(int32_t a, int32_t m, int32_t c)
+{
     int32_t r;
     __asm__("smmla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(m), "r"(c));
     return r;
 }
 
-static inline int32_t intrs_smmlar(int32_t a, int32_t m, int32_t c) {
+static inline int32_t intrs_smmlar(int32_t a, int32_t m, int32_t c)
+{
     int32_t r;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(m), "r"(c));
     return r;
 }
 
-static inline int32_t intrs_smlad(uint32_t a, uint32_t b, int32_t c) {
+static inline int32_t intrs_smlad(uint32_t a, uint32_t b, int32_t c)
+{
     int32_t r;
     __asm__("smlad %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(c));
     return r;
 }
 
-static inline int32_t intrs_ssat8(int32_t x) {
+static inline int32_t intrs_ssat8(int32_t x)
+{
     int32_t r;
     __asm__("ssat %0, #8, %1" : "=r"(r) : "r"(x) : "cc");
     return r;
 }
 
 /* words at any alignment */
-static inline uint32_t intrs_load(const void *p) {
+static inline uint32_t intrs_load(const void *p)
+{
     uint32_t x;
     __builtin_memcpy(&x, p, 4);
     return x;
@@ -54,7 +61,8 @@ static inline uint32_t intrs_load(const void *p) {
 static inline void intrs_store(void *p, uint32_t x) { __builtin_memcpy(p, &x, 4); }
 
 /* requantises acc = 2 y to int8; see intrs_dsp.h */
-static inline int8_t intrs_dsp_requant2(int32_t acc, int32_t multiplier, int32_t addend, int32_t shift) {
+static inline int8_t intrs_dsp_requant2(int32_t acc, int32_t multiplier, int32_t addend, int32_t shift)
+{
     int32_t h = intrs_smmlar(acc, multiplier, addend) + (acc >> 31);
     return (int8_t)intrs_ssat8(h >> shift);
 }

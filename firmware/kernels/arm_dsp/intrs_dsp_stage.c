@@ -1,34 +1,60 @@
 /*
- * intrs_dsp_stage.c - the window of one output pixel, widened to int16 once, read by every filter.
+ * intrs_dsp_stage.c - the windows of two output pixels, widened to int16 once, read by every filter.
  */
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 
-/* Writes n words of int8 as two words of int16 each, in the order {0, 2}, {1, 3}; the other pixel's words lie between. */
-static inline uint32_t *widen(uint32_t *to, const uint8_t *from, int32_t n) {
-    for (; n >= 4; n -= 4, from += 16, to += 16) {
-        uint32_t a = intrs_load(from), b = intrs_load(from + 4), c = intrs_load(from + 8), d = intrs_load(from + 12);
-        to[0] = intrs_sxtb16(a), to[1] = intrs_sxtb16_ror8(a);
-        to[4] = intrs_sxtb16(b), to[5] = intrs_sxtb16_ror8(b);
-        to[8] = intrs_sxtb16(c), to[9] = intrs_sxtb16_ror8(c);
-        to[12] = intrs_sxtb16(d), to[13] = intrs_sxtb16_ror8(d);
+/* Four bytes of each pixel: two words of int16 each, in the order {0, 2}, {1, 3}. */
+#define PAIR                                                                                                           \
+    "ldr r2, [%[a]], #4\n"                                                                                             \
+    "ldr r4, [%[b]], #4\n"                                                                                             \
+    "sxtb16 r3, r2, ror #8\n"                                                                                          \
+    "sxtb16 r2, r2\n"                                                                                                  \
+    "sxtb16 r5, r4, ror #8\n"                                                                                          \
+    "sxtb16 r4, r4\n"                                                                                                  \
+    "stm %[to]!, {r2-r5}\n"
+
+static inline uint32_t *widen_pair(uint32_t *to, const uint8_t *a, const uint8_t *b, int32_t words)
+{
+    for (; words >= 4; words -= 4) {
+        __asm__ volatile(PAIR PAIR PAIR PAIR
+                         : [to] "+r"(to), [a] "+r"(a), [b] "+r"(b)
+                         :
+                         : "r2", "r3", "r4", "r5", "memory");
     }
-    for (; n > 0; n--, from += 4, to += 4) {
-        uint32_t a = intrs_load(from);
-        to[0] = intrs_sxtb16(a), to[1] = intrs_sxtb16_ror8(a);
+    for (; words > 0; words--) {
+        __asm__ volatile(PAIR : [to] "+r"(to), [a] "+r"(a), [b] "+r"(b) : : "r2", "r3", "r4", "r5", "memory");
     }
     return to;
 }
 
-static inline uint32_t *fill(uint32_t *to, uint32_t value, int32_t n) {
-    for (; n > 0; n--, to += 4) {
-        to[0] = value, to[1] = value;
+/* One pixel: two of every four words. */
+static inline uint32_t *widen(uint32_t *to, const uint8_t *from, int32_t words)
+{
+    for (; words > 0; words--, from += 4) {
+        const uint32_t x = intrs_load(from);
+        __asm__ volatile("sxtb16 r2, %[x]\n"
+                         "sxtb16 r3, %[x], ror #8\n"
+                         "strd r2, r3, [%[to]], #16\n"
+                         : [to] "+r"(to)
+                         : [x] "r"(x)
+                         : "r2", "r3", "memory");
+    }
+    return to;
+}
+
+static inline uint32_t *fill(uint32_t *to, uint32_t value, int32_t words)
+{
+    for (; words > 0; words--, to += 4) {
+        to[0] = value;
+        to[1] = value;
     }
     return to;
 }
 
 /* memcpy and memset of a few bytes: cheaper here than the call */
-static inline uint8_t *copy(uint8_t *to, const uint8_t *from, int32_t n) {
+static inline uint8_t *copy(uint8_t *to, const uint8_t *from, int32_t n)
+{
     for (; n >= 4; n -= 4, from += 4, to += 4) {
         intrs_store(to, intrs_load(from));
     }
@@ -38,37 +64,38 @@ static inline uint8_t *copy(uint8_t *to, const uint8_t *from, int32_t n) {
     return to;
 }
 
-static inline uint8_t *set(uint8_t *to, uint8_t value, int32_t n) {
+static inline uint8_t *set(uint8_t *to, uint8_t value, int32_t n)
+{
     for (; n > 0; n--) {
         *to++ = value;
     }
     return to;
 }
 
-void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, uint32_t *window,
-                     uint8_t *gather) {
-    int32_t c = w->in_c;
-    int32_t y0 = (pixel / w->out_w) * w->stride_h - w->pad_top;
-    int32_t x0 = (pixel % w->out_w) * w->stride_w - w->pad_left;
-    const uint8_t *bytes = (const uint8_t *)in;
+/* Any window: borders, dilation, channel counts that are no multiple of four. */
+static void stage_one(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t y0, int32_t x0,
+                      uint32_t *window, uint8_t *gather)
+{
+    const int32_t c = w->in_c;
     /* a row of the filter is one run of bytes, unless it is dilated: then each tap is */
-    int32_t run = w->dilation_w == 1 ? w->filter_w : 1;
-    int whole_words = (c & 3) == 0;
-    uint32_t border = ((uint32_t)zero_point & 0xFFFFU) * 0x10001U;
+    const int32_t run = w->dilation_w == 1 ? w->filter_w : 1;
+    const int whole_words = (c & 3) == 0;
+    const uint32_t border = ((uint32_t)zero_point & 0xFFFFU) * 0x10001U;
     uint32_t *to = window;
     uint8_t *next = gather;
 
     for (int32_t fy = 0; fy < w->filter_h; fy++) {
-        int32_t y = y0 + fy * w->dilation_h;
+        const int32_t y = y0 + fy * w->dilation_h;
         for (int32_t fx = 0; fx < w->filter_w; fx += run) {
-            int32_t x = x0 + fx * w->dilation_w;
+            const int32_t x = x0 + fx * w->dilation_w;
             int32_t before = x < 0 ? -x : 0;
             int32_t after = x + run > w->in_w ? x + run - w->in_w : 0;
             if (y < 0 || y >= w->in_h || before > run || after > run) {
-                before = run, after = 0;
+                before = run;
+                after = 0;
             }
-            int32_t inside = run - before - after;
-            const uint8_t *from = bytes + (y * w->in_w + x + before) * c;
+            const int32_t inside = run - before - after;
+            const uint8_t *from = (const uint8_t *)in + (y * w->in_w + x + before) * c;
             if (whole_words) {
                 to = fill(to, border, before * (c >> 2));
                 to = widen(to, from, inside * (c >> 2));
@@ -83,5 +110,32 @@ void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int
     if (!whole_words) {
         /* the last word's missing taps meet zero weights, so any value does */
         widen(window, gather, (int32_t)(next - gather + 3) >> 2);
+    }
+}
+
+void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, int pair,
+                     uint32_t *window, uint8_t *gather)
+{
+    const int32_t oy = pixel / w->out_w;
+    const int32_t ox = pixel - oy * w->out_w;
+    const int32_t y0 = oy * w->stride_h - w->pad_top;
+    const int32_t x0 = ox * w->stride_w - w->pad_left;
+    const int32_t x1 = x0 + w->stride_w;
+
+    if (pair && ox + 1 < w->out_w && y0 >= 0 && x0 >= 0 && y0 + w->filter_h <= w->in_h && x1 + w->filter_w <= w->in_w &&
+        (w->in_c & 3) == 0 && w->dilation_w == 1 && w->dilation_h == 1) {
+        const int32_t words = (w->filter_w * w->in_c) >> 2;
+        const int32_t row = w->in_w * w->in_c;
+        const int32_t step = w->stride_w * w->in_c;
+        const uint8_t *from = (const uint8_t *)in + y0 * row + x0 * w->in_c;
+        for (int32_t fy = 0; fy < w->filter_h; fy++, from += row) {
+            window = widen_pair(window, from, from + step, words);
+        }
+        return;
+    }
+    stage_one(w, zero_point, in, y0, x0, window, gather);
+    if (pair) {
+        const int wraps = ox + 1 == w->out_w;
+        stage_one(w, zero_point, in, wraps ? y0 + w->stride_h : y0, wraps ? -w->pad_left : x1, window + 2, gather);
     }
 }

@@ -1,0 +1,125 @@
+"""Weight streams of the Cortex-M DSP kernels (firmware/kernels/arm_dsp), and the proofs that their arithmetic needs.
+
+Everything here is arrays in, arrays out: weights int8 OHWI, bias int32, multiplier and TFLite shift per channel. A range that does not
+hold for these very weights is a reason in words, and the chooser takes another kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The constants of a convolution as the contract has them.
+
+    weights: int8 ``[out_c, h, w, in_c]``; bias, multiplier, shift (TFLite: negative is right): ``[out_c]``; zero points of input and output.
+    """
+
+    weights: npt.NDArray[np.int8]
+    bias: Ints
+    in_zero_point: int
+    multiplier: Ints
+    shift: Ints
+    out_zero_point: int
+
+    @property
+    def out_c(self) -> int:
+        """Filters."""
+        return int(self.weights.shape[0])
+
+    @property
+    def flat(self) -> Ints:
+        """Weights as int64 ``[out_c, taps]``."""
+        return self.weights.reshape(self.out_c, -1).astype(np.int64)
+
+    @property
+    def folded_bias(self) -> Ints:
+        """The bias with the input's zero point folded in, so that kernels multiply raw activations: wraps in 32 bits as the sums do."""
+        return self.bias - self.in_zero_point * self.flat.sum(axis=1)
+
+    @property
+    def bound(self) -> int:
+        """The largest magnitude that an accumulator can reach over every possible input, zero point included."""
+        low, high = -128 - self.in_zero_point, 127 - self.in_zero_point
+        positive = np.maximum(self.flat, 0).sum(axis=1)
+        negative = np.minimum(self.flat, 0).sum(axis=1)
+        top = self.bias + positive * high + negative * low
+        bottom = self.bias + positive * low + negative * high
+        return int(max(np.abs(top).max(), np.abs(bottom).max()))
+
+
+def wrap32(values: Ints) -> npt.NDArray[np.int32]:
+    """Modulo 2^32, as int32."""
+    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+
+
+def requant_reason(filters: Filters, scale_bits: int) -> str | None:
+    """Why three-instruction requantisation of ``2^scale_bits * accumulator`` would not be exact, or None (proof: see `requant_words`).
+
+    It needs a right shift of at least 1, addends that fit, and accumulators below 2^(31 - scale_bits).
+    """
+    right = -filters.shift
+    if int(right.min()) < 1:
+        return "a channel is scaled up (multiplier 0.5 or more)"
+    if int(right.max()) + scale_bits - 1 > 22:
+        return f"a channel's multiplier is below 2^-{23 - scale_bits}"
+    if int(filters.multiplier.min()) < 0:
+        return "a channel's multiplier is negative"
+    if filters.bound >= 1 << (31 - scale_bits):
+        return f"accumulators reach {filters.bound}, {31 - scale_bits} bits are available"
+    return None
+
+
+def requant_words(filters: Filters, scale_bits: int) -> Ints:
+    """``[out_c, 3]``: multiplier, addend, shift.
+
+    With acc = 2^t y the high word of acc * m is floor(y m / 2^(32 - t)). The inner rounding floor((y m + 2^30) / 2^31) is then a constant
+    2^(t-2) below a shift of t - 1 (t = 1: the rounding form of the instruction), the outer one 2^(e-1) above it and the zero point 2^e above
+    that; nested floors of halvings are one. |acc m / 2^32| < 2^30 and the addend is below 2^29 + 2^22 + 16, so nothing overflows.
+    """
+    right = -filters.shift
+    total = right + scale_bits - 1
+    addend = (np.int64(1) << (total - 1)) + (np.int64(filters.out_zero_point) << total)
+    if scale_bits >= 2:
+        addend = addend + (1 << (scale_bits - 2))
+    return np.stack([filters.multiplier, addend, total], axis=1)
+
+
+def _pad(values: Ints, axis: int, multiple: int) -> Ints:
+    extra = -values.shape[axis] % multiple
+    pads = [(0, 0)] * values.ndim
+    pads[axis] = (0, extra)
+    return np.pad(values, pads)
+
+
+def lanes(taps: Ints) -> Ints:
+    """Words of two int16 in the order of SXTB16: ``[..., 4 n] -> [..., 2 n]``, {0, 2} then {1, 3} of every four."""
+    four = taps.reshape(*taps.shape[:-1], -1, 4)
+    words = (four[..., [0, 1]] & 0xFFFF) | ((four[..., [2, 3]] & 0xFFFF) << 16)
+    return words.reshape(*taps.shape[:-1], -1)
+
+
+def _bytes(taps: Ints) -> Ints:
+    four = taps.reshape(*taps.shape[:-1], -1, 4) & 0xFF
+    return four[..., 0] | (four[..., 1] << 8) | (four[..., 2] << 16) | (four[..., 3] << 24)
+
+
+def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
+    """The stream of intrs_dsp_conv2d_s16 (``wide``) or intrs_dsp_conv2d_s8; see intrs_dsp.h."""
+    taps = _pad(_pad(filters.flat, 1, 4), 0, 2)
+    pairs = taps.reshape(-1, 2, taps.shape[1])
+    if wide:
+        words = lanes(2 * pairs).reshape(len(pairs), 2, -1, 2)
+    else:
+        words = _bytes(pairs)[..., None]
+    # pair, step, filter, word
+    body = words.transpose(0, 2, 1, 3).reshape(len(pairs), -1)
+    bias = _pad(filters.folded_bias * (2 if wide else 1), 0, 2).reshape(-1, 2)
+    requant = _pad(requant_words(filters, 1), 0, 2).reshape(-1, 6)
+    return wrap32(np.concatenate([bias, body, requant], axis=1)).reshape(-1)

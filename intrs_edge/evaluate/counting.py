@@ -1,0 +1,145 @@
+"""Deterministic cost: guest instructions of one firmware function, counted by a QEMU plugin.
+
+The plugin (``firmware/tools/count.c``) is compiled with the host's C compiler on first use and kept in the user's cache
+folder under the hash of its source. Counts are identical in every run; they are instructions, not cycles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.paths import shipped
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call site inside the caller: its address, the function it calls, and the instructions charged to it per call."""
+
+    address: int
+    callee: str
+    instructions: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """``calls`` holds the instructions of each call of the function; the others are means per call."""
+
+    calls: tuple[int, ...]
+    sites: tuple[Site, ...]
+    functions: dict[str, float]
+
+    @property
+    def per_call(self) -> float:
+        """Mean instructions per call."""
+        return sum(self.calls) / len(self.calls)
+
+
+def build_plugin() -> Path:
+    """The compiled plugin; raises IntrsError when no C compiler is found or it fails."""
+    source = shipped("firmware") / "tools" / "count.c"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intrs-edge"
+    library = cache / f"count-{digest}.so"
+    if library.exists():
+        return library
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise IntrsError("counting instructions needs a host C compiler; install gcc")
+    cache.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=cache, suffix=".so")
+    os.close(handle)
+    try:
+        command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", "-o", temporary, str(source)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if result.returncode != 0:
+            lines = result.stderr.splitlines() or ["no message"]
+            raise IntrsError(f"{compiler} cannot build the counting plugin: {lines[0]}")
+        os.replace(temporary, library)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return library
+
+
+def symbols(elf: Path) -> list[tuple[int, int, str]]:
+    """(address, size, name) of the functions of an ELF file by address, the Thumb bit cleared."""
+    nm = next((found for tool in ("arm-none-eabi-nm", "nm") if (found := shutil.which(tool))), None)
+    if nm is None:
+        raise IntrsError("reading an ELF file's symbols needs nm; install binutils-arm-none-eabi")
+    result = subprocess.run([nm, "-S", "-n", str(elf)], capture_output=True, text=True, timeout=60)
+    if result.returncode != 0:
+        raise IntrsError(f"{elf} is not a readable ELF file")
+    found = []
+    for line in result.stdout.splitlines():
+        parts = line.split()
+        if len(parts) == 4 and parts[2] in "tTwW":
+            found.append((int(parts[0], 16) & ~1, int(parts[1], 16), parts[3]))
+    return found
+
+
+def _name(functions: Sequence[tuple[int, int, str]], address: int) -> str:
+    for start, size, name in functions:
+        if start <= address < start + size:
+            return name
+    return hex(address)
+
+
+def count_function(
+    command: Sequence[str], elf: Path, function: str, within: str | None = None, timeout: float = 600
+) -> Counts:
+    """Runs ``command`` (a qemu-system-* call that ends by itself) with the plugin and counts ``function``.
+
+    within: a function called below it whose call sites are told apart (the generated ``intrs_model_run``: one a layer).
+    Raises IntrsError when the function is not in the ELF file, never runs to its end, or QEMU fails.
+    """
+    functions = symbols(elf)
+    by_name = {name: (start, size) for start, size, name in functions}
+    for name in (function, within):
+        if name is not None and name not in by_name:
+            raise IntrsError(f"{elf.name} has no function {name}; was it inlined?")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "counts"
+        plugin = f"{build_plugin()},out={out},entry={by_name[function][0]:#x}"
+        if within is not None:
+            low, size = by_name[within]
+            plugin += f",within={low:#x}-{low + size:#x}"
+        try:
+            result = subprocess.run(
+                [*command, "-plugin", plugin], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+            )
+        except FileNotFoundError as error:
+            raise IntrsError(f"{command[0]} is not installed; install qemu-system-arm") from error
+        except subprocess.TimeoutExpired as error:
+            raise IntrsError(f"{elf.name} did not end within {timeout:g} s under the emulator") from error
+        if not out.exists():
+            lines = result.stderr.splitlines() or ["no message"]
+            raise IntrsError(f"{command[0]} did not start with the counting plugin: {lines[0]}")
+        rows = [line.split() for line in out.read_text().splitlines()]
+    return _parse(rows, functions, function)
+
+
+def _parse(rows: list[list[str]], functions: list[tuple[int, int, str]], function: str) -> Counts:
+    calls = tuple(int(row[1]) for row in rows if row[0] == "call")
+    if not calls:
+        raise IntrsError(f"the emulated program never returned from {function}; nothing to count")
+    n = len(calls)
+    merged: dict[int, tuple[str, float]] = {}
+    per_function: dict[str, float] = {}
+    for row in rows:
+        if row[0] == "site":
+            address, callee = int(row[1]), int(row[2])
+            old_name, old = merged.get(address, ("", 0.0))
+            name = _name(functions, callee) if callee else old_name
+            merged[address] = (name, old + int(row[4]) / n)
+        elif row[0] == "block":
+            name = _name(functions, int(row[1]))
+            per_function[name] = per_function.get(name, 0.0) + int(row[2]) / n
+    sites = tuple(Site(address, name, count) for address, (name, count) in sorted(merged.items()))
+    return Counts(calls, sites, dict(sorted(per_function.items(), key=lambda item: -item[1])))

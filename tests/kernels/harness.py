@@ -1,0 +1,190 @@
+"""Runs kernel variants against the portable kernels on an emulated core: many cases in one ELF, guard bytes around every buffer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+HERE = Path(__file__).parent
+FIRMWARE = HERE.parents[1] / "firmware"
+COMPILER = "arm-none-eabi-gcc"
+
+needs_emulator = pytest.mark.skipif(
+    shutil.which(COMPILER) is None or shutil.which("qemu-system-arm") is None,
+    reason="needs arm-none-eabi-gcc and qemu-system-arm",
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An emulated core: compiler options, QEMU machine, where flash and RAM lie."""
+
+    name: str
+    options: tuple[str, ...]
+    qemu: str
+    flash: int
+    ram: int
+    ram_bytes: int
+
+
+M0 = Machine("m0", ("-mcpu=cortex-m0",), "mps2-an385", 0, 0x20000000, 0x400000)
+M4 = Machine("m4", ("-mcpu=cortex-m4+nofp",), "mps2-an386", 0, 0x20000000, 0x400000)
+M55 = Machine("m55", ("-mcpu=cortex-m55+nofp", "-mfloat-abi=hard"), "mps3-an547", 0, 0x20000000, 0x80000)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kernel call: ``function(&struct, inputs, output[, scratch])``."""
+
+    function: str
+    struct: str
+    fields: Mapping[str, object]
+    scratch: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """The same inputs through the portable kernel and through a variant; outputs must be equal bytes."""
+
+    name: str
+    inputs: tuple[npt.NDArray[np.int8], ...]
+    out_bytes: int
+    expected: Call
+    actual: Call
+    inplace: bool = field(default=False)  # the output takes the first input's memory
+
+
+def _numbers(values: npt.NDArray[np.generic]) -> str:
+    return ",".join(str(int(v)) for v in values.reshape(-1))
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.count = 0
+
+    def array(self, data: npt.NDArray[np.generic]) -> str:
+        name = f"a{self.count}"
+        self.count += 1
+        ctype = f"{data.dtype.name}_t"
+        # INT32_MIN has no literal of its own type
+        text = _numbers(data).replace("-2147483648", "INT32_MIN")
+        self.lines.append(f"static const {ctype} {name}[] __attribute__((aligned(16))) = {{{text}}};")
+        return name
+
+    def value(self, value: object) -> str:
+        if isinstance(value, np.ndarray):
+            return self.array(value)
+        if isinstance(value, Mapping):
+            return "{" + ",".join(f".{k}={self.value(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, (list, tuple)):
+            return "{" + ",".join(self.value(v) for v in value) + "}"
+        if hasattr(value, "data"):  # intrs_edge.codegen.kernels.Array
+            return self.array(value.data)
+        return str(value)
+
+
+def program(cases: Sequence[Case], headers: Sequence[str]) -> str:
+    """The C source of a program that runs the cases and prints one line for each that differs."""
+    w = _Writer()
+    body = []
+    guard = 64
+    for i, case in enumerate(cases):
+        ins = [w.array(x.reshape(-1).view(np.int8)) for x in case.inputs]
+        calls = []
+        for tag, call in (("e", case.expected), ("v", case.actual)):
+            literal = w.value(call.fields)
+            w.lines.append(f"static const struct {call.struct} p{i}{tag} = {literal};")
+            arguments = [f"&p{i}{tag}", *ins, "expected" if tag == "e" else f"actual + {guard}"]
+            if call.scratch is not None:
+                arguments.append(f"scratch + {guard}")
+            if tag == "v" and case.inplace:
+                arguments[1] = arguments[1 + len(ins)]
+                calls.append(f"__builtin_memcpy(actual + {guard}, {ins[0]}, {case.out_bytes});")
+            calls.append(f"{call.function}({', '.join(arguments)});")
+        n, s = case.out_bytes, case.actual.scratch or 0
+        body.append(f"static void case{i}(void) {{ before({n}, {s}); {' '.join(calls)} after({i}, {n}, {s}); }}")
+    largest = max(c.out_bytes for c in cases)
+    scratch = max(max(c.actual.scratch or 0, c.expected.scratch or 0) for c in cases)
+    includes = "\n".join(f'#include "{h}"' for h in ("start.h", "intrs_kernels.h", *headers))
+    run = "\n".join(f"    case{i}();" for i in range(len(cases)))
+    support = f"""
+static int8_t expected[{largest}] __attribute__((aligned(16)));
+static int8_t actual[{largest + 2 * guard}] __attribute__((aligned(16)));
+static uint8_t scratch[{scratch + 2 * guard}] __attribute__((aligned(16)));
+static void before(int32_t n, int32_t s) {{
+    for (int32_t i = 0; i < n + {2 * guard}; i++) {{ actual[i] = 0x55; }}
+    for (int32_t i = 0; i < s + {2 * guard}; i++) {{ scratch[i] = 0xAA; }}
+}}
+static void report(int32_t number, const char *what, int32_t at) {{
+    print("case "); print_number((uint32_t)number); print(what); print_number((uint32_t)at); print("\\n");
+}}
+static void after(int32_t number, int32_t n, int32_t s) {{
+    for (int32_t i = 0; i < n; i++) {{
+        if (actual[i + {guard}] != expected[i]) {{ report(number, " differs at ", i); return; }}
+    }}
+    for (int32_t i = 0; i < {guard}; i++) {{
+        if (actual[i] != 0x55 || actual[n + {guard} + i] != 0x55) {{ report(number, " writes past its output at ", i); return; }}
+        if (scratch[i] != 0xAA || scratch[s + {guard} + i] != 0xAA) {{ report(number, " writes past its scratch at ", i); return; }}
+    }}
+    print("case "); print_number((uint32_t)number); print(" equal\\n");
+}}
+"""
+    return "\n".join([includes, *w.lines, support, *body, "int main(void);", "int main(void) {", run, "    return 0;", "}", ""])
+
+
+def build(
+    folder: Path, machine: Machine, source: str, sources: Sequence[str], optimize: str = "-O2", include: Sequence[str] = ()
+) -> Path:
+    """Compiles a program with firmware sources into an ELF file."""
+    main = folder / "main.c"
+    main.write_text(source)
+    elf = folder / "main.elf"
+    script = folder / "link.ld"
+    text = (HERE / "start.ld").read_text()
+    for name, value in (("FLASH_ORIGIN", machine.flash), ("RAM_ORIGIN", machine.ram), ("RAM_LENGTH", machine.ram_bytes)):
+        text = text.replace(name, hex(value))
+    script.write_text(text)
+    folders = [HERE, FIRMWARE / "include", FIRMWARE / "kernels", *(FIRMWARE / i for i in include)]
+    command = [
+        COMPILER, *machine.options, "-mthumb", optimize, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion",
+        "-fomit-frame-pointer", "-nostdlib", *(f"-I{f}" for f in folders), "-T", str(script), "-o", str(elf),
+        str(HERE / "start.c"), str(main), *(str(FIRMWARE / s) for s in sources), "-lc", "-lgcc",
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[:4000]
+    return elf
+
+
+def qemu(machine: Machine, elf: Path) -> list[str]:
+    """The command that runs an ELF file."""
+    return [
+        "qemu-system-arm", "-M", machine.qemu, "-display", "none", "-serial", "none", "-monitor", "none",
+        "-semihosting-config", "enable=on,target=native", "-kernel", str(elf),
+    ]  # fmt: skip
+
+
+def run(machine: Machine, elf: Path) -> str:
+    """What the program printed."""
+    result = subprocess.run(qemu(machine, elf), capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    return result.stdout + result.stderr
+
+
+def check(
+    folder: Path, machine: Machine, cases: Sequence[Case], headers: Sequence[str], sources: Sequence[str], include: Sequence[str]
+) -> None:
+    """Fails with the names of the cases whose variant is not the portable kernel, bit for bit."""
+    elf = build(folder, machine, program(cases, headers), sources, include=include)
+    output = run(machine, elf)
+    lines = output.splitlines()
+    wrong = [f"{cases[int(line.split()[1])].name}: {line}" for line in lines if line.startswith("case") and "equal" not in line]
+    equal = sum(line.endswith("equal") for line in lines)
+    assert not wrong, wrong[:20]
+    assert equal == len(cases) and lines[-1] == "done", output[-500:]

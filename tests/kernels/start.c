@@ -1,0 +1,58 @@
+/*
+ * Start-up and semihosting for kernel tests under QEMU: no board port, no C library beyond memcpy and memset.
+ */
+#include "start.h"
+
+extern uint32_t stack_top, data_start, data_end, data_load, bss_start, bss_end;
+int main(void);
+
+static int semihost(int operation, const void *argument) {
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+void print(const char *text) { (void)semihost(0x04, text); }
+
+void print_number(uint32_t value) {
+    char text[12];
+    char *p = text + sizeof(text) - 1;
+    *p = 0;
+    do {
+        *--p = (char)('0' + value % 10U);
+        value /= 10U;
+    } while (value != 0U);
+    print(p);
+}
+
+static void fault(void) {
+    print("fault\n");
+    for (;;) {
+        (void)semihost(0x18, (const void *)0x20023);
+    }
+}
+
+void start(void) {
+    const uint32_t *from = &data_load;
+    for (uint32_t *to = &data_start; to < &data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = &bss_start; to < &bss_end; to++) {
+        *to = 0;
+    }
+#if defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88 |= 0xFU << 20; /* CPACR: MVE on */
+    __asm__ volatile("dsb\n isb");
+#endif
+    (void)main();
+    print("done\n");
+    for (;;) {
+        (void)semihost(0x18, (const void *)0x20026); /* ADP_Stopped_ApplicationExit */
+    }
+}
+
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
+    &stack_top, (const void *)start, (const void *)fault, (const void *)fault,
+    (const void *)fault, (const void *)fault, (const void *)fault,
+};
