@@ -1,1 +1,7 @@
-"""See docs/architecture.md."""
+"""Graph to C project: kernel choice, memory plan, weights, build files (docs/generate.md)."""
+
+from intrs_edge.codegen.options import GenerateOptions
+from intrs_edge.codegen.project import generate
+from intrs_edge.codegen.report import Report
+
+__all__ = ["GenerateOptions", "Report", "generate"]

@@ -5,8 +5,10 @@ A target gets one model per level, best first; the last level needs nothing. On 
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 
+from intrs_edge.boards import Board
 from intrs_edge.errors import IntrsError
 
 
@@ -58,3 +60,23 @@ def levels(cpu: str) -> tuple[Level, ...]:
     if cpu in _MCU:
         return (_MCU[cpu],)
     raise IntrsError(f"cpu {cpu!r} is not known to the generator; one of {', '.join(sorted({*_HOST, *_MCU}))}")
+
+
+_MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+
+
+def host_levels(machine: str | None = None) -> tuple[Level, ...]:
+    """The levels of the machine that generates (or of a named one, as platform.machine() spells it); portable alone where unknown."""
+    name = _MACHINES.get((machine or platform.machine()).lower())
+    return levels(name) if name else (PORTABLE,)
+
+
+def board_levels(board: Board) -> tuple[Level, ...]:
+    """The levels of a board: a Linux board's by the architecture of its compiler, a microcontroller's by its core."""
+    if board.os == "linux":
+        if board.toolchain.startswith("aarch64"):
+            return levels("aarch64")
+        if board.toolchain.startswith("arm"):
+            return levels("armhf")
+        return host_levels()
+    return levels(board.cpu)

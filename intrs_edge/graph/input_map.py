@@ -58,8 +58,20 @@ def input_normalisation(graph: Graph, channels: int) -> tuple[tuple[Fraction, ..
     return tuple(mean), tuple(std)
 
 
+def image_shape(graph: Graph) -> tuple[int, int, int]:
+    """(H, W, C) of the image a model takes: its input ``[1, H, W, C]``, ``[1, H, W]`` (C = 1) or ``[1, N]`` (1, N, 1); IntrsError for any other."""
+    shape = graph.tensors[graph.inputs[0]].shape
+    if len(shape) == 4 and shape[0] == 1:
+        return shape[1], shape[2], shape[3]
+    if len(shape) == 3 and shape[0] == 1:
+        return shape[1], shape[2], 1
+    if len(shape) == 2 and shape[0] == 1:
+        return 1, shape[1], 1
+    raise IntrsError(f"the model's input {list(shape)} is not one image [1, H, W, C]: export it with batch 1")
+
+
 def derive_input_map(graph: Graph, reach: int) -> InputMap:
-    """The map of a model with one int8 input ``[1, H, W, C]`` (or lower rank: its last axis is C), for noise of magnitude at most ``reach`` steps.
+    """The map of a model with one int8 input (see `image_shape`), for noise of magnitude at most ``reach`` steps.
 
     A scale of 2^k/255 without normalisation needs an addition and a rounding shift only. Any other is searched: the smallest shift whose fixed-point map
     equals round-to-nearest of the real map wherever noise can lead.
@@ -67,7 +79,7 @@ def derive_input_map(graph: Graph, reach: int) -> InputMap:
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.quant is None or tensor.quant.scale.size != 1 or tensor.dtype != "int8":
         raise IntrsError("the model's input is not int8 with one scale: convert it with integer input and output")
-    channels = tensor.shape[-1] if tensor.shape else 1
+    channels = image_shape(graph)[2]
     scale, zero_point = tensor.quant.scale[0], int(tensor.quant.zero_point[0])
     mean, std = input_normalisation(graph, channels)
     if all(m == 0 for m in mean) and all(s == 1 for s in std):

@@ -97,6 +97,7 @@ class Emit:
     batched: bool = False
     inplace: tuple[int, ...] = ()
     aliases: bool = False
+    headers: tuple[str, ...] = ()  # below firmware/: what declares the function and the struct, besides intrs_kernels.h
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ class Kernel(ABC):
     """One implementation of one op, or of one chain of ops. Stateless: everything comes from the site."""
 
     name: ClassVar[str]  # "conv2d.portable": the op's C name, a dot, the variant
-    patterns: ClassVar[tuple[tuple[str, ...], ...]]  # chains of TFLite kinds that it replaces: (("CONV_2D",),) or (("CONV_2D", "ADD"),)
+    patterns: ClassVar[
+        tuple[tuple[str, ...], ...]
+    ]  # chains of TFLite kinds that it replaces: (("CONV_2D",),) or (("CONV_2D", "ADD"),)
     requires: ClassVar[frozenset[str]] = frozenset()  # instruction-set features (codegen.isa)
     cflags: ClassVar[tuple[str, ...]] = ()  # extra compiler options of its sources, e.g. ("-mavx2",)
     code_bytes: ClassVar[int] = 1024  # of flash, once however often it is used; a rough figure, for the choice only
@@ -157,8 +160,8 @@ class Kernel(ABC):
         """What it takes; called only where `reject` returned None."""
 
     @abstractmethod
-    def emit(self, site: Site) -> Emit:
-        """The call and its constants; called only where `reject` returned None."""
+    def emit(self, site: Site) -> Emit | tuple[Emit, ...]:
+        """The call (or calls, in order) and their constants; called only where `reject` returned None."""
 
 
 _REGISTRY: dict[str, Kernel] = {}

@@ -1,0 +1,164 @@
+"""Which kernel stands at each op: the fastest set that fits the flash budget, found by a price on weight bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from intrs_edge.codegen.isa import Level
+from intrs_edge.codegen.kernels import Choice, Cost, Kernel, Site, registered
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.ir import Graph
+
+OPTIMIZE = ("speed", "balanced", "size")
+
+# a kernel that must not stand at a site, and why: {(ops, kernel name): reason}
+Banned = dict[tuple[tuple[int, ...], str], str]
+
+
+@dataclass(frozen=True)
+class _Option:
+    site: Site
+    kernel: Kernel
+    cost: Cost
+
+
+def chains(graph: Graph, first: int, pattern: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
+    """The chain of ops from ``first`` with these kinds, each op's only output read by the next alone (none or one)."""
+    readers: dict[int, list[int]] = {}
+    for i, op in enumerate(graph.ops):
+        for t in set(op.inputs):
+            readers.setdefault(t, []).append(i)
+    ops = [first]
+    if graph.ops[first].kind != pattern[0]:
+        return
+    for kind in pattern[1:]:
+        outputs = graph.ops[ops[-1]].outputs
+        following = readers.get(outputs[0], [])
+        if len(outputs) != 1 or outputs[0] in graph.outputs or len(following) != 1:
+            return
+        op = graph.ops[following[0]]
+        if op.kind != kind or op.inputs.count(outputs[0]) != 1:
+            return
+        ops.append(following[0])
+    yield tuple(ops)
+
+
+def _options(
+    graph: Graph, level: Level, batch: int, banned: Banned, only: Collection[str] | None
+) -> tuple[list[list[_Option]], dict[tuple[int, ...], list[tuple[str, str]]]]:
+    """Options by first op, and by chain what was rejected and why."""
+    options: list[list[_Option]] = [[] for _ in graph.ops]
+    rejected: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for kernel in registered().values():
+        if not kernel.requires <= level.features or (only is not None and kernel.name not in only):
+            continue
+        for first in range(len(graph.ops)):
+            for pattern in kernel.patterns:
+                for ops in chains(graph, first, pattern):
+                    site = Site(graph, ops, batch)
+                    why = banned.get((ops, kernel.name)) or kernel.reject(site)
+                    if why is None:
+                        options[first].append(_Option(site, kernel, kernel.cost(site)))
+                    else:
+                        rejected.setdefault(ops, []).append((kernel.name, f"rejected: {why}"))
+    return options, rejected
+
+
+def _cover(options: list[list[_Option]], price: float | None) -> list[_Option]:
+    """The cheapest kernels that cover every op once, with weight bytes at a price in instructions (None: bytes first)."""
+
+    def key(option: _Option) -> tuple[float, float]:
+        cost = option.cost
+        if price is None:
+            return (cost.weight_bytes, cost.instructions)
+        return (cost.instructions + price * cost.weight_bytes, cost.weight_bytes)
+
+    single = [min((o for o in at if len(o.site.ops) == 1), key=key, default=None) for at in options]
+    taken: dict[int, _Option] = {}
+    fused = sorted((o for at in options for o in at if len(o.site.ops) > 1), key=lambda o: (-len(o.site.ops), key(o)))
+    for option in fused:
+        if any(op in taken for op in option.site.ops):
+            continue
+        rival = [single[op] for op in option.site.ops]
+        apart = [key(o) for o in rival if o is not None]
+        if len(apart) < len(rival) or key(option) <= tuple(map(sum, zip(*apart, strict=True))):
+            for op in option.site.ops:
+                taken[op] = option
+    for op, option in enumerate(single):
+        if op not in taken and option is not None:
+            taken[op] = option
+    return list({id(taken[op]): taken[op] for op in sorted(taken, key=lambda i: taken[i].site.ops[-1])}.values())
+
+
+def _weights(chosen: list[_Option]) -> int:
+    return sum(o.cost.weight_bytes for o in chosen)
+
+
+def choose(
+    graph: Graph,
+    level: Level,
+    optimize: str,
+    weight_budget: int | None = None,
+    batch: int = 1,
+    banned: Banned | None = None,
+    only: Collection[str] | None = None,
+) -> tuple[Choice, ...]:
+    """A kernel for every op, in an order of execution.
+
+    ``size``: the fewest weight bytes, then the fewest instructions. ``balanced``: the fewest instructions with at most twice those bytes. ``speed``: the fewest
+    instructions with at most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError where an op has no kernel.
+    """
+    if optimize not in OPTIMIZE:
+        raise IntrsError(f"optimize {optimize!r} is not one of {', '.join(OPTIMIZE)}")
+    options, rejected = _options(graph, level, batch, banned or {}, only)
+    smallest = _cover(options, None)
+    covered = {op for o in smallest for op in o.site.ops}
+    missing = [i for i in range(len(graph.ops)) if i not in covered]
+    if missing:
+        what = ", ".join(sorted({f"{graph.ops[i].kind} (op {i})" for i in missing}))
+        raise IntrsError(
+            f"no kernel for {what} on {level.name}: replace the op in the model, or ask for another target"
+        )
+    budget = {"size": _weights(smallest), "balanced": 2 * _weights(smallest), "speed": weight_budget}[optimize]
+    if weight_budget is not None and budget is not None:
+        budget = min(budget, weight_budget)
+    chosen = smallest if optimize == "size" else _within(options, budget, smallest)
+    return tuple(_explained(o, options, rejected, optimize) for o in chosen)
+
+
+def _within(options: list[list[_Option]], budget: int | None, smallest: list[_Option]) -> list[_Option]:
+    """The fastest cover within the budget: the smallest price that meets it, by bisection (a Lagrange multiplier, on the convex hull)."""
+    fastest = _cover(options, 0.0)
+    if budget is None or _weights(fastest) <= budget:
+        return fastest
+    low, high, best = 0.0, 1e9, smallest
+    for _ in range(60):
+        price = (low + high) / 2 if low else high / 1e3
+        chosen = _cover(options, price)
+        if _weights(chosen) <= budget:
+            high, best = price, chosen
+        else:
+            low = price
+        if high - low < 1e-6 * high:
+            break
+        if not low and high < 1e-6:
+            break
+    return best
+
+
+def _explained(
+    option: _Option, options: list[list[_Option]], rejected: dict[tuple[int, ...], list[tuple[str, str]]], optimize: str
+) -> Choice:
+    others = [
+        (o.kernel.name, f"{o.cost.instructions:.0f} instructions, {o.cost.weight_bytes} bytes of weights")
+        for op in option.site.ops
+        for o in options[op]
+        if o is not option
+    ]
+    for op in option.site.ops:
+        for ops, reasons in rejected.items():
+            if ops[0] == op:
+                others += reasons
+    why = "the only kernel" if not others else f"best under optimize {optimize}"
+    return Choice(option.site, option.kernel, option.cost, why, tuple(others))

@@ -1,0 +1,96 @@
+"""Constants as C text. Arrays are pooled, so that equal data is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.codegen.kernels import Array, Struct, Symbol, Value
+
+_PER_LINE = {1: 24, 2: 16, 4: 10, 8: 5}
+_BYTE_TEXT = np.array([str(i) for i in range(-128, 256)], dtype=object)
+
+
+def array_body(data: npt.NDArray[np.generic]) -> str:
+    """The numbers of an integer array, comma-separated, a few a line."""
+    flat = data.reshape(-1)
+    width = _PER_LINE[flat.dtype.itemsize]
+    if flat.dtype.itemsize == 1:
+        texts = _BYTE_TEXT[flat.astype(np.int64) + 128].tolist()
+    elif flat.dtype == np.int64:
+        texts = [f"INT64_C({v})" if v != -(2**63) else "INT64_MIN" for v in flat.tolist()]
+    elif flat.dtype == np.uint64:
+        texts = [f"UINT64_C({v})" for v in flat.tolist()]
+    elif flat.dtype == np.uint32:
+        texts = [f"{v}u" for v in flat.tolist()]
+    else:
+        texts = [number(v) for v in flat.tolist()] if flat.dtype == np.int32 else list(map(str, flat.tolist()))
+    return ",\n".join("    " + ",".join(texts[i : i + width]) for i in range(0, len(texts), width))
+
+
+def number(value: int) -> str:
+    """A number that fits int32, as C text."""
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"{value} does not fit in 32 bits")
+    return "INT32_MIN" if value == -(2**31) else str(int(value))
+
+
+@dataclass
+class Pool:
+    """Collects constant arrays and structs under names of ours: ``<prefix>0``, ``<prefix>1``..."""
+
+    prefix: str = "k"
+    arrays: dict[tuple[str, bytes], tuple[str, Array]] = field(default_factory=dict)
+    structs: list[tuple[str, str]] = field(default_factory=list)
+
+    def array(self, array: Array) -> str:
+        """The name of an array; equal arrays share the strictest alignment."""
+        key = (array.ctype, array.data.tobytes())
+        name, known = self.arrays.get(key, (f"{self.prefix}{len(self.arrays)}", array))
+        self.arrays[key] = (name, known if known.align >= array.align else Array(known.data, array.align))
+        return name
+
+    def value(self, value: Value, hint: str) -> str:
+        """A struct field as C text; ``hint`` names structs that it points to."""
+        if value is None:
+            return "0"
+        if isinstance(value, (bool, int, np.integer)):
+            return number(int(value))
+        if isinstance(value, Array):
+            return self.array(value)
+        if isinstance(value, Symbol):
+            return value.name
+        if isinstance(value, Struct):
+            name = f"{hint}_{value.ctype.removeprefix('intrs_')}"
+            self.structs.append(
+                (name, f"static const struct {value.ctype} {name} = {self.struct(value.fields, name)};")
+            )
+            return f"&{name}"
+        if isinstance(value, Mapping):
+            return self.struct(value, hint)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return "{" + ", ".join(self.value(v, f"{hint}_{i}") for i, v in enumerate(value)) + "}"
+        raise TypeError(f"no C text for {type(value).__name__}")
+
+    def struct(self, fields: Mapping[str, Value], hint: str) -> str:
+        """A struct initialiser with designators."""
+        return "{" + ", ".join(f".{name} = {self.value(value, hint)}" for name, value in fields.items()) + "}"
+
+    @property
+    def bytes(self) -> int:
+        """Flash of all arrays."""
+        return sum(array.bytes for _, array in self.arrays.values())
+
+    def declarations(self, names: set[str] | None = None) -> list[str]:
+        """The arrays' definitions: all, or those with the given names."""
+        texts = []
+        for name, array in self.arrays.values():
+            if names is None or name in names:
+                alignment = f"_Alignas({array.align}) " if array.align > array.data.dtype.itemsize else ""
+                texts.append(
+                    f"static const {alignment}{array.ctype} {name}[{array.data.size}] = {{\n{array_body(array.data)}}};"
+                )
+        return texts

@@ -1,0 +1,214 @@
+"""One target's model: kernels chosen, memory planned, and the text of its intrs_model.c."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import jinja2
+
+from intrs_edge.codegen import memory
+from intrs_edge.codegen.choose import Banned, choose
+from intrs_edge.codegen.cwrite import Pool
+from intrs_edge.codegen.isa import Level
+from intrs_edge.codegen.kernels import Array, Choice, Emit
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.input_map import InputMap
+from intrs_edge.graph.ir import Graph
+from intrs_edge.paths import shipped
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kernel call of a schedule: whose choice it is, and what it passes."""
+
+    choice: Choice
+    emit: Emit
+
+
+@dataclass(frozen=True)
+class LevelModel:
+    """The model for one instruction-set level: calls in the order of execution, and their memory."""
+
+    level: Level
+    choices: tuple[Choice, ...]
+    calls: tuple[Call, ...]
+    plan: memory.Plan
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model for one target: a level for every CPU it may meet, best first, in one arena of ``batch`` images."""
+
+    graph: Graph
+    levels: tuple[LevelModel, ...]
+    batch: int
+    arena_bytes: int
+    input_offset: int
+    output_offset: int
+    text: str
+    weight_bytes: int
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Kernel sources below firmware/, sorted."""
+        return tuple(sorted({s for level in self.levels for c in level.calls for s in c.emit.sources}))
+
+    @property
+    def cflags(self) -> dict[str, tuple[str, ...]]:
+        """Compiler options that single sources need."""
+        return {
+            s: c.choice.kernel.cflags
+            for m in self.levels
+            for c in m.calls
+            if c.choice.kernel.cflags
+            for s in c.emit.sources
+        }
+
+
+def plan_level(
+    graph: Graph,
+    level: Level,
+    optimize: str,
+    batch: int = 1,
+    weight_budget: int | None = None,
+    arena_budget: int | None = None,
+    shared: bool = False,
+    only: Collection[str] | None = None,
+) -> LevelModel:
+    """Chooses kernels and plans their memory; where the arena passes its budget, kernels with scratch at the fullest call give way.
+
+    ``shared``: fix where input and output lie, because other levels use the same arena. An arena that stays above its budget is returned as it is: the caller
+    knows what else competes for the memory.
+    """
+    banned: Banned = {}
+    while True:
+        choices = choose(graph, level, optimize, weight_budget, batch, banned, only)
+        calls = _calls(graph, choices)
+        plan = _plan(graph, calls, batch, shared)
+        if arena_budget is None or plan.bytes <= arena_budget:
+            break
+        victim = max(
+            (c for c in calls if c.emit.scratch_bytes and (c.choice.site.ops, c.choice.kernel.name) not in banned),
+            key=lambda c: c.emit.scratch_bytes or 0,
+            default=None,
+        )
+        if victim is None:
+            break
+        banned[(victim.choice.site.ops, victim.choice.kernel.name)] = (
+            f"its scratch does not fit in {arena_budget} bytes"
+        )
+        try:
+            choose(graph, level, optimize, weight_budget, batch, banned, only)
+        except IntrsError:
+            break
+    return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
+
+
+def _calls(graph: Graph, choices: tuple[Choice, ...]) -> list[Call]:
+    calls = []
+    for choice in choices:
+        emitted = choice.kernel.emit(choice.site)
+        for emit in emitted if isinstance(emitted, tuple) else (emitted,):
+            calls.append(Call(choice, emit))
+    return calls
+
+
+def _sizes(graph: Graph, calls: list[Call], batch: int) -> dict[int, int]:
+    used = {*graph.inputs, *graph.outputs} | {t for c in calls for t in (*c.emit.inputs, *c.emit.outputs)}
+    return {t: graph.tensors[t].bytes * batch for t in sorted(used) if not graph.tensors[t].constant}
+
+
+def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool) -> memory.Plan:
+    steps, aliases = [], {}
+    for call in calls:
+        e = call.emit
+        if e.aliases:
+            aliases[e.outputs[0]] = e.inputs[0]
+        inputs = [(t, i in e.inplace) for i, t in enumerate(e.inputs) if not graph.tensors[t].constant]
+        steps.append(
+            memory.Step(
+                call.choice.site.name,
+                tuple(t for t, _ in inputs),
+                e.outputs,
+                e.scratch_bytes or 0,
+                tuple(i for i, (_, ok) in enumerate(inputs) if ok),
+            )
+        )
+    sizes = _sizes(graph, calls, batch)
+    pinned = None
+    if shared:
+        pinned = {graph.outputs[0]: memory.align(sizes[graph.inputs[0]]), graph.inputs[0]: 0}
+    return memory.plan(steps, sizes, graph.inputs, graph.outputs, aliases, pinned)
+
+
+def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_map: InputMap) -> Model:
+    """The text of intrs_model.c for planned levels, best first. A level that chose exactly what the next one did is left out."""
+    kept = [m for m, following in zip(levels, levels[1:], strict=False) if _names(m) != _names(following)] + [
+        levels[-1]
+    ]
+    pool = Pool()
+    parts = []
+    written: set[str] = set()
+    for m in reversed(kept):  # the unguarded level first: its constants are open to all
+        params, lines = _level_text(graph, m, batch, pool)
+        fresh = {name for name, _ in pool.arrays.values()} - written
+        written |= fresh
+        structs = [text for _, text in pool.structs]
+        pool.structs.clear()
+        parts.append({"level": m.level, "fresh": fresh, "structs": structs, "params": params, "calls": lines})
+    for part in parts:
+        part["arrays"] = pool.declarations(part.pop("fresh"))  # type: ignore[arg-type]
+    headers = sorted({h.rsplit("/", 1)[1] for m in kept for c in m.calls for h in c.emit.headers})
+    offsets = {(m.plan.offset(graph.inputs[0]), m.plan.offset(graph.outputs[0])) for m in kept}
+    if len(offsets) != 1:
+        raise AssertionError("levels of one target disagree on the input's or output's place")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(shipped("templates"))),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    text = environment.get_template("intrs_model.c.j2").render(
+        parts=parts, dispatch=[m.level for m in kept], headers=headers, map=input_map, batch=batch
+    )
+    input_offset, output_offset = offsets.pop()
+    arena = max(m.plan.bytes for m in kept)
+    return Model(graph, tuple(kept), batch, arena, input_offset, output_offset, text, pool.bytes)
+
+
+def _names(m: LevelModel) -> list[tuple[tuple[int, ...], str]]:
+    return [(c.choice.site.ops, c.choice.kernel.name) for c in m.calls]
+
+
+def _level_text(graph: Graph, m: LevelModel, batch: int, pool: Pool) -> tuple[list[str], list[str]]:
+    """(parameter structs, calls) of a level."""
+    params, lines = [], []
+    for position, call in enumerate(m.calls):
+        e = call.emit
+        if e.aliases:
+            continue
+        name = f"{m.level.name}_{call.choice.site.name}_{position}"
+        arguments = []
+        if e.struct:
+            params.append(f"static const struct {e.struct} {name} = {pool.struct(e.fields, name)};")
+            arguments.append(f"&{name}")
+        looped = batch > 1 and not e.batched
+        if e.batched:
+            arguments.append(str(batch))
+        for t in (*e.inputs, *e.outputs):
+            tensor = graph.tensors[t]
+            if tensor.constant:
+                assert tensor.data is not None
+                arguments.append(pool.array(Array(tensor.data.reshape(-1).view("int8"))))
+                continue
+            place = f"arena + {m.plan.offset(t)}" + (f" + i * {tensor.bytes}" if looped else "")
+            arguments.append(f"({'const ' if t not in e.outputs else ''}int8_t *)({place})")
+        if e.scratch_bytes is not None:
+            step = m.plan.order[position]
+            arguments.append(f"arena + {m.plan.scratch_offset(step)}" if e.scratch_bytes else "arena")
+        text = f"{e.function}({', '.join(arguments)});"
+        lines.append(f"for (int32_t i = 0; i < {batch}; i++) {text}" if looped else text)
+    return params, lines

@@ -1,0 +1,65 @@
+"""What `generate` is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from intrs_edge.boards import Board, load_board
+from intrs_edge.codegen.choose import OPTIMIZE
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing import Smoothing
+
+HOST_BATCH = 16
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """Settings of a project. ``board``: an id, a path of a TOML file, or a Board. The certificate's settings are those of `Smoothing`.
+
+    ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``: images that the host library takes at once
+    where its kernels can (1 otherwise). ``machine``: the host's architecture as platform.machine() spells it; None: this one.
+    """
+
+    board: str | Path | Board = "host"
+    sigma: Decimal = Decimal("0.25")
+    n0: int = 100
+    n: int = 1000
+    alpha: Decimal = Decimal("0.001")
+    seed: int = 1
+    noise: str = "discrete"
+    rng: str = "xoshiro128++"
+    certificate: str = "sound"
+    optimize: str = "speed"
+    target_radius: Decimal | None = None
+    precision: Decimal | None = None
+    batch: int = HOST_BATCH
+    machine: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what `Smoothing` does not."""
+        if self.optimize not in OPTIMIZE:
+            raise IntrsError(f"optimize {self.optimize!r} is not one of {', '.join(OPTIMIZE)}")
+        if not 1 <= self.batch <= 64:
+            raise IntrsError(f"batch {self.batch} is outside 1 .. 64")
+
+    def load_board(self) -> Board:
+        """The board; IntrsError for an unknown one."""
+        return self.board if isinstance(self.board, Board) else load_board(self.board)
+
+    def smoothing(self, shape: tuple[int, int, int]) -> Smoothing:
+        """The certificate's configuration for an image shape (H, W, C)."""
+        return Smoothing(
+            shape=shape,
+            sigma=self.sigma,
+            n0=self.n0,
+            n=self.n,
+            alpha=self.alpha,
+            seed=self.seed,
+            noise=self.noise,
+            rng=self.rng,
+            certificate=self.certificate,
+            target_radius=self.target_radius,
+            precision=self.precision,
+        )
