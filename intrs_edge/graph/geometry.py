@@ -74,3 +74,90 @@ def window(graph: Graph, op: Op) -> Window:
         in_h, in_w, in_c, out_h, out_w, out_c, filter_h, filter_w, stride_h, stride_w, dilation_h, dilation_w,
         top, left, bottom, right,
     )  # fmt: skip
+
+
+### constants that describe a shape ###
+
+
+def constant_ints(graph: Graph, index: int) -> tuple[int, ...]:
+    """The values of a constant integer tensor, flattened; ValueError when it is not one."""
+    data = graph.tensors[index].data if index >= 0 else None
+    if data is None or data.dtype.kind not in "iu":
+        raise ValueError("its shape arguments are not integer constants: export with fixed shapes")
+    return tuple(int(v) for v in data.reshape(-1))
+
+
+def resolve_axis(axis: int, rank: int) -> int:
+    """A possibly negative axis as 0..rank-1; ValueError outside."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} is outside a tensor of {rank} dimensions")
+    return axis % rank
+
+
+def pad_amounts(graph: Graph, op: Op) -> tuple[tuple[int, int], ...]:
+    """(before, after) of every dimension of a PAD, PADV2 or MIRROR_PAD."""
+    values = constant_ints(graph, op.inputs[1])
+    rank = len(graph.tensors[op.inputs[0]].shape)
+    if len(values) != 2 * rank or min(values, default=0) < 0:
+        raise ValueError(f"its paddings {values} do not fit {rank} dimensions: give two non-negative numbers for each")
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def mean_axes(graph: Graph, op: Op) -> tuple[int, ...]:
+    """The axes of a MEAN, ascending, without repeats."""
+    rank = len(graph.tensors[op.inputs[0]].shape)
+    return tuple(sorted({resolve_axis(a, rank) for a in constant_ints(graph, op.inputs[1])}))
+
+
+def permutation(graph: Graph, op: Op) -> tuple[int, ...]:
+    """The permutation of a TRANSPOSE: output axis i is input axis ``permutation[i]``."""
+    rank = len(graph.tensors[op.inputs[0]].shape)
+    axes = tuple(resolve_axis(a, rank) for a in constant_ints(graph, op.inputs[1]))
+    if sorted(axes) != list(range(rank)):
+        raise ValueError(f"its permutation {axes} is not one of {rank} axes")
+    return axes
+
+
+@dataclass(frozen=True)
+class AxisRange:
+    """What a slice reads along one axis: ``count`` elements from ``start`` in steps of ``step`` (negative: backwards)."""
+
+    start: int
+    step: int
+    count: int
+
+
+def slice_ranges(graph: Graph, op: Op) -> tuple[AxisRange, ...]:
+    """The ranges of a SLICE or STRIDED_SLICE, one for every input axis (shrunk axes have count 1)."""
+    shape = graph.tensors[op.inputs[0]].shape
+    rank = len(shape)
+    begin = constant_ints(graph, op.inputs[1])
+    end = constant_ints(graph, op.inputs[2])
+    if op.kind == "SLICE":
+        if len(begin) != rank or len(end) != rank:
+            raise ValueError(f"its begin and size have {len(begin)} and {len(end)} values for {rank} dimensions")
+        sizes = [extent - b if size == -1 else size for b, size, extent in zip(begin, end, shape, strict=True)]
+        for b, size, extent in zip(begin, sizes, shape, strict=True):
+            if b < 0 or size < 1 or b + size > extent:
+                raise ValueError(f"its range {b}..{b + size} leaves an extent of {extent}")
+        return tuple(AxisRange(b, 1, size) for b, size in zip(begin, sizes, strict=True))
+    for key in ("ellipsis_mask", "new_axis_mask", "offset"):
+        if op.attrs.get(key):
+            raise ValueError(f"its {key} is not supported: slice with plain begin, end and strides")
+    steps = constant_ints(graph, op.inputs[3])
+    if not len(begin) == len(end) == len(steps) <= rank or 0 in steps:
+        raise ValueError(f"its begin, end and strides {begin}, {end}, {steps} do not fit {rank} dimensions")
+    ranges = []
+    for axis, extent in enumerate(shape):
+        if axis >= len(begin):
+            ranges.append(AxisRange(0, 1, extent))
+            continue
+        bit = 1 << axis
+        if integer(op, "shrink_axis_mask", 0) & bit:
+            ranges.append(AxisRange(resolve_axis(begin[axis], extent), 1, 1))
+            continue
+        first = None if integer(op, "begin_mask", 0) & bit else begin[axis]
+        last = None if integer(op, "end_mask", 0) & bit else end[axis]
+        positions = range(*slice(first, last, steps[axis]).indices(extent))
+        ranges.append(AxisRange(positions.start, steps[axis], len(positions)))
+    return tuple(ranges)

@@ -1,0 +1,183 @@
+"""Shape inference: what the output shapes of an operator must be. ValueError says what is wrong with its inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from intrs_edge.graph.geometry import (
+    constant_ints,
+    integer,
+    mean_axes,
+    pad_amounts,
+    permutation,
+    resolve_axis,
+    slice_ranges,
+    window,
+)
+from intrs_edge.graph.ir import Graph, Op
+
+Shape = tuple[int, ...]
+SAME_SHAPE = (
+    "RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE",
+)  # fmt: skip
+
+
+def output_shapes(graph: Graph, op: Op) -> list[Shape]:
+    """The shapes of every output of a supported operator."""
+    if op.kind in SAME_SHAPE:
+        return [graph.tensors[op.inputs[0]].shape]
+    return SHAPES[op.kind](graph, op)
+
+
+def _shape(graph: Graph, op: Op, position: int = 0) -> Shape:
+    return graph.tensors[op.inputs[position]].shape
+
+
+def _image(graph: Graph, op: Op) -> Shape:
+    shape = _shape(graph, op)
+    if len(shape) != 4:
+        raise ValueError(f"its input has shape {list(shape)}, it needs [batch, height, width, channels]")
+    return shape
+
+
+def _windowed(graph: Graph, op: Op) -> list[Shape]:
+    shape = _image(graph, op)
+    if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        weights = _shape(graph, op, 1)
+        if len(weights) != 4:
+            raise ValueError(f"its weights have shape {list(weights)}, they need 4 dimensions")
+        if op.kind == "CONV_2D" and (shape[3] % weights[3] or weights[0] % (shape[3] // weights[3])):
+            raise ValueError(f"weights {list(weights)} do not divide {shape[3]} input channels into equal groups")
+        multiplier = integer(op, "depth_multiplier", 0)
+        if op.kind == "DEPTHWISE_CONV_2D" and (
+            weights[0] != 1 or weights[3] % shape[3] or multiplier not in (0, weights[3] // shape[3])
+        ):
+            raise ValueError(f"weights {list(weights)} do not fit {shape[3]} input channels x multiplier {multiplier}")
+    w = window(graph, op)
+    if min(w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.filter_h, w.filter_w) < 1:
+        raise ValueError("its filter, strides and dilations must be at least 1")
+    if min(w.out_h, w.out_w) < 1:
+        raise ValueError(f"its filter {w.filter_h}x{w.filter_w} is larger than its input {w.in_h}x{w.in_w}")
+    return [(shape[0], w.out_h, w.out_w, w.out_c)]
+
+
+def _fully_connected(graph: Graph, op: Op) -> list[Shape]:
+    shape, weights = _shape(graph, op), _shape(graph, op, 1)
+    if len(weights) != 2:
+        raise ValueError(f"its weights have shape {list(weights)}, they need [out, in]")
+    elements = math.prod(shape)
+    if elements % weights[1]:
+        raise ValueError(f"its {elements} input values are no multiple of {weights[1]}")
+    if op.attrs.get("keep_num_dims"):
+        if not shape or shape[-1] != weights[1]:
+            raise ValueError(f"it keeps the dimensions of {list(shape)}, whose last one is not {weights[1]}")
+        return [(*shape[:-1], weights[0])]
+    return [(elements // weights[1], weights[0])]
+
+
+def _broadcast(graph: Graph, op: Op) -> list[Shape]:
+    a, b = _shape(graph, op), _shape(graph, op, 1)
+    try:
+        return [tuple(int(n) for n in np.broadcast_shapes(a, b))]
+    except ValueError:
+        raise ValueError(f"shapes {list(a)} and {list(b)} do not broadcast") from None
+
+
+def _prelu(graph: Graph, op: Op) -> list[Shape]:
+    shape = _shape(graph, op)
+    if _broadcast(graph, op) != [shape]:
+        raise ValueError(f"its slopes {list(_shape(graph, op, 1))} do not broadcast to {list(shape)}")
+    return [shape]
+
+
+def _mean(graph: Graph, op: Op) -> list[Shape]:
+    shape, axes = _shape(graph, op), mean_axes(graph, op)
+    if op.attrs.get("keep_dims"):
+        return [tuple(1 if i in axes else n for i, n in enumerate(shape))]
+    return [tuple(n for i, n in enumerate(shape) if i not in axes)]
+
+
+def _pad(graph: Graph, op: Op) -> list[Shape]:
+    shape, amounts = _shape(graph, op), pad_amounts(graph, op)
+    if op.kind == "MIRROR_PAD":
+        reach = 1 if op.attrs.get("mode", "REFLECT") == "REFLECT" else 0
+        if any(max(pair) > n - reach for pair, n in zip(amounts, shape, strict=True)):
+            raise ValueError(f"it mirrors more than there is: paddings {amounts} of shape {list(shape)}")
+    return [tuple(n + before + after for n, (before, after) in zip(shape, amounts, strict=True))]
+
+
+def _reshape(graph: Graph, op: Op) -> list[Shape]:
+    # the output's shape is resolved by the exporter (-1 and all); the number of elements decides
+    shape, output = _shape(graph, op), graph.tensors[op.outputs[0]].shape
+    if math.prod(shape) != math.prod(output):
+        raise ValueError(f"it cannot turn {list(shape)} into {list(output)}: the numbers of elements differ")
+    return [output]
+
+
+def _transpose(graph: Graph, op: Op) -> list[Shape]:
+    shape = _shape(graph, op)
+    return [tuple(shape[i] for i in permutation(graph, op))]
+
+
+def _concatenation(graph: Graph, op: Op) -> list[Shape]:
+    shapes = [_shape(graph, op, i) for i in range(len(op.inputs))]
+    axis = resolve_axis(integer(op, "axis", 0), len(shapes[0]))
+    if any(
+        len(s) != len(shapes[0]) or s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes
+    ):
+        raise ValueError(f"shapes {[list(s) for s in shapes]} differ outside axis {axis}")
+    return [(*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])]
+
+
+def _split(graph: Graph, op: Op) -> list[Shape]:
+    shape, parts = _shape(graph, op, 1), len(op.outputs)
+    axis = resolve_axis(constant_ints(graph, op.inputs[0])[0], len(shape))
+    if shape[axis] % parts:
+        raise ValueError(f"an extent of {shape[axis]} does not split into {parts} equal parts")
+    return [(*shape[:axis], shape[axis] // parts, *shape[axis + 1 :])] * parts
+
+
+def _slice(graph: Graph, op: Op) -> list[Shape]:
+    mask = integer(op, "shrink_axis_mask", 0)
+    ranges = slice_ranges(graph, op)
+    if any(r.count < 1 for r in ranges):
+        raise ValueError("its slice is empty")
+    return [tuple(r.count for i, r in enumerate(ranges) if not mask >> i & 1)]
+
+
+def _resize(graph: Graph, op: Op) -> list[Shape]:
+    shape, size = _image(graph, op), constant_ints(graph, op.inputs[1])
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"its size {size} must be a height and a width of at least 1")
+    return [(shape[0], *size, shape[3])]
+
+
+SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
+    "CONV_2D": _windowed,
+    "DEPTHWISE_CONV_2D": _windowed,
+    "AVERAGE_POOL_2D": _windowed,
+    "MAX_POOL_2D": _windowed,
+    "FULLY_CONNECTED": _fully_connected,
+    "ADD": _broadcast,
+    "SUB": _broadcast,
+    "MUL": _broadcast,
+    "MAXIMUM": _broadcast,
+    "MINIMUM": _broadcast,
+    "PRELU": _prelu,
+    "MEAN": _mean,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "MIRROR_PAD": _pad,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "EXPAND_DIMS": _reshape,
+    "TRANSPOSE": _transpose,
+    "CONCATENATION": _concatenation,
+    "SPLIT": _split,
+    "SLICE": _slice,
+    "STRIDED_SLICE": _slice,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
+}

@@ -1,0 +1,293 @@
+"""Is this a graph the project can compile? Every problem is listed, with node, operator and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.ir import Graph, Op, Tensor
+from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
+from intrs_edge.graph.shapes import output_shapes
+
+MAX_RANK = 6
+BROADCAST_RANK = 4
+ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an operator's inputs must be, position by position.
+
+    ``x`` an int8 value, ``w`` constant int8 weights, ``b`` a constant int32 bias (or absent), ``i`` constant integers.
+    A trailing ``?`` makes the last one optional, ``*`` repeats it. ``same``: the output has the quantisation of the
+    values it reads.
+    """
+
+    inputs: str
+    same: bool = False
+
+
+RULES: dict[str, Rule] = {
+    "CONV_2D": Rule("xwb?"),
+    "DEPTHWISE_CONV_2D": Rule("xwb?"),
+    "FULLY_CONNECTED": Rule("xwb?"),
+    "ADD": Rule("xx"),
+    "SUB": Rule("xx"),
+    "MUL": Rule("xx"),
+    "MAXIMUM": Rule("xx", same=True),
+    "MINIMUM": Rule("xx", same=True),
+    "AVERAGE_POOL_2D": Rule("x", same=True),
+    "MAX_POOL_2D": Rule("x", same=True),
+    "MEAN": Rule("xi"),
+    "PAD": Rule("xi", same=True),
+    "PADV2": Rule("xix", same=True),
+    "MIRROR_PAD": Rule("xi", same=True),
+    "RESHAPE": Rule("xi?", same=True),
+    "SQUEEZE": Rule("x", same=True),
+    "EXPAND_DIMS": Rule("xi", same=True),
+    "TRANSPOSE": Rule("xi", same=True),
+    "CONCATENATION": Rule("x*"),
+    "SPLIT": Rule("ix", same=True),
+    "SLICE": Rule("xii", same=True),
+    "STRIDED_SLICE": Rule("xiii", same=True),
+    "RELU": Rule("x"),
+    "RELU6": Rule("x"),
+    "PRELU": Rule("xw"),
+    "LEAKY_RELU": Rule("x"),
+    "HARD_SWISH": Rule("x"),
+    "LOGISTIC": Rule("x"),
+    "TANH": Rule("x"),
+    "SOFTMAX": Rule("x"),
+    "RESIZE_NEAREST_NEIGHBOR": Rule("xi", same=True),
+    "QUANTIZE": Rule("x"),
+}
+
+FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
+
+
+def problems(graph: Graph) -> list[str]:
+    """Every reason why the graph cannot be compiled, each a line; empty when there is none."""
+    found = list(_structure(graph))
+    if found:
+        return found
+    for op in graph.ops:
+        where = f"{op.kind} '{op.name}'"
+        if op.kind not in RULES:
+            found.append(f"{where}: this operator is not supported: replace it, or cut the model before it")
+            continue
+        found += [f"{where}: {problem}" for problem in _op(graph, op)]
+    found += _ends(graph)
+    return list(dict.fromkeys(found))
+
+
+def validate(graph: Graph) -> None:
+    """Raises IntrsError with all problems in one line; returns nothing when the graph can be compiled."""
+    found = problems(graph)
+    if len(found) == 1:
+        raise IntrsError(found[0])
+    if found:
+        raise IntrsError(f"{len(found)} problems: " + "; ".join(f"({i}) {p}" for i, p in enumerate(found, 1)))
+
+
+### the graph as a whole ###
+
+
+def _structure(graph: Graph) -> Iterator[str]:
+    count = len(graph.tensors)
+    made: set[int] = set(graph.inputs)
+    for tensor in graph.tensors:
+        if any(n < 1 for n in tensor.shape):
+            yield f"tensor '{tensor.name}': shape {tensor.shape} is dynamic or empty: export with fixed, non-zero sizes"
+        if tensor.data is not None and (tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype):
+            yield f"tensor '{tensor.name}': its data is {tensor.data.dtype} {tensor.data.shape}, not as declared"
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        yield f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is supported"
+    for op in graph.ops:
+        if not op.outputs:
+            yield f"{op.kind} '{op.name}': it has no output: remove it"
+        for i in op.inputs:
+            if not -1 <= i < count:
+                yield f"{op.kind} '{op.name}': input tensor {i} of {count} does not exist: the file is damaged"
+            elif i >= 0 and i not in made and graph.tensors[i].data is None:
+                yield f"{op.kind} '{op.name}': '{graph.tensors[i].name}' is read before it is made: order the operators"
+        for i in op.outputs:
+            if not 0 <= i < count:
+                yield f"{op.kind} '{op.name}': output tensor {i} of {count} does not exist: the file is damaged"
+            elif i in made or graph.tensors[i].data is not None:
+                yield f"{op.kind} '{op.name}': '{graph.tensors[i].name}' is made twice: give every result its own tensor"
+            made.add(i)
+    for i in graph.outputs:
+        if i not in made:
+            yield f"output '{graph.tensors[i].name if 0 <= i < count else i}': nothing makes it: the file is damaged"
+
+
+def _ends(graph: Graph) -> Iterator[str]:
+    for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for i in indices:
+            tensor = graph.tensors[i]
+            if tensor.dtype not in RANGES:
+                yield (
+                    f"{what} '{tensor.name}': its type is {tensor.dtype}: convert with full integer quantisation"
+                    f" (inference_{what}_type int8)"
+                )
+            else:
+                yield from _quantised(tensor)
+            if tensor.shape[:1] != (1,):
+                yield f"{what} '{tensor.name}': its shape is {list(tensor.shape)}: export with a batch of 1"
+
+
+### one operator ###
+
+
+def _op(graph: Graph, op: Op) -> Iterator[str]:
+    rule = RULES[op.kind]
+    roles = _roles(rule.inputs, len(op.inputs))
+    if roles is None:
+        yield f"it has {len(op.inputs)} inputs: the file is damaged, export it again"
+        return
+    if len(op.outputs) != 1 and op.kind != "SPLIT":
+        yield f"it has {len(op.outputs)} outputs, not 1: the file is damaged, export it again"
+        return
+    found: list[str] = []
+    values: list[Tensor] = []
+    for position, (role, index) in enumerate(zip(roles, op.inputs, strict=True)):
+        if index < 0:
+            if role != "b" and not (op.kind == "RESHAPE" and position == 1):
+                found.append(f"input {position} is missing: the file is damaged, export it again")
+            continue
+        tensor = graph.tensors[index]
+        found += _input(op, role, tensor)
+        if role == "x":
+            values.append(tensor)
+    outputs = [graph.tensors[i] for i in op.outputs]
+    for output in outputs:
+        found += _value(op, output)
+    if not found:
+        found += _shapes(graph, op)
+    if not found:
+        found += _parameters(graph, op, rule, values, outputs)
+    yield from found
+
+
+def _roles(pattern: str, count: int) -> str | None:
+    """The role of each of ``count`` inputs, None when the count does not fit."""
+    if pattern.endswith("*"):
+        return pattern[:-1] + pattern[-2] * (count - len(pattern) + 1) if count >= len(pattern) - 1 else None
+    if pattern.endswith("?"):
+        full = pattern[:-1]
+        return full[:count] if len(full) - 1 <= count <= len(full) else None
+    return pattern if count == len(pattern) else None
+
+
+def _input(op: Op, role: str, tensor: Tensor) -> Iterator[str]:
+    if role == "x":
+        yield from _value(op, tensor)
+        return
+    if tensor.data is None:
+        yield f"'{tensor.name}' is not a constant: fold it into the model"
+    elif role == "i" and tensor.dtype not in ("int32", "int64"):
+        yield f"'{tensor.name}' is {tensor.dtype}, it needs int32"
+    elif role == "b" and tensor.dtype != "int32":
+        yield f"bias '{tensor.name}' is {tensor.dtype}, it needs int32: use int8 quantisation (not 16x8 or float)"
+    elif role == "w":
+        yield from _weights(op, tensor)
+
+
+def _value(op: Op, tensor: Tensor) -> Iterator[str]:
+    allowed = ("int8", "uint8") if op.kind == "QUANTIZE" else ("int8",)
+    if tensor.dtype not in allowed:
+        yield f"'{tensor.name}' is {tensor.dtype}, only {' or '.join(allowed)} is supported: convert to full int8"
+        return
+    if len(tensor.shape) > MAX_RANK:
+        yield f"'{tensor.name}' has {len(tensor.shape)} dimensions, the limit is {MAX_RANK}: reshape it"
+    yield from _quantised(tensor)
+
+
+def _quantised(tensor: Tensor) -> Iterator[str]:
+    if tensor.quant is None or tensor.quant.scale.size != 1:
+        yield f"'{tensor.name}' has no per-tensor quantisation: convert to full int8"
+        return
+    scale, zero_point = per_tensor(tensor)
+    low, high = RANGES[tensor.dtype]
+    if not (np.isfinite(scale) and scale > 0):
+        yield f"'{tensor.name}' has scale {scale}, which is not a positive number: convert it again"
+    if not low <= zero_point <= high:
+        yield f"'{tensor.name}' has zero point {zero_point}, outside {low}..{high}: convert it again"
+
+
+def _weights(op: Op, tensor: Tensor) -> Iterator[str]:
+    if tensor.dtype != "int8" or tensor.quant is None:
+        yield f"weights '{tensor.name}' are {tensor.dtype}, they need quantised int8: convert to full int8"
+        return
+    scale, zero_point = tensor.quant.scale, tensor.quant.zero_point
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        yield f"weights '{tensor.name}' have a scale that is not a positive number: convert it again"
+    if op.kind == "PRELU":
+        if scale.size != 1:
+            yield f"slopes '{tensor.name}' are per-channel: quantise them per tensor"
+        elif not -128 <= int(zero_point[0]) <= 127:
+            yield f"slopes '{tensor.name}' have zero point {zero_point[0]}, outside -128..127: convert it again"
+        return
+    if zero_point.any():
+        yield f"weights '{tensor.name}' have a zero point other than 0: quantise weights symmetrically"
+    axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+    if scale.size > 1 and (
+        tensor.quant.axis != axis or len(tensor.shape) <= axis or scale.size != tensor.shape[axis]
+    ):  # fmt: skip
+        yield f"weights '{tensor.name}' have {scale.size} scales along axis {tensor.quant.axis}, not one per output channel"
+
+
+def _shapes(graph: Graph, op: Op) -> Iterator[str]:
+    try:
+        expected = output_shapes(graph, op)
+    except ValueError as error:
+        yield str(error)
+        return
+    actual = [graph.tensors[i].shape for i in op.outputs]
+    if actual != expected:
+        yield f"its output has shape {[list(s) for s in actual]}, its inputs give {[list(s) for s in expected]}"
+        return
+    if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU") and len(expected[0]) > BROADCAST_RANK:
+        shapes = {graph.tensors[i].shape for i in op.inputs}
+        if len(shapes) > 1:
+            yield f"it broadcasts over {len(expected[0])} dimensions, the limit is {BROADCAST_RANK}: reshape first"
+    if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED") and len(op.inputs) > 2 and op.inputs[2] >= 0:
+        bias, channels = graph.tensors[op.inputs[2]], expected[0][-1]
+        if bias.elements != channels:
+            yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
+    if op.kind == "MEAN":
+        shape = graph.tensors[op.inputs[0]].shape
+        reduced = {i for i, _ in enumerate(shape)} - {1, 2}
+        if len(shape) != 4 or not expected or _mean_outside(graph, op, reduced):
+            yield f"it averages {list(shape)} over other axes than height and width: use those of a 4-D value"
+
+
+def _mean_outside(graph: Graph, op: Op, others: set[int]) -> bool:
+    from intrs_edge.graph.geometry import mean_axes
+
+    axes = mean_axes(graph, op)
+    return not axes or bool(set(axes) & others)
+
+
+def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs: list[Tensor]) -> Iterator[str]:
+    activation = op.attrs.get("activation", "NONE")
+    if activation not in ACTIVATIONS:
+        yield f"fused activation {activation} is not supported: use one of {', '.join(ACTIVATIONS)}"
+    if rule.same or op.kind == "CONCATENATION":
+        for value in values:
+            if any(per_tensor(value) != per_tensor(output) for output in outputs):
+                yield f"'{value.name}' and the output differ in scale or zero point: quantise both alike"
+    if op.kind in ("ADD", "SUB"):
+        q = add_params(graph, op).q
+        if int(q.shift[0]) > 0 or (int(q.shift[0]) == 0 and int(q.multiplier[0]) == 2**31 - 1):
+            yield "its output scale is too small for its operands (a multiplier of 1 or more): calibrate again"
+    if op.kind in FIXED_OUTPUT:
+        scale, zero_point = FIXED_OUTPUT[op.kind]
+        actual = per_tensor(outputs[0])
+        if actual != (np.float32(scale), zero_point):
+            yield f"its output has scale {actual[0]} and zero point {actual[1]}, TFLite fixes {scale} and {zero_point}"
+    if op.kind == "FULLY_CONNECTED" and op.attrs.get("weights_format", "DEFAULT") != "DEFAULT":
+        yield "its weights are shuffled: export with the default weights format"
