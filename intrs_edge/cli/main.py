@@ -16,6 +16,9 @@ from intrs_edge.errors import IntrsError
 
 # name -> what it does; intrs_edge/cli/<name>.py has add_arguments(parser) and run(args) -> exit code
 COMMANDS = {
+    "train": "train a network for smoothing, quantisation-aware (needs torch)",
+    "build": "compile a generated project with CMake",
+    "boards": "list the boards, or explain one",
     "report": "figures, plot and page from certification logs",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from intrs_edge.datasets.load import SYNTAX
@@ -47,3 +48,14 @@ def sized(text: str) -> int:
     if not value.is_integer() or value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text.replace("_", "")) if text.replace("_", "").isdigit() else int(value)
+
+
+def decimal(text: str) -> Decimal:
+    """A number kept as it was written, so that 0.1 is exactly one tenth."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not value.is_finite():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value

@@ -1,0 +1,94 @@
+"""``intrs-edge certify DIR IMAGES --log out.tsv``: a certified radius for every image, resumable."""
+
+from __future__ import annotations
+
+import argparse
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from intrs_edge.cli.options import add_images, add_target, decimal, sized
+from intrs_edge.errors import IntrsError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
+    add_images(parser)
+    add_target(parser)
+    parser.add_argument(
+        "--log",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="tab-separated results, a line an image; an unfinished one is resumed",
+    )
+    parser.add_argument("--seed", type=sized, help="seed of the noise (default: the project's)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--target-radius",
+        type=decimal,
+        metavar="R",
+        help="stop once radius >= R ([0,1] pixels) is proved or hopeless; generated with the same R",
+    )
+    mode.add_argument(
+        "--precision",
+        type=decimal,
+        metavar="X",
+        help="stop once the radius is known within the share X (0.1: 10 %%); generated with the same X",
+    )
+    parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Certifies, writes the log, prints the figures."""
+    from intrs_edge.datasets import load_images
+    from intrs_edge.evaluate import certify_images, images_digest
+    from intrs_edge.evaluate.metrics import RADII
+    from intrs_edge.evaluate.plot import text_table
+    from intrs_edge.targets import open_target
+    from intrs_edge.targets.manifest import read_manifest
+
+    manifest = read_manifest(args.project)
+    mode, mode_text = _mode(args, manifest.raw["smoothing"])
+    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
+    settings = log_settings(manifest.raw, args.seed, mode_text, images_digest(images))
+    with open_target(args.project, args.target) as target:
+        rows = certify_images(
+            images, target, args.log, settings, seed=int(settings["seed"]), mode=mode, show=args.progress
+        )
+    certified = sum(not row.abstained for row in rows)
+    print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
+    if all(row.label >= 0 for row in rows):
+        print(text_table({"certified accuracy": rows}, RADII))
+    return 0
+
+
+def log_settings(manifest: dict[str, Any], seed: int | None, mode: str, images: str) -> dict[str, str]:
+    """The setting columns of the log, from a project's manifest."""
+    smoothing = manifest["smoothing"]
+    return {
+        **{name: str(smoothing[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
+        "mode": mode,
+        "seed": str(smoothing["seed"] if seed is None else seed),
+        "model": manifest["model_hash"][:16],
+        "tables": manifest["table_hash"][:16],
+        "images": images,
+    }
+
+
+def _mode(args: argparse.Namespace, smoothing: dict[str, Any]) -> tuple[Any, str]:
+    from intrs_edge.smoothing.results import Mode
+
+    for name, mode in (("target_radius", Mode.TARGET), ("precision", Mode.PRECISION)):
+        asked = getattr(args, name)
+        if asked is None:
+            continue
+        generated = smoothing.get(name)
+        option = "--" + name.replace("_", "-")
+        if generated is None:
+            raise IntrsError(f"this project was generated without {option}; generate it again with {option} {asked}")
+        if Decimal(str(generated)) != asked:
+            raise IntrsError(f"this project was generated with {option} {generated}, not {asked}; generate it again")
+        return mode, f"{name.replace('_', '-')}={asked}"
+    return Mode.FIXED, "fixed"

@@ -1,0 +1,129 @@
+"""``intrs-edge train``: quantisation-aware training under noise on the pixel lattice; writes a QDQ ONNX model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from intrs_edge.cli.options import add_data_dir
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments; the defaults are those of ``TrainConfig``."""
+    from intrs_edge.train.architecture import NETWORKS
+    from intrs_edge.train.config import TrainConfig
+
+    d = TrainConfig()
+    parser.add_argument(
+        "data", metavar="IMAGES", help="training images, such as digits:train, cifar10:train or a folder"
+    )
+    parser.add_argument(
+        "--test", metavar="IMAGES", help="images to measure on afterwards (default: the set's test split)"
+    )
+    add_data_dir(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        dest="out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for checkpoint, log and model.onnx",
+    )
+    parser.add_argument("--network", choices=NETWORKS, default=d.network)
+    parser.add_argument(
+        "--set",
+        dest="network_options",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the network, such as widths=8,16,32, stem_stride=2 or width=32 (may be repeated)",
+    )
+    parser.add_argument("--sigma", type=float, default=d.sigma, help="noise, in [0,1] pixels (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=d.epochs, help="default %(default)s")
+    parser.add_argument("--batch", type=int, default=d.batch, help="default %(default)s")
+    parser.add_argument(
+        "--learning-rate", type=float, default=d.learning_rate, help="SGD's first rate (default %(default)s)"
+    )
+    parser.add_argument("--momentum", type=float, default=d.momentum, help="default %(default)s")
+    parser.add_argument("--weight-decay", type=float, default=d.weight_decay, help="default %(default)s")
+    parser.add_argument(
+        "--steps",
+        type=_fractions,
+        default=d.steps,
+        metavar="F,F,...",
+        help="fractions of the epochs at which the rate drops",
+    )
+    parser.add_argument(
+        "--step-factor", type=float, default=d.step_factor, help="what it is multiplied by then (default %(default)s)"
+    )
+    parser.add_argument(
+        "--freeze",
+        type=float,
+        default=d.freeze,
+        help="last share of the epochs with frozen observers (default %(default)s)",
+    )
+    parser.add_argument(
+        "--consistency",
+        type=float,
+        default=d.consistency,
+        help="weight of consistency regularisation (default %(default)s)",
+    )
+    parser.add_argument(
+        "--entropy", type=float, default=d.entropy, help="its entropy term's weight (default %(default)s)"
+    )
+    parser.add_argument("--flip", action="store_true", help="augment with horizontal flips")
+    parser.add_argument(
+        "--shift", type=int, default=d.shift, metavar="PIXELS", help="augment with shifts (default %(default)s)"
+    )
+    parser.add_argument(
+        "--bank",
+        type=int,
+        default=d.bank,
+        help="noise samples drawn once and reshuffled every epoch (default %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=d.seed, help="default %(default)s")
+    parser.add_argument("--threads", type=int, default=d.threads, help="0: torch's choice (default)")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="a float checkpoint (state_dict) to begin from")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Loads the images, trains, says how well."""
+    from dataclasses import fields
+
+    from intrs_edge.datasets import load_images
+    from intrs_edge.train.config import TrainConfig
+    from intrs_edge.train.loop import train
+
+    data = load_images(args.data, args.data_dir, split_seed=args.split_seed)
+    test = args.test or (args.data.replace(":train", ":test", 1).partition("[")[0] if ":train" in args.data else None)
+    test_set = load_images(test, args.data_dir, data.shape, args.split_seed) if test else None
+    values = {f.name: getattr(args, f.name) for f in fields(TrainConfig)}
+    values["network_options"] = dict(args.network_options)
+    result = train(TrainConfig(**values), data, test_set)
+    if test_set is not None:
+        print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
+    print(f"wrote {result.model}")
+    return 0
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers") from None
+
+
+def _option(text: str) -> tuple[str, object]:
+    """``name=value``: a whole number, several separated by commas, true/false, or a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    parts = value.split(",")
+    if all(part.isdigit() for part in parts):
+        numbers = tuple(int(part) for part in parts)
+        return name, numbers if len(numbers) > 1 else numbers[0]
+    return name, {"true": True, "false": False}.get(value, value)
