@@ -1,1 +1,7 @@
-"""See docs/architecture.md."""
+"""Roads into the IR: QAT networks, QDQ ONNX, float ONNX, int8 .tflite; see docs/convert.md."""
+
+from intrs_edge.convert.load import load_model
+from intrs_edge.convert.onnx_file import read_onnx
+from intrs_edge.convert.qdq import from_qdq_onnx
+
+__all__ = ["from_qdq_onnx", "load_model", "read_onnx"]

@@ -77,23 +77,35 @@ class Emitter:
         assert quant is not None
         return quant
 
-    def pad(self, x: int, before: Sequence[int], after: Sequence[int], name: str) -> int:
-        """PAD with the zero point, one pair for every axis."""
+    def pad(self, x: int, before: Sequence[int], after: Sequence[int], name: str, q: int | None = None) -> int:
+        """PAD with the zero point, or PADV2 with the int8 value q where that is another one; one pair for every
+        axis."""
         shape = [s + b + a for s, b, a in zip(self.shape(x), before, after, strict=True)]
-        pads = self.integers(f"{name}/paddings", [list(p) for p in zip(before, after, strict=True)])
-        return self.op("PAD", (x, pads), shape, self.quant(x), name)
+        inputs = [x, self.integers(f"{name}/paddings", [list(p) for p in zip(before, after, strict=True)])]
+        if q is None or q == int(self.quant(x).zero_point[0]):
+            return self.op("PAD", inputs, shape, self.quant(x), name)
+        inputs.append(self.constant(f"{name}/value", np.array([q], np.int8), self.quant(x)))
+        return self.op("PADV2", inputs, shape, self.quant(x), name)
 
     def window(
-        self, x: int, filter_hw: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], pad: Pad, name: str
+        self,
+        x: int,
+        filter_hw: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        pad: Pad,
+        name: str,
+        q: int | None = None,
     ) -> tuple[int, str, tuple[int, int]]:
-        """Realises a padding: as TFLite's SAME where that means the same zeros, else PAD and VALID. -> input, padding, output (H, W)."""
+        """Realises a padding: as TFLite's SAME where that means the same zeros, else PAD and VALID. -> input,
+        padding, output (H, W)."""
         _, h, w, _ = self.shape(x)
         out_h, *pad_h = same_or_valid("SAME", h, filter_hw[0], stride[0], dilation[0])
         out_w, *pad_w = same_or_valid("SAME", w, filter_hw[1], stride[1], dilation[1])
         if pad != NO_PAD and (*pad_h, *pad_w) == pad:
             return x, "SAME", (out_h, out_w)
         if pad != NO_PAD:
-            x = self.pad(x, (0, pad[0], pad[2], 0), (0, pad[1], pad[3], 0), f"{name}/pad")
+            x = self.pad(x, (0, pad[0], pad[2], 0), (0, pad[1], pad[3], 0), f"{name}/pad", q)
             _, h, w, _ = self.shape(x)
         out_h = same_or_valid("VALID", h, filter_hw[0], stride[0], dilation[0])[0]
         out_w = same_or_valid("VALID", w, filter_hw[1], stride[1], dilation[1])[0]
@@ -114,8 +126,8 @@ class Emitter:
         depthwise: bool = False,
         activation: str = "NONE",
     ) -> int:
-        """CONV_2D with weights OHWI (grouped when I is a divisor of the input's channels), or DEPTHWISE_CONV_2D with O11-style
-        weights [O, h, w, 1], O a multiple of the input's channels. scale: [O] or [1], symmetric.
+        """CONV_2D with weights OHWI (grouped when I is a divisor of the input's channels), or DEPTHWISE_CONV_2D with
+        O11-style weights [O, h, w, 1], O a multiple of the input's channels. scale: [O] or [1], symmetric.
         """
         channels = weight.shape[0]
         filter_hw = (weight.shape[1], weight.shape[2])
@@ -144,7 +156,8 @@ class Emitter:
         name: str,
         activation: str = "NONE",
     ) -> int:
-        """FULLY_CONNECTED on [1, I] with weights [O, I], per tensor; per-channel weights become a 1x1 CONV_2D between reshapes.
+        """FULLY_CONNECTED on [1, I] with weights [O, I], per tensor; per-channel weights become a 1x1 CONV_2D
+        between reshapes.
 
         TFLite runtimes disagree on a per-channel FULLY_CONNECTED; they agree on the convolution (docs/contract.md).
         """
@@ -190,7 +203,8 @@ class Emitter:
         activation: str = "NONE",
     ) -> int:
         """AVERAGE_POOL_2D or MAX_POOL_2D; the output keeps the input's quantisation."""
-        x, padding, (out_h, out_w) = self.window(x, filter_hw, stride, (1, 1), pad, name)
+        border = -128 if kind == "MAX_POOL_2D" else None
+        x, padding, (out_h, out_w) = self.window(x, filter_hw, stride, (1, 1), pad, name, border)
         attrs: dict[str, Attr] = {
             "padding": padding, "stride_h": stride[0], "stride_w": stride[1],
             "filter_h": filter_hw[0], "filter_w": filter_hw[1], "activation": activation,
@@ -204,9 +218,7 @@ class Emitter:
         new = self.integers(f"{name}/shape", list(shape))
         return self.op("RESHAPE", (x, new), shape, self.quant(x), name, {"new_shape": shape})
 
-    def strided_slice(
-        self, x: int, begin: Sequence[int], end: Sequence[int], stride: Sequence[int], name: str
-    ) -> int:
+    def strided_slice(self, x: int, begin: Sequence[int], end: Sequence[int], stride: Sequence[int], name: str) -> int:
         """STRIDED_SLICE with one begin, end and positive stride for every axis."""
         shape = [-(-(e - b) // s) for b, e, s in zip(begin, end, stride, strict=True)]
         inputs = [x] + [

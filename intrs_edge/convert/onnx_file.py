@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
 from intrs_edge.errors import IntrsError
@@ -26,7 +26,8 @@ _FIELDS = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", T
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The parsed model. Raises IntrsError for a file that is too large, no ONNX, of an opset outside 13..23, or not self-contained."""
+    """The parsed model. Raises IntrsError for a file that is too large, no ONNX, of an opset outside 13..23, or not
+    self-contained."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise IntrsError(f"{path}: larger than {MAX_BYTES >> 20} MiB; this compiler is for microcontroller models")
@@ -46,9 +47,14 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             f"{path}: opset {opset} is outside {OPSETS[0]}..{OPSETS[1]}; export with opset 13 or later, "
             "or convert with onnx.version_converter"
         )
-    for tensor in (*model.graph.initializer, *(t for n in model.graph.node for a in n.attribute for t in (a.t, *a.tensors))):
+    for tensor in (
+        *model.graph.initializer,
+        *(t for n in model.graph.node for a in n.attribute for t in (a.t, *a.tensors)),
+    ):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise IntrsError(f"{path}: tensor {tensor.name!r} lies in another file; save the model as a single .onnx file")
+            raise IntrsError(
+                f"{path}: tensor {tensor.name!r} lies in another file; save the model as a single .onnx file"
+            )
     if model.graph.sparse_initializer:
         raise IntrsError(f"{path}: sparse initialisers are not supported; export dense weights")
     return model
