@@ -72,6 +72,13 @@ struct intrs_add {
     const struct intrs_broadcast *broadcast;
 };
 
+/* A convolution whose result is the given operand (0 or 1) of an addition; the sum may overwrite the other operand. */
+struct intrs_conv2d_add {
+    struct intrs_conv2d conv;
+    struct intrs_add add;
+    int32_t operand;
+};
+
 /* TFLite MUL, and MAXIMUM and MINIMUM, which compare raw values */
 struct intrs_mul {
     int32_t n;
@@ -141,6 +148,7 @@ struct intrs_softmax {
 /// the portable kernels ///
 
 void intrs_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
+void intrs_conv2d_add(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other, int8_t *output);
 void intrs_depthwise2d(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
 void intrs_depthwise2d_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
 void intrs_fully_connected(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);

@@ -1,6 +1,13 @@
 """The kernels the generator can choose from. A module registers its kernels when it is imported; list new modules here."""
 
-from intrs_edge.codegen.kernels import portable_conv, portable_data, portable_elementwise, portable_pool  # noqa: F401
+from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
+    portable_conv,
+    portable_data,
+    portable_elementwise,
+    portable_pool,
+    x86_conv,
+    x86_elementwise,
+)
 from intrs_edge.codegen.kernels.base import (
     Array,
     Choice,

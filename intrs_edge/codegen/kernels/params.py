@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from intrs_edge.codegen.kernels.base import Array, Site, Struct, Value
 from intrs_edge.graph.geometry import Window
-from intrs_edge.graph.quantize import Requant
+from intrs_edge.graph.quantize import AddParams, Requant
 
 Shape = tuple[int, ...]
 
@@ -91,3 +91,14 @@ def broadcast_fields(a: Shape, b: Shape, out: Shape) -> Struct | None:
             "stride": (tuple(m[1] for m in merged), tuple(m[2] for m in merged)),
         },
     )
+
+
+def add_fields(p: AddParams) -> dict[str, Value]:
+    """The arithmetic of ``struct intrs_add``; the caller adds how the operands meet."""
+    return {
+        "zero_point": p.zero_point,
+        "multiplier": p.multiplier,
+        "shift": p.shift,
+        "left_shift": p.left_shift,
+        "q": requant_fields(p.q),
+    }

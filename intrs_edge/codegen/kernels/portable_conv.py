@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
+
 import numpy as np
 
-from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, register
-from intrs_edge.codegen.kernels.params import bias_of, constant, requant_bytes, requant_fields, window_fields
+from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.params import (
+    add_fields,
+    bias_of,
+    constant,
+    requant_bytes,
+    requant_fields,
+    window_fields,
+)
 from intrs_edge.graph.geometry import window
-from intrs_edge.graph.quantize import conv_params, fully_connected_params
+from intrs_edge.graph.quantize import add_params, conv_params, fully_connected_params
 
 # instructions a multiply-accumulate and an output, gcc -O2 for Cortex-M
 _PER_MAC, _PER_OUTPUT = 8.0, 60.0
@@ -33,22 +43,68 @@ class Conv2d(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_conv2d``."""
-        w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
-        weights = constant(site, 1)
-        fields = {
-            "w": window_fields(w),
-            "groups": w.in_c // weights.shape[3],
-            "in_zero_point": p.in_zero_point,
-            "weights": Array(weights.reshape(-1)),
-            "bias": Array(bias_of(site, w.out_c)),
-            "q": requant_fields(p.q),
-        }
-        return Emit(
-            "intrs_conv2d", "intrs_conv2d", fields, site.op.inputs[:1], site.op.outputs, ("kernels/intrs_conv2d.c",)
-        )
+        function = "intrs_conv2d"
+        source = (f"kernels/{function}.c",)
+        return Emit(function, function, conv_fields(site), site.op.inputs[:1], site.op.outputs, source)
+
+
+@register
+class Conv2dAdd(Conv2d):
+    """CONV_2D and the ADD of its result to another tensor, which the sum may overwrite: a residual block needs one buffer less."""
+
+    name = "conv2d_add.portable"
+    patterns = (("CONV_2D", "ADD"),)
+    code_bytes = 700
+
+    def reject(self, site: Site) -> str | None:
+        """Both operands of one shape."""
+        a, b = site.input(0, 1), site.input(1, 1)
+        return None if a.elements == b.elements == site.output().elements else "the addition broadcasts"
+
+    def cost(self, site: Site) -> Cost:
+        """The convolution's, and less traffic than the addition apart."""
+        conv = super().cost(site)
+        other = site.graph.tensors[_other(site)[0]]
+        flash = conv.weight_bytes + (other.bytes if other.constant else 0)
+        return Cost(conv.instructions + 75.0 * site.output().elements, flash)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_conv2d_add``."""
+        other, operand = _other(site)
+        add = {"n": site.output().elements, **add_fields(add_params(site.graph, site.last)), "broadcast": None}
+        fields = {"conv": conv_fields(site), "add": add, "operand": operand}
+        function = "intrs_conv2d_add"
+        inputs = (site.op.inputs[0], other)
+        return Emit(function, function, fields, inputs, site.last.outputs, (f"kernels/{function}.c",), inplace=(1,))
+
+
+def _other(site: Site) -> tuple[int, int]:
+    """(the tensor that the convolution's result is added to, which operand of the addition the result is)."""
+    operand = site.last.inputs.index(site.op.outputs[0])
+    return site.last.inputs[1 - operand], operand
+
+
+def conv_fields(site: Site) -> dict[str, Value]:
+    """``struct intrs_conv2d`` of the first op."""
+    w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
+    weights = constant(site, 1)
+    return {
+        "w": window_fields(w),
+        "groups": w.in_c // weights.shape[3],
+        "in_zero_point": p.in_zero_point,
+        "weights": Array(weights.reshape(-1)),
+        "bias": Array(bias_of(site, w.out_c)),
+        "q": requant_fields(p.q),
+    }
 
 
 class _Depthwise(Kernel):
+    patterns = (("DEPTHWISE_CONV_2D",),)
+
+    @abstractmethod
+    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+        """The call with ``struct intrs_depthwise2d``."""
+
     def reject(self, site: Site) -> str | None:
         """Fits every validated DEPTHWISE_CONV_2D."""
         return None
@@ -70,8 +126,7 @@ class _Depthwise(Kernel):
             "bias": Array(bias_of(site, w.out_c)),
             "q": requant_fields(p.q),
         }
-        function = "intrs_depthwise2d"
-        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+        return self.call(site, fields)
 
 
 @register
@@ -79,8 +134,49 @@ class Depthwise2d(_Depthwise):
     """DEPTHWISE_CONV_2D of any multiplier."""
 
     name = "depthwise2d.portable"
-    patterns = (("DEPTHWISE_CONV_2D",),)
     code_bytes = 400
+
+    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+        """Without scratch."""
+        function = "intrs_depthwise2d"
+        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+
+
+@register
+class Depthwise2dInplace(_Depthwise):
+    """DEPTHWISE_CONV_2D over its own input, one channel's plane in scratch: for where memory is short."""
+
+    name = "depthwise2d.inplace"
+    code_bytes = 450
+
+    def reject(self, site: Site) -> str | None:
+        """Multiplier 1, equal extents, and an input that nothing else reads."""
+        source = site.op.inputs[0]
+        if site.input(0).shape != site.output().shape:
+            return "input and output differ in shape"
+        readers = sum(op.inputs.count(source) for op in site.graph.ops)
+        return "something else reads its input" if readers > 1 or source in site.graph.outputs else None
+
+    def cost(self, site: Site) -> Cost:
+        """A copy more than the plain one."""
+        plain = super().cost(site)
+        _, height, width, _ = site.input(0).shape
+        return Cost(plain.instructions + 6.0 * site.output().elements, plain.weight_bytes, height * width)
+
+    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+        """A plane of scratch."""
+        function = "intrs_depthwise2d_inplace"
+        _, height, width, _ = site.input(0).shape
+        return Emit(
+            function,
+            "intrs_depthwise2d",
+            fields,
+            site.op.inputs[:1],
+            site.op.outputs,
+            (f"kernels/{function}.c",),
+            scratch_bytes=height * width,
+            inplace=(0,),
+        )
 
 
 @register

@@ -1,11 +1,12 @@
-"""Portable kernels that move values without arithmetic: reshape, pad."""
+"""Portable kernels that move values without arithmetic: reshape, pad, concatenate, and everything that picks elements."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from intrs_edge.codegen.kernels.base import Cost, Emit, Kernel, Site, register
+from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, register
 from intrs_edge.codegen.kernels.params import constant
+from intrs_edge.codegen.kernels.tabulate import block_copy, position_maps, separable
 from intrs_edge.graph.quantize import per_tensor
 
 
@@ -77,3 +78,135 @@ class Pad(Kernel):
 
 def _pads(site: Site) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in np.asarray(constant(site, 1)).reshape(-1, 2)]
+
+
+@register
+class Concatenation(Kernel):
+    """CONCATENATION: each input in turn to its place."""
+
+    name = "concatenation.portable"
+    patterns = (("CONCATENATION",),)
+    code_bytes = 80
+
+    def reject(self, site: Site) -> str | None:
+        """No fused activation: the values are copied as they are."""
+        return None if site.op.attrs.get("activation", "NONE") == "NONE" else "it has a fused activation"
+
+    def cost(self, site: Site) -> Cost:
+        """Memory traffic only."""
+        return Cost(
+            1.5 * site.output().elements,
+            sum(site.input(i).bytes for i in range(len(site.op.inputs)) if site.input(i).constant),
+        )
+
+    def emit(self, site: Site) -> tuple[Emit, ...]:
+        """One ``struct intrs_copy`` an input."""
+        shape = site.output().shape
+        axis = int(site.op.attrs["axis"]) % len(shape)  # type: ignore[arg-type]
+        inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
+        calls, at = [], 0
+        for position, tensor in enumerate(site.op.inputs):
+            run = site.input(position).shape[axis] * inner
+            fields = {
+                "rows": int(np.prod(shape[:axis], dtype=np.int64)),
+                "run": run,
+                "in_offset": 0,
+                "in_stride": run,
+                "out_offset": at,
+                "out_stride": shape[axis] * inner,
+            }
+            calls.append(
+                Emit("intrs_copy", "intrs_copy", fields, (tensor,), site.op.outputs, ("kernels/intrs_copy.c",))
+            )
+            at += run
+        return tuple(calls)
+
+
+PICKS = ("TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR")
+
+
+class _Picks(Kernel):
+    patterns = tuple((kind,) for kind in PICKS)
+
+    @staticmethod
+    def source(site: Site) -> tuple[int, ...]:
+        """The one input that is not constant."""
+        return tuple(t for t in site.op.inputs if t >= 0 and not site.graph.tensors[t].constant)
+
+
+@register
+class Copy(_Picks):
+    """Slices and splits that are runs of bytes a constant stride apart."""
+
+    name = "copy.portable"
+    code_bytes = 80
+
+    def reject(self, site: Site) -> str | None:
+        """Runs of bytes only."""
+        if len(self.source(site)) != 1:
+            return "not one input that varies"
+        copies = [block_copy(m) for m in position_maps(site.graph, site.op)]
+        return "not runs of bytes at a constant stride" if None in copies else None
+
+    def cost(self, site: Site) -> Cost:
+        """Memory traffic, and a call of memcpy a row."""
+        maps = position_maps(site.graph, site.op)
+        rows = sum(c[0] for c in map(block_copy, maps) if c)
+        return Cost(0.5 * sum(m.size for m in maps) + 25.0 * rows, 0)
+
+    def emit(self, site: Site) -> tuple[Emit, ...]:
+        """One ``struct intrs_copy`` an output."""
+        calls = []
+        for output, positions in zip(site.op.outputs, position_maps(site.graph, site.op), strict=True):
+            found = block_copy(positions)
+            assert found is not None
+            rows, run, first, stride = found
+            fields = {
+                "rows": rows,
+                "run": run,
+                "in_offset": first,
+                "in_stride": stride,
+                "out_offset": 0,
+                "out_stride": run,
+            }
+            calls.append(
+                Emit("intrs_copy", "intrs_copy", fields, self.source(site), (output,), ("kernels/intrs_copy.c",))
+            )
+        return tuple(calls)
+
+
+@register
+class Gather(_Picks):
+    """Everything whose input position is a sum of one number per output axis: transpose, slices, mirror padding, nearest neighbour."""
+
+    name = "gather.portable"
+    code_bytes = 250
+
+    def reject(self, site: Site) -> str | None:
+        """Up to six axes."""
+        if len(self.source(site)) != 1:
+            return "not one input that varies"
+        for positions in position_maps(site.graph, site.op):
+            offsets = separable(positions)
+            if offsets is None:
+                return "its positions are not sums over the axes"
+            if len(offsets) > 6:
+                return "more than six axes"
+        return None
+
+    def cost(self, site: Site) -> Cost:
+        """A look-up an element."""
+        outputs = [site.graph.tensors[t] for t in site.op.outputs]
+        return Cost(7.0 * sum(t.elements for t in outputs), 4 * sum(sum(t.shape) for t in outputs))
+
+    def emit(self, site: Site) -> tuple[Emit, ...]:
+        """One ``struct intrs_gather`` an output."""
+        calls = []
+        for output, positions in zip(site.op.outputs, position_maps(site.graph, site.op), strict=True):
+            offsets = separable(positions)
+            assert offsets is not None
+            offsets = [np.zeros(1, np.int32)] * (6 - len(offsets)) + offsets
+            fields = {"extent": tuple(o.size for o in offsets), "offset": tuple(Array(o) for o in offsets)}
+            source = ("kernels/intrs_gather.c",)
+            calls.append(Emit("intrs_gather", "intrs_gather", fields, self.source(site), (output,), source))
+        return tuple(calls)

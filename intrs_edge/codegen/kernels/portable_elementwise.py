@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, register
-from intrs_edge.codegen.kernels.params import broadcast_fields, requant_fields
+from intrs_edge.codegen.kernels.params import add_fields, broadcast_fields, requant_fields
+from intrs_edge.codegen.kernels.tabulate import unary_table
 from intrs_edge.graph.quantize import add_params, mul_params
 
 
@@ -45,15 +46,7 @@ class Add(_Binary):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_add``."""
-        p = add_params(site.graph, site.op)
-        fields = {
-            "zero_point": p.zero_point,
-            "multiplier": p.multiplier,
-            "shift": p.shift,
-            "left_shift": p.left_shift,
-            "q": requant_fields(p.q),
-        }
-        return self.common(site, "intrs_add", fields)
+        return self.common(site, "intrs_add", add_fields(add_params(site.graph, site.op)))
 
 
 @register
@@ -104,8 +97,6 @@ class Lut(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_lut``."""
-        from intrs_edge.codegen.kernels.tabulate import unary_table  # noqa: PLC0415 - the reference is needed here only
-
         fields = {"n": site.output().elements, "table": Array(unary_table(site.graph, site.op), align=1)}
         return Emit(
             "intrs_lut",

@@ -1,0 +1,68 @@
+"""What ops do to 8-bit values and to positions, found by running the reference on all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.graph.ir import Graph, Op
+from intrs_edge.graph.reference import KERNELS
+
+
+def unary_table(graph: Graph, op: Op) -> npt.NDArray[np.int8]:
+    """The output for every input byte, int8 ``[256]`` by the byte's unsigned value (a uint8 output's bits likewise)."""
+    dtype = graph.tensors[op.inputs[0]].dtype
+    every = np.arange(256, dtype=np.uint8).view(dtype).reshape(1, 256)
+    (found,) = KERNELS[op.kind](graph, op, [every])
+    return np.ascontiguousarray(found).reshape(-1).view(np.int8)
+
+
+def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
+    """For an op that only moves values of its first non-constant input: per output, which input element each output element is."""
+    arguments = []
+    for index in op.inputs:
+        tensor = graph.tensors[index]
+        if tensor.data is None:
+            arguments.append(np.arange(tensor.elements, dtype=np.int64).reshape(1, *tensor.shape))
+        else:
+            arguments.append(np.asarray(tensor.data).reshape(1, *tensor.shape))
+    outputs = KERNELS[op.kind](graph, op, arguments)
+    return [
+        np.asarray(y, np.int64).reshape(graph.tensors[index].shape)
+        for y, index in zip(outputs, op.outputs, strict=True)
+    ]
+
+
+def separable(positions: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]] | None:
+    """Offsets per axis whose sums are the positions, or None where there are none. Axes of extent 1 are dropped."""
+    shape = tuple(n for n in positions.shape if n != 1)
+    reduced = positions.reshape(shape)
+    if not shape:
+        return [positions.reshape(1).astype(np.int32)]
+    origin = int(reduced.flat[0])
+    offsets = []
+    for axis in range(len(shape)):
+        line = reduced[tuple(slice(None) if a == axis else 0 for a in range(len(shape)))]
+        offsets.append(line - (origin if axis else 0))
+    total = sum(o.reshape([-1 if a == i else 1 for a in range(len(shape))]) for i, o in enumerate(offsets))
+    if not np.array_equal(total, reduced):
+        return None
+    # a mirrored axis falls: keep every table at or above zero by moving its minimum to the first table
+    lows = [int(o.min()) for o in offsets[1:]]
+    offsets[1:] = [o - low for o, low in zip(offsets[1:], lows, strict=True)]
+    offsets[0] = offsets[0] + sum(lows)
+    return [o.astype(np.int32) for o in offsets]
+
+
+def block_copy(positions: npt.NDArray[np.int64]) -> tuple[int, int, int, int] | None:
+    """(rows, run, first, stride) where the positions are ``rows`` runs of consecutive elements a constant stride apart, else None."""
+    flat = positions.reshape(-1)
+    breaks = np.flatnonzero(np.diff(flat) != 1)
+    run = int(breaks[0]) + 1 if breaks.size else flat.size
+    if flat.size % run:
+        return None
+    table = flat.reshape(-1, run)
+    starts = table[:, 0]
+    stride = int(starts[1] - starts[0]) if len(starts) > 1 else 0
+    wanted = starts[0] + stride * np.arange(len(starts))[:, None] + np.arange(run)[None, :]
+    return (len(starts), run, int(starts[0]), stride) if np.array_equal(wanted, table) else None
