@@ -1,0 +1,8 @@
+#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#include "intrs_conv2d_f4.h"
+
+void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+{
+    intrs_f4_run(p, NULL, batch, in, NULL, out, scratch);
+}
+#endif

@@ -1,0 +1,227 @@
+"""The AVX2 kernels equal the numpy reference bit for bit, for every tail, stride, padding and extreme input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intrs_edge.codegen.choose import choose
+from intrs_edge.codegen.isa import PORTABLE, Level
+from intrs_edge.codegen.kernels import Site, registered, x86_pack
+from intrs_edge.graph import reference
+from intrs_edge.graph.builder import GraphBuilder
+from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.quantize import AddParams, Requant, quantize_multiplier
+from tests.kernels.host import Int8s, model_of, needs_avx2, run_model
+
+AVX2 = Level("avx2", frozenset({"x86", "avx2"}))
+BATCH = 5
+
+
+def inputs_for(graph: Graph, rng: np.random.Generator) -> Int8s:
+    """Random images, and two of nothing but extremes."""
+    shape = graph.tensors[graph.inputs[0]].shape[1:]
+    x = rng.integers(-128, 128, (BATCH, *shape)).astype(np.int8)
+    x[1] = rng.choice([-128, 127], shape)
+    x[2] = -128
+    return x
+
+
+def check(tmp_path: Path, graph: Graph, kernel: str, seed: int = 0) -> None:
+    """The graph runs with this kernel, and gives the reference's outputs."""
+    names = {kernel, *(name for name in registered() if name.endswith(".portable"))}
+    model = model_of(graph, AVX2, BATCH, names)
+    assert kernel in [c.kernel.name for c in model.levels[0].choices], model.levels[0].choices
+    x = inputs_for(graph, np.random.default_rng(seed))
+    assert np.array_equal(run_model(tmp_path, graph, model, x), reference.run(graph, x).reshape(BATCH, -1))
+
+
+def conv(
+    h: int, w: int, in_c: int, out_c: int, filter_: int | tuple[int, int], *, zero_point: int = -128, out_zero: int = 3,
+    extreme: bool = False, rng: np.random.Generator, skip: float = 0.0, **options: object,
+) -> Graph:  # fmt: skip
+    """One convolution with weights of full range; with ``skip``, its sum with the input at that scale."""
+    fh, fw = filter_ if isinstance(filter_, tuple) else (filter_, filter_)
+    b = GraphBuilder("conv")
+    x = b.input((1, h, w, in_c), scale=0.02, zero_point=zero_point)
+    shape = (out_c, fh, fw, in_c)
+    weights = rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape)
+    bias = rng.integers(-20000, 20000, out_c)
+    scales = rng.uniform(0.002, 0.02, out_c)
+    scale = 0.02 * 0.01 * 75 * 70 * (fh * fw * in_c) ** 0.5 / 128
+    y = b.conv_2d(x, weights, bias, weight_scale=scales, scale=scale, zero_point=out_zero, **options)  # type: ignore[arg-type]
+    return b.build(b.add(x, y, scale=skip, zero_point=-20) if skip else y)
+
+
+@needs_avx2
+@pytest.mark.parametrize(
+    ("h", "w", "in_c", "out_c"),
+    [(8, 8, 16, 16), (32, 32, 16, 16), (7, 5, 16, 32), (1, 1, 32, 16), (9, 4, 48, 16), (3, 13, 64, 80)],
+)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_f4(tmp_path: Path, h: int, w: int, in_c: int, out_c: int, padding: str) -> None:
+    if padding == "VALID" and min(h, w) < 3:
+        pytest.skip("no output")
+    rng = np.random.default_rng(h)
+    graph = conv(h, w, in_c, out_c, 3, padding=padding, activation="RELU" if h % 2 else "NONE", rng=rng)
+    check(tmp_path, graph, "conv2d.f4_avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize("zero_point", [-128, 0, 127])
+def test_f4_extreme_weights(tmp_path: Path, zero_point: int) -> None:
+    check(
+        tmp_path,
+        conv(8, 8, 64, 16, 3, zero_point=zero_point, extreme=True, rng=np.random.default_rng(1)),
+        "conv2d.f4_avx2",
+    )
+
+
+@needs_avx2
+@pytest.mark.parametrize(
+    ("h", "w", "in_c", "out_c", "filter_", "options"),
+    [
+        (32, 32, 3, 16, 3, {}),
+        (16, 16, 16, 32, 3, {"stride": 2}),
+        (16, 16, 16, 32, 1, {"stride": 2, "padding": "VALID"}),
+        (5, 6, 7, 9, 3, {}),
+        (6, 7, 1, 1, 2, {"stride": (2, 1)}),
+        (9, 8, 5, 17, 3, {"dilation": 2, "padding": "VALID"}),
+        (9, 12, 3, 33, (2, 3), {"dilation": (1, 3)}),
+        (4, 4, 33, 20, 1, {}),
+        (10, 4, 2, 64, (10, 4), {"stride": 2}),
+        (1, 1, 40, 10, 1, {}),
+        (3, 3, 130, 15, 3, {"padding": "VALID"}),
+    ],
+)
+def test_direct(
+    tmp_path: Path, h: int, w: int, in_c: int, out_c: int, filter_: int | tuple[int, int], options: dict[str, object]
+) -> None:
+    graph = conv(h, w, in_c, out_c, filter_, zero_point=17, rng=np.random.default_rng(in_c), **options)
+    check(tmp_path, graph, "conv2d.avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize(("in_n", "out_n"), [(64, 10), (33, 5), (1, 1), (640, 128)])
+def test_fully_connected(tmp_path: Path, rows: int, in_n: int, out_n: int) -> None:
+    rng = np.random.default_rng(in_n)
+    b = GraphBuilder("fc")
+    x = b.input((1, rows, in_n), scale=0.02, zero_point=-5)
+    y = b.fully_connected(
+        x, rng.integers(-127, 128, (out_n, in_n)), rng.integers(-99, 99, out_n), weight_scale=0.01, scale=0.05
+    )
+    check(tmp_path, b.build(y), "fully_connected.avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize(
+    ("channels", "filter_", "stride"), [(16, 3, 1), (8, 3, 2), (64, 5, 1), (21, 3, 1), (1, 2, 2), (40, 1, 1)]
+)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_depthwise(tmp_path: Path, channels: int, filter_: int, stride: int, padding: str) -> None:
+    rng = np.random.default_rng(channels)
+    b = GraphBuilder("depthwise")
+    x = b.input((1, 9, 11, channels), scale=0.02, zero_point=-7)
+    weights = rng.integers(-127, 128, (1, filter_, filter_, channels))
+    y = b.depthwise_conv_2d(
+        x, weights, rng.integers(-999, 999, channels), weight_scale=rng.uniform(0.002, 0.02, channels), scale=0.2,
+        stride=stride, padding=padding, activation="RELU6",
+    )  # fmt: skip
+    check(tmp_path, b.build(y), "depthwise2d.avx2")
+
+
+def _sum(n: int, scales: tuple[float, float, float], kind: str = "ADD", activation: str = "RELU") -> Graph:
+    b = GraphBuilder("sum")
+    x = b.input((1, n, 1, 2), scale=scales[0], zero_point=-100)
+    y = b.conv_2d(x, [[[[0, 90]]], [[[-60, 0]]]], [5, 9], weight_scale=0.01, scale=scales[1], zero_point=11)
+    return b.build(b.binary(kind, x, y, scale=scales[2], zero_point=-30, activation=activation))
+
+
+@needs_avx2
+@pytest.mark.parametrize("n", [1, 7, 8, 50])
+@pytest.mark.parametrize("kind", ["ADD", "SUB"])
+def test_sum(tmp_path: Path, n: int, kind: str) -> None:
+    check(tmp_path, _sum(n, (0.02, 0.0151, 0.0263), kind), "add.sum_avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize("n", [1, 7, 8, 50])
+@pytest.mark.parametrize("kind", ["ADD", "SUB"])
+def test_add_without_a_formula(tmp_path: Path, n: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(x86_pack, "find_sum", lambda p: None)
+    check(tmp_path, _sum(n, (0.02, 0.0151, 0.0263), kind, "NONE"), "add.avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize("size", [(8, 8), (5, 6)])
+def test_f4_with_residual_sum(tmp_path: Path, size: tuple[int, int]) -> None:
+    kernel = registered()["conv2d_add.f4_avx2"]
+    for skip in np.arange(0.03, 0.04, 0.001):  # most scales have an exact formula
+        graph = conv(*size, 16, 16, 3, rng=np.random.default_rng(4), skip=float(skip))
+        if kernel.reject(Site(graph, (0, 1))) is None:
+            check(tmp_path, graph, kernel.name)
+            return
+    pytest.fail("no scale has a formula")
+
+
+@needs_avx2
+@pytest.mark.parametrize(
+    ("size", "channels", "filter_", "padding"), [(8, 64, 8, "VALID"), (7, 19, 3, "SAME"), (32, 16, 16, "VALID")]
+)
+def test_average_pool(tmp_path: Path, size: int, channels: int, filter_: int, padding: str) -> None:
+    b = GraphBuilder("pool")
+    x = b.input((1, size, size, channels), scale=0.02)
+    check(tmp_path, b.build(b.average_pool_2d(x, filter_, padding=padding)), "average_pool2d.avx2")
+
+
+### guards ###
+
+
+def _rejected(graph: Graph, kernel: str) -> str:
+    choices = choose(graph, AVX2, "speed")
+    return next(why for c in choices for name, why in c.others if name == kernel)
+
+
+def test_f4_is_refused_where_its_range_breaks() -> None:
+    rng = np.random.default_rng(0)
+    b = GraphBuilder("wide")
+    x = b.input((1, 4, 4, 256), scale=0.02)
+    weights = np.full((16, 3, 3, 256), 127)
+    graph = b.build(b.conv_2d(x, weights, rng.integers(0, 9, 16), weight_scale=0.01, scale=9.0))
+    assert "limit is 2^25" in _rejected(graph, "conv2d.f4_avx2")
+
+
+def test_a_multiplier_above_one_is_left_to_the_portable_kernel() -> None:
+    b = GraphBuilder("up")
+    x = b.input((1, 4, 4, 16), scale=0.5)
+    graph = b.build(b.conv_2d(x, np.ones((16, 3, 3, 16)), None, weight_scale=0.5, scale=0.01))
+    assert "scaled up" in _rejected(graph, "conv2d.avx2")
+    assert [c.kernel.name for c in choose(graph, AVX2, "speed")] == ["conv2d.portable"]
+
+
+def test_without_avx2_only_portable_kernels_stand() -> None:
+    graph = conv(8, 8, 16, 16, 3, rng=np.random.default_rng(0))
+    assert [c.kernel.name for c in choose(graph, PORTABLE, "speed")] == ["conv2d.portable"]
+
+
+def test_the_sum_formula_is_exact_or_absent() -> None:
+    rng = np.random.default_rng(1)
+    found = 0
+    values = np.arange(-128, 128)
+    for _ in range(30):
+        s1, s2 = np.exp(rng.uniform(-4, -2, 2))
+        twice, out = 2 * max(s1, s2), max(s1, s2) * rng.uniform(0.6, 1.4)
+        a, b, q = (quantize_multiplier(v) for v in (s1 / twice, s2 / twice, twice / (2**20 * out)))
+        requant = Requant(np.array([q[0]], np.int32), np.array([q[1]], np.int8), int(rng.integers(-128, 20)), -128, 127)
+        p = AddParams((-128, int(rng.integers(-40, 40))), (a[0], b[0]), (a[1], b[1]), 20, requant)
+        formula = x86_pack.find_sum(p)
+        if formula is not None:
+            found += 1
+            fx, fy, offset, shift = formula
+            total = fx * values[:, None] + fy * values[None, :] + offset
+            assert np.abs(total).max() < 2**31
+            assert np.array_equal(np.clip(total >> shift, p.q.min, p.q.max), x86_pack.add_table(p))
+    assert found > 10
