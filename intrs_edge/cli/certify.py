@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     manifest = read_manifest(args.project)
-    mode, mode_text = _mode(args, manifest.raw["smoothing"])
+    mode, mode_text = _mode(args, manifest.raw["settings"])
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     settings = log_settings(manifest.raw, args.seed, mode_text, images_digest(images))
     with open_target(args.project, args.target) as target:
@@ -66,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
 
 def log_settings(manifest: dict[str, Any], seed: int | None, mode: str, images: str) -> dict[str, str]:
     """The setting columns of the log, from a project's manifest."""
-    smoothing = manifest["smoothing"]
+    settings = manifest["settings"]
     return {
-        **{name: str(smoothing[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
+        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
         "mode": mode,
-        "seed": str(smoothing["seed"] if seed is None else seed),
+        "seed": str(settings["seed"] if seed is None else seed),
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],
         "images": images,

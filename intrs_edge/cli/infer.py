@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         shape = target.info.image_shape
         if inputs.dtype != np.int8 or inputs.ndim != 4 or inputs.shape[1:] != shape:
             raise IntrsError(
-                f"{args.input}: {inputs.dtype} {list(inputs.shape)}; the model takes int8 [K, {', '.join(map(str, shape))}]"
+                f"{args.input}: {inputs.dtype} {list(inputs.shape)}; this model takes int8 [K, {str(list(shape))[1:]}"
             )
         outputs = target.infer(inputs.astype(np.int8, copy=False))
     temporary = args.output.with_name(args.output.name + ".tmp.npy")

@@ -1,4 +1,4 @@
-"""``intrs-edge predict DIR IMAGES``: the smoothed classifier's answers, with abstention (Cohen et al. 2019, PREDICT)."""
+"""``intrs-edge predict DIR IMAGES``: the smoothed classifier's answers, with abstention."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     manifest = read_manifest(args.project)
-    seed = manifest.raw["smoothing"]["seed"] if args.seed is None else args.seed
+    seed = manifest.raw["settings"]["seed"] if args.seed is None else args.seed
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     print("idx", "label", "predict", "correct", "votes", "second", "samples", sep="\t")
     with open_target(args.project, args.target) as target:

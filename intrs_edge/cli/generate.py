@@ -1,0 +1,83 @@
+"""``intrs-edge generate MODEL --board ID -o DIR``: a model and a certificate's settings in, a C project out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from intrs_edge.cli.options import decimal, sized
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments; they are the fields of ``GenerateOptions``."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the project")
+    parser.add_argument(
+        "--board", default="host", metavar="ID", help="a board's id (intrs-edge boards) or TOML file (default: host)"
+    )
+    parser.add_argument(
+        "--sigma", type=decimal, default=Decimal("0.25"), help="noise, in [0,1] pixels (default %(default)s)"
+    )
+    parser.add_argument("--n0", type=sized, default=100, help="samples that choose the class (default %(default)s)")
+    parser.add_argument("--n", type=sized, default=1000, help="samples that count it (default %(default)s)")
+    parser.add_argument(
+        "--alpha",
+        type=decimal,
+        default=Decimal("0.001"),
+        help="probability of a false certificate, per image (default %(default)s)",
+    )
+    parser.add_argument("--seed", type=sized, default=1, help="default %(default)s")
+    parser.add_argument(
+        "--target-radius", type=decimal, metavar="R", help="also the tables of certify --target-radius R ([0,1] pixels)"
+    )
+    parser.add_argument(
+        "--precision", type=decimal, metavar="X", help="also the tables of certify --precision X (0.1: 10 %%)"
+    )
+    parser.add_argument(
+        "--noise",
+        choices=("discrete", "rounded"),
+        default="discrete",
+        help="discrete or rounded Gaussian (default %(default)s)",
+    )
+    parser.add_argument(
+        "--rng", choices=("xoshiro128++", "lfsr113"), default="xoshiro128++", help="default %(default)s"
+    )
+    parser.add_argument(
+        "--certificate",
+        choices=("sound", "paper"),
+        default="sound",
+        help="sound (default), or the published quantile, which is NOT sound",
+    )
+    parser.add_argument(
+        "--optimize",
+        choices=("speed", "balanced", "size"),
+        default="speed",
+        help="what the board's kernels are chosen for (default %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Converts where needed, generates, says what it takes before anything is flashed."""
+    from intrs_edge.codegen import GenerateOptions, generate
+    from intrs_edge.convert import load_model
+
+    options = GenerateOptions(
+        board=args.board,
+        sigma=args.sigma,
+        n0=args.n0,
+        n=args.n,
+        alpha=args.alpha,
+        seed=args.seed,
+        noise=args.noise,
+        rng=args.rng,
+        certificate=args.certificate,
+        optimize=args.optimize,
+        target_radius=args.target_radius,
+        precision=args.precision,
+    )
+    report = generate(load_model(args.model), options, args.output)
+    print(json.dumps(report.as_json(), indent=2) if args.json else report.as_text())
+    return 0

@@ -1,0 +1,59 @@
+"""Each figure against numbers worked out by hand, in both conventions."""
+
+from __future__ import annotations
+
+import pytest
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.metrics import (
+    average_certified_radius,
+    certified_accuracy,
+    certified_accuracy_eq10,
+    certified_percentage,
+    curve,
+    summarise,
+)
+
+
+@pytest.fixture
+def rows(make_rows):
+    # right at .5, right at .25, wrong at .9, abstained, right at .5
+    return make_rows((0, 0, 0.5), (1, 1, 0.25), (2, 0, 0.9), (3, -1, 0.0), (4, 4, 0.5))
+
+
+def test_abstaining_is_wrong_and_the_radius_is_inclusive(rows):
+    assert certified_accuracy(rows, 0) == 3 / 5
+    assert certified_accuracy(rows, 0.25) == 3 / 5
+    assert certified_accuracy(rows, 0.2500001) == 2 / 5
+    assert certified_accuracy(rows, 0.5) == 2 / 5
+    assert certified_accuracy(rows, 0.9) == 0
+
+
+def test_equation_10_divides_by_the_answered(rows):
+    assert certified_accuracy_eq10(rows, 0) == 3 / 4
+    assert certified_accuracy_eq10(rows, 0.5) == 2 / 4
+
+
+def test_the_other_figures(rows):
+    assert certified_percentage(rows) == 4 / 5
+    assert average_certified_radius(rows) == pytest.approx(1.25 / 5)
+    summary = summarise(rows, (0.0, 0.5))
+    assert (summary.images, summary.abstained) == (5, 1)
+    assert summary.certified_accuracy == (3 / 5, 2 / 5)
+
+
+def test_all_abstained(make_rows):
+    rows = make_rows((0, -1, 0.0))
+    assert certified_accuracy_eq10(rows, 0) == 0
+    assert certified_percentage(rows) == 0
+
+
+def test_the_curve_falls_where_the_accuracy_does(rows):
+    assert curve(rows) == [(0.0, 3 / 5), (0.25, 3 / 5), (0.5, 2 / 5)]
+
+
+def test_no_images_and_no_labels_are_refused(make_rows):
+    with pytest.raises(IntrsError, match="no image"):
+        certified_accuracy([], 0)
+    with pytest.raises(IntrsError, match="1 image\\(s\\) without a label"):
+        certified_accuracy(make_rows((-1, 0, 0.5), (0, 0, 0.5)), 0)
