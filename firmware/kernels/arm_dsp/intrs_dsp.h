@@ -36,6 +36,29 @@ void intrs_dsp_conv2d_s8(const struct intrs_dsp_conv2d *p, const int8_t *in, int
 void intrs_dsp_conv2d_s16(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
 /*
+ * 3x3 convolution, stride 1, as Winograd F(4x4, 3x3) in exact integers (docs/performance.md has the matrices): in_c a multiple of 4 up to 64.
+ * Sums are modulo 2^32; the result is 576 y, 288 y, .. 36 y by position, and a multiplication by the inverse of 9 gives 64 y, exact while
+ * |y| < 2^25, which the generator has proved.
+ * stream, per pair of filters (an odd last one is paired with zeros), of each: {36 bias, four corrections, multiplier, addend, shift};
+ * then, with weights == NULL, the transformed filters: per position and four channels {f0[0,2], f0[1,3], f1[0,2], f1[1,3]}. With weights
+ * (OHWI, out_c even) each pair is transformed for every `pairs` pairs of tiles.
+ * Scratch: INTRS_DSP_F4_SCRATCH.
+ */
+struct intrs_dsp_conv2d_f4 {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    int32_t min, max;
+    int32_t pairs;  /* of tiles that are transformed together */
+    int32_t linear; /* the output is not clamped at its zero point: halves of negative sums round down */
+    const int32_t *stream;
+    const int8_t *weights;
+};
+
+#define INTRS_DSP_F4_SCRATCH(c, pairs, expand) (144 * (c) * ((pairs) + (expand)) + ((c) > 16 ? 144 + 36 * (c) : 720))
+
+void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch);
+
+/*
  * Shared: writes the windows of output pixel `pixel` (row-major index) and, with `pair`, of the next one, as int16: per four taps {0, 2}, {1, 3}
  * of the first and of the second. gather: filter_h * filter_w * in_c bytes, rounded up to 4.
  */

@@ -123,3 +123,24 @@ def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
     bias = _pad(filters.folded_bias * (2 if wide else 1), 0, 2).reshape(-1, 2)
     requant = _pad(requant_words(filters, 1), 0, 2).reshape(-1, 6)
     return wrap32(np.concatenate([bias, body, requant], axis=1)).reshape(-1)
+
+
+G4 = np.array([[6, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], dtype=np.int64)
+
+
+def f4_stream(filters: Filters, expanded: bool) -> npt.NDArray[np.int32]:
+    """The stream of intrs_dsp_conv2d_f4; ``expanded`` includes the transformed filters. See intrs_dsp.h."""
+    g = filters.weights.astype(np.int64)  # out, 3, 3, in
+    # 16384 in the lower lanes (channels 0 and 1 of every four) of d[4..5][4..5] reaches outputs (2..3, 2..3)
+    low = g[..., [c for c in range(g.shape[3]) if c % 4 < 2]].sum(axis=3)
+    correction = np.stack([low[:, 4 - i :, 4 - j :].sum(axis=(1, 2)) for i in (2, 3) for j in (2, 3)], axis=1)
+    head = np.concatenate(
+        [36 * filters.folded_bias[:, None], 64 * 16384 * correction, requant_words(filters, 6)], axis=1
+    )
+    pairs = _pad(head, 0, 2).reshape(-1, 16)
+    if not expanded:
+        return wrap32(pairs).reshape(-1)
+    u = np.einsum("ia,oabc,jb->oijc", G4, g, G4).reshape(filters.out_c, 36, -1)
+    words = lanes(_pad(u, 0, 2)).reshape(len(pairs), 2, 36, -1, 2)
+    body = words.transpose(0, 2, 3, 1, 4).reshape(len(pairs), -1)
+    return wrap32(np.concatenate([pairs, body], axis=1)).reshape(-1)

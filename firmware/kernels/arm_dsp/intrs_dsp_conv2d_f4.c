@@ -1,0 +1,416 @@
+/*
+ * intrs_dsp_conv2d_f4.c - 3x3 convolution, stride 1, by Winograd's F(4x4, 3x3): 36 products where 144 stood.
+ *
+ * A tile is 4x4 outputs from 6x6 inputs d. With the filter's transform U = G g G^T made beforehand,
+ *   V = B^T d B,  M = sum over channels of U V,  64 y = K (A^T M A)
+ * Two channels share a word. The transform of the input runs on such words with plain additions and shifts, which is right as long
+ * as the lower lane never borrows: inputs are taken as a + 128, and the lower lanes of d[4..5][4..5] get 16384, which
+ * reaches every position of V once and only the four last outputs, where the filter's corrections take it off again.
+ */
+#include "intrs_dsp.h"
+#include "intrs_dsp_inline.h"
+
+#define INVERSE_OF_9 0x38E38E39U
+
+/// input ///
+
+/*
+ * Rows of B^T: 4 0 -5 0 1 0 / 0 -4 -4 1 1 0 / 0 4 -4 -1 1 0 / 0 -2 -1 2 1 0 / 0 2 -1 -2 1 0 / 0 4 0 -5 0 1, from r2-r7 to r2-r7 in
+ * twelve instructions; uses r8-r10. (gcc finds neither the shifted operands' order nor the block transfers.)
+ */
+#define INPUT_1D                                                                                                       \
+    "sub r2, r2, r4\n"                                                                                                 \
+    "sub r8, r6, r4, lsl #2\n"                                                                                         \
+    "sub r6, r6, r4\n"                                                                                                 \
+    "sub r9, r5, r3, lsl #2\n"                                                                                         \
+    "sub r10, r5, r3\n"                                                                                                \
+    "sub r7, r7, r5\n"                                                                                                 \
+    "add r2, r6, r2, lsl #2\n"                                                                                         \
+    "sub r7, r7, r10, lsl #2\n"                                                                                        \
+    "add r3, r8, r9\n"                                                                                                 \
+    "sub r4, r8, r9\n"                                                                                                 \
+    "add r5, r6, r10, lsl #1\n"                                                                                        \
+    "sub r6, r6, r10, lsl #1\n"
+
+/* Six pixels (r11 bytes apart) of two channels, + 128 (r12; lr for the last two) without carry between the lanes; a row after another. */
+#define INPUT_ROWS(rotation)                                                                                           \
+    "1:\n"                                                                                                             \
+    "add r8, r0, r11\n"                                                                                                \
+    "ldr r2, [r0]\n"                                                                                                   \
+    "ldr r3, [r0, r11]\n"                                                                                              \
+    "ldr r4, [r0, r11, lsl #1]\n"                                                                                      \
+    "ldr r5, [r8, r11, lsl #1]\n"                                                                                      \
+    "ldr r6, [r0, r11, lsl #2]\n"                                                                                      \
+    "ldr r7, [r8, r11, lsl #2]\n"                                                                                      \
+    "ldr r8, %[row]\n"                                                                                                 \
+    "sxtab16 r2, r12, r2" rotation "\n"                                                                                \
+    "sxtab16 r3, r12, r3" rotation "\n"                                                                                \
+    "sxtab16 r4, r12, r4" rotation "\n"                                                                                \
+    "sxtab16 r5, r12, r5" rotation "\n"                                                                                \
+    "sxtab16 r6, lr, r6" rotation "\n"                                                                                 \
+    "sxtab16 r7, lr, r7" rotation "\n"                                                                                 \
+    "add r0, r8\n" INPUT_1D "ldr r8, %[end]\n"                                                                         \
+    "stm r1!, {r2-r7}\n"                                                                                               \
+    "cmp r1, r8\n"                                                                                                     \
+    "bne 1b\n"
+
+#define INPUT_OPERANDS                                                                                              \
+    : "+r"(p), "+r"(to)                                                                                                \
+    : "r"(step), "r"(base), "r"(tail), [row] "m"(row_bytes), [end] "m"(end)                                            \
+    : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory"
+
+/* `rows` rows of a tile, both lanes 0 and 2 or, odd, 1 and 3; corner is added to the last two pixels */
+static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle, int32_t rows,
+                              uint32_t corner, int odd)
+{
+    register const uint8_t *p __asm__("r0") = from;
+    register uint32_t *to __asm__("r1") = middle;
+    register int32_t step __asm__("r11") = pixel_bytes;
+    register uint32_t base __asm__("r12") = 0x00800080U;
+    register uint32_t tail __asm__("lr") = corner;
+    const uint32_t *end = middle + 6 * rows;
+    if (odd) {
+        __asm__ volatile(INPUT_ROWS(", ror #8") INPUT_OPERANDS);
+    } else {
+        __asm__ volatile(INPUT_ROWS("") INPUT_OPERANDS);
+    }
+}
+
+/* The middle buffer's columns to 36 positions, `position` words apart. */
+static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t position)
+{
+    register const uint32_t *p __asm__("r0") = middle;
+    register uint32_t *to __asm__("r1") = v;
+    register int32_t six __asm__("r11") = 24 * position;
+    register int32_t one __asm__("r12") = 4 * position;
+    register const uint32_t *end __asm__("lr") = middle + 6;
+    __asm__ volatile("1:\n"
+                     "ldr r3, [r0, #24]\n"
+                     "ldr r4, [r0, #48]\n"
+                     "ldr r5, [r0, #72]\n"
+                     "ldr r6, [r0, #96]\n"
+                     "ldr r7, [r0, #120]\n"
+                     "ldr r2, [r0], #4\n" INPUT_1D "add r8, r1, r11\n"
+                     "cmp r0, lr\n"
+                     "str r2, [r1]\n"
+                     "str r3, [r1, r11]\n"
+                     "str r4, [r1, r11, lsl #1]\n"
+                     "str r5, [r8, r11, lsl #1]\n"
+                     "str r6, [r1, r11, lsl #2]\n"
+                     "str r7, [r8, r11, lsl #2]\n"
+                     "add r1, r12\n"
+                     "bne 1b\n"
+                     : "+r"(p), "+r"(to)
+                     : "r"(six), "r"(one), "r"(end)
+                     : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
+}
+
+/* Four channels at a time of a 6x6 tile; pixels pixel_bytes apart, rows row_bytes. v: the tile's words of the first position. */
+static __attribute__((noinline)) void transform_input(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, int32_t channels,
+                                                      uint32_t *v, uint32_t *middle)
+{
+    const int32_t position = channels; /* words: (channels / 4) * 4 */
+    for (int32_t c = 0; c < channels; c += 4, from += 4, v += 4) {
+        input_rows(from, row_bytes, pixel_bytes, middle, 4, 0x00800080U, 0);
+        input_rows(from + 4 * row_bytes, row_bytes, pixel_bytes, middle + 24, 2, 0x00804080U, 0);
+        input_columns(middle, v, position);
+        input_rows(from, row_bytes, pixel_bytes, middle, 4, 0x00800080U, 1);
+        input_rows(from + 4 * row_bytes, row_bytes, pixel_bytes, middle + 24, 2, 0x00804080U, 1);
+        input_columns(middle, v + 1, position);
+        /* 36 * 128: takes the 128 off again, which only position (1, 1) sees */
+        v[7 * position] -= 0x12001200U;
+        v[7 * position + 1] -= 0x12001200U;
+    }
+}
+
+/* A tile that hangs over the image's edge: copied with the zero point around it. */
+static __attribute__((noinline)) void gather_tile(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t y0,
+                                                  int32_t x0, uint8_t *to)
+{
+    const int32_t c = w->in_c;
+    const int32_t left = x0 < 0 ? -x0 : 0;
+    const int32_t inside = (x0 + 6 < w->in_w ? 6 : w->in_w - x0) - left;
+    for (int32_t y = y0; y < y0 + 6; y++, to += 6 * c) {
+        __builtin_memset(to, zero_point, (uint32_t)(6 * c));
+        if (y >= 0 && y < w->in_h && inside > 0) {
+            __builtin_memcpy(to + left * c, in + (y * w->in_w + x0 + left) * c, (uint32_t)(inside * c));
+        }
+    }
+}
+
+/// filters ///
+
+static inline uint32_t add16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("sadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+static inline uint32_t sub16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("ssub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+/* rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6 */
+#define FILTER_1D(g0, g1, g2, put)                                                                                     \
+    do {                                                                                                               \
+        const uint32_t two0_ = add16(g0, g0), two2_ = add16(g2, g2), four2_ = add16(two2_, two2_);                     \
+        const uint32_t s_ = add16(g0, g2), q_ = add16(g0, four2_), h_ = add16(g1, g1);                                 \
+        put(0, add16(two0_, add16(two0_, two0_)));                                                                     \
+        put(1, add16(s_, g1));                                                                                         \
+        put(2, sub16(s_, g1));                                                                                         \
+        put(3, add16(q_, h_));                                                                                         \
+        put(4, sub16(q_, h_));                                                                                         \
+        put(5, add16(two2_, four2_));                                                                                  \
+    } while (0)
+#define PUT_COLUMN(k, x) t_[3 * (k)] = (x)
+#define PUT_ROW(k, x) u_[(k) * position] = (x)
+
+static void filter_lanes(const uint32_t *g, uint32_t *u, int32_t position)
+{
+    uint32_t middle[18];
+    for (int32_t j = 0; j < 3; j++) {
+        uint32_t *t_ = middle + j;
+        FILTER_1D(g[j], g[3 + j], g[6 + j], PUT_COLUMN);
+    }
+    for (int32_t i = 0; i < 6; i++, u += 6 * position) {
+        const uint32_t *t = middle + 3 * i;
+        uint32_t *u_ = u;
+        FILTER_1D(t[0], t[1], t[2], PUT_ROW);
+    }
+}
+
+/* U = G g G^T of a pair of filters, from OHWI int8 to the order of the stream */
+static void transform_filters(const int8_t *weights, int32_t channels, uint32_t *u)
+{
+    for (int32_t f = 0; f < 2; f++, weights += 9 * channels) {
+        for (int32_t c = 0; c < channels; c += 4) {
+            uint32_t even[9], odd[9];
+            for (int32_t i = 0; i < 9; i++) {
+                const uint32_t x = intrs_load(weights + i * channels + c);
+                even[i] = intrs_sxtb16(x);
+                odd[i] = intrs_sxtb16_ror8(x);
+            }
+            filter_lanes(even, u + c + 2 * f, channels);
+            filter_lanes(odd, u + c + 2 * f + 1, channels);
+        }
+    }
+}
+
+/// products ///
+
+#define STEP                                                                                                           \
+    "ldm.w r0!, {r2-r5}\n"                                                                                             \
+    "ldm.w r1!, {r6-r9}\n"                                                                                             \
+    "smlad r10, r2, r6, r10\n"                                                                                         \
+    "smlad r11, r2, r8, r11\n"                                                                                         \
+    "smlad r12, r4, r6, r12\n"                                                                                         \
+    "smlad lr, r4, r8, lr\n"                                                                                           \
+    "smlad r10, r3, r7, r10\n"                                                                                         \
+    "smlad r11, r3, r9, r11\n"                                                                                         \
+    "smlad r12, r5, r7, r12\n"                                                                                         \
+    "smlad lr, r5, r9, lr\n"
+#define STEP_BYTES 40U
+
+/*
+ * m[position] = {f0 t0, f0 t1, f1 t0, f1 t1}, sums over `channels` channels. Registers as in intrs_dsp_direct.h; the first step starts the
+ * sums, then a jump skips those of the fifteen others that there are no channels for.
+ */
+static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t *v, int32_t channels, uint32_t *m)
+{
+    register const uint32_t *weights __asm__("r0") = u;
+    register const uint32_t *tiles __asm__("r1") = v;
+    register uint32_t skip __asm__("r2") = (16U - ((uint32_t)channels >> 2)) * STEP_BYTES + 1U;
+    uint32_t *to = m;
+    const uint32_t *end = m + 4 * 36;
+    uint32_t target;
+    __asm__ volatile("adr r3, 2f\n"
+                     "add r3, r2\n"
+                     "str r3, %[target]\n"
+                     ".p2align 2\n"
+                     "1:\n"
+                     "ldm r0!, {r2-r5}\n"
+                     "ldm r1!, {r6-r9}\n"
+                     "smuad r10, r2, r6\n"
+                     "smuad r11, r2, r8\n"
+                     "smuad r12, r4, r6\n"
+                     "smuad lr, r4, r8\n"
+                     "ldr r2, %[target]\n"
+                     "smlad r10, r3, r7, r10\n"
+                     "smlad r11, r3, r9, r11\n"
+                     "smlad r12, r5, r7, r12\n"
+                     "smlad lr, r5, r9, lr\n"
+                     "bx r2\n"
+                     ".p2align 2\n"
+                     "2:\n" STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP
+                     "ldr r2, %[to]\n"
+                     "ldr r3, %[end]\n"
+                     "stm r2!, {r10, r11, r12, lr}\n"
+                     "cmp r2, r3\n"
+                     "str r2, %[to]\n"
+                     "bne 1b\n"
+                     : "+r"(weights), "+r"(tiles), "+r"(skip), [to] "+m"(to), [target] "=m"(target)
+                     : [end] "m"(end)
+                     : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/// output ///
+
+/* A^T with G's signs: o0 = 24 y.., o1 = 12 y.., o2 = o3 = 6 y.. */
+#define OUTPUT_1D(m0, m1, m2, m3, m4, m5, o0, o1, o2, o3)                                                              \
+    const uint32_t s_ = (m1) + (m2), d_ = (m1) - (m2), p_ = (m3) + (m4), q_ = (m3) - (m4);                             \
+    const uint32_t o0 = (m0) + p_ - (s_ << 2);                                                                         \
+    const uint32_t o1 = q_ - (d_ << 1);                                                                                \
+    const uint32_t o2 = p_ - s_;                                                                                       \
+    const uint32_t o3 = (m5) + (q_ << 1) - d_
+
+struct filter {
+    uint32_t bias, correction[4];
+    int32_t multiplier, addend, shift;
+};
+
+struct place {
+    int32_t row_bytes, pixel_bytes;
+};
+
+static inline int32_t requant64(uint32_t y64, int32_t multiplier, int32_t addend, int32_t shift, int linear)
+{
+    int32_t h = intrs_smmla((int32_t)y64, multiplier, addend);
+    if (linear) {
+        h += ((int32_t)y64 >> 31) * 32;
+    }
+    return intrs_ssat8(h >> shift);
+}
+
+/* Row i of a tile. It is 3 * 2^(3, 2, 1, 1) y, and so is column j: k makes it 64 y. */
+static inline void output_row(const uint32_t *t, const struct filter *f, int8_t *to, int32_t pixel_bytes, uint32_t k,
+                              uint32_t correction2, uint32_t correction3, int linear)
+{
+    OUTPUT_1D(t[0], t[4], t[8], t[12], t[16], t[20], a, b, c, d);
+    to[0] = (int8_t)requant64(a * k, f->multiplier, f->addend, f->shift, linear);
+    to[pixel_bytes] = (int8_t)requant64(b * (k << 1), f->multiplier, f->addend, f->shift, linear);
+    to += 2 * pixel_bytes;
+    to[0] = (int8_t)requant64(c * (k << 2) - correction2, f->multiplier, f->addend, f->shift, linear);
+    to[pixel_bytes] = (int8_t)requant64(d * (k << 2) - correction3, f->multiplier, f->addend, f->shift, linear);
+}
+
+/* One tile of one filter. m: every fourth word. */
+static inline void output_tile(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place, int linear)
+{
+    uint32_t middle[24];
+    for (int32_t j = 0; j < 6; j++) {
+        const uint32_t *x = m + 4 * j;
+        OUTPUT_1D(x[0], x[24], x[48], x[72], x[96], x[120], a, b, c, d);
+        uint32_t *t = middle + 4 * j;
+        t[0] = a;
+        t[1] = b;
+        t[2] = c;
+        t[3] = d;
+    }
+    const int32_t row = place->row_bytes, pixel = place->pixel_bytes;
+    output_row(middle, f, to, pixel, INVERSE_OF_9, 0, 0, linear);
+    to += row;
+    output_row(middle + 1, f, to, pixel, INVERSE_OF_9 << 1, 0, 0, linear);
+    to += row;
+    for (int32_t i = 0; i < 2; i++, to += row) {
+        output_row(middle + 2 + i, f, to, pixel, INVERSE_OF_9 << 2, f->correction[2 * i], f->correction[2 * i + 1], linear);
+    }
+}
+
+static __attribute__((noinline)) void output_linear(const uint32_t *m, const struct filter *f, int8_t *to,
+                                                    const struct place *place)
+{
+    output_tile(m, f, to, place, 1);
+}
+
+static __attribute__((noinline)) void output_relu(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place)
+{
+    output_tile(m, f, to, place, 0);
+}
+
+/* The two tiles of m of one filter to their places in the image, where part of them may not exist. */
+static inline void output_pair(const struct intrs_dsp_conv2d_f4 *p, const uint32_t *m, const struct filter *f, int8_t *out,
+                               const struct place *place, const int32_t origin[2][2], int32_t tiles)
+{
+    const struct intrs_window *w = &p->w;
+    for (int32_t k = 0; k < tiles; k++) {
+        const int32_t oy = origin[k][0], ox = origin[k][1];
+        int8_t *to = out + oy * place->row_bytes + ox * place->pixel_bytes;
+        if (oy + 4 <= w->out_h && ox + 4 <= w->out_w) {
+            (p->linear ? output_linear : output_relu)(m + k, f, to, place);
+            continue;
+        }
+        int8_t tile[16];
+        static const struct place packed = {4, 1};
+        (p->linear ? output_linear : output_relu)(m + k, f, tile, &packed);
+        for (int32_t i = 0; i < 4 && oy + i < w->out_h; i++) {
+            for (int32_t j = 0; j < 4 && ox + j < w->out_w; j++) {
+                to[i * place->row_bytes + j * place->pixel_bytes] = tile[4 * i + j];
+            }
+        }
+    }
+}
+
+/// the kernel ///
+
+void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch)
+{
+    const struct intrs_window *w = &p->w;
+    const int32_t c = w->in_c;
+    const int32_t across = (w->out_w + 3) >> 2;
+    const int32_t tiles = across * ((w->out_h + 3) >> 2);
+    const int32_t pair_words = 36 * c; /* V of a pair of tiles, and U of a pair of filters */
+    const struct place place = {w->out_w * w->out_c, w->out_c};
+    uint32_t *v = (void *)scratch;
+    uint32_t *expanded = v + p->pairs * pair_words;
+    /* the sums are never needed together with a gathered tile and its transform */
+    uint32_t *m = p->weights != 0 ? expanded + pair_words : expanded;
+    uint32_t *middle = m;
+    uint8_t *gathered = (uint8_t *)(middle + 36);
+
+    for (int32_t first = 0; first < tiles; first += 2 * p->pairs) {
+        const int32_t last = first + 2 * p->pairs < tiles ? first + 2 * p->pairs : tiles;
+        for (int32_t t = first; t < last; t++) {
+            const int32_t ty = t / across;
+            const int32_t y0 = 4 * ty - w->pad_top;
+            const int32_t x0 = 4 * (t - ty * across) - w->pad_left;
+            uint32_t *to = v + ((t - first) >> 1) * pair_words + 2 * (t & 1);
+            if (y0 >= 0 && x0 >= 0 && y0 + 6 <= w->in_h && x0 + 6 <= w->in_w) {
+                transform_input((const uint8_t *)in + (y0 * w->in_w + x0) * c, w->in_w * c, c, c, to, middle);
+            } else {
+                gather_tile(w, p->in_zero_point, in, y0, x0, gathered);
+                transform_input(gathered, 6 * c, c, c, to, middle);
+            }
+        }
+        const int32_t *stream = p->stream;
+        for (int32_t f = 0; f < w->out_c; f += 2) {
+            const struct filter *filter = (const void *)stream;
+            const uint32_t *u = (const void *)(stream + 16);
+            stream += 16;
+            if (p->weights != 0) {
+                transform_filters(p->weights + f * 9 * c, c, expanded);
+                u = expanded;
+            } else {
+                stream += pair_words;
+            }
+            for (int32_t t = first; t < last; t += 2) {
+                const int32_t ty = t / across, tx = t - ty * across;
+                const int wraps = tx + 1 == across;
+                const int32_t origin[2][2] = {{4 * ty, 4 * tx}, {wraps ? 4 * ty + 4 : 4 * ty, wraps ? 0 : 4 * tx + 4}};
+                products(u, v + ((t - first) >> 1) * pair_words, c, m);
+                m[28] += filter[0].bias; /* position (1, 1) */
+                m[29] += filter[0].bias;
+                output_pair(p, m, filter, out + f, &place, origin, last - t < 2 ? 1 : 2);
+                if (f + 1 < w->out_c) {
+                    m[30] += filter[1].bias;
+                    m[31] += filter[1].bias;
+                    output_pair(p, m + 2, filter + 1, out + f + 1, &place, origin, last - t < 2 ? 1 : 2);
+                }
+            }
+        }
+    }
+    intrs_dsp_clamp(out, w->out_h * w->out_w * w->out_c, p->min, p->max);
+}
