@@ -1,0 +1,154 @@
+"""Every rule of the audit holds for a sound image and fails for a control."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import toy_model
+
+from intrs_edge.boards import board_ids, load_board
+from intrs_edge.codegen.board_files import board_files
+from intrs_edge.errors import IntrsError
+from intrs_edge.paths import shipped
+from intrs_edge.targets.audit import audit_image, audit_project
+from intrs_edge.targets.audit.floats import floating_attributes, floating_instructions
+from intrs_edge.targets.audit.report import audit_library
+
+BARE = [i for i in board_ids() if load_board(i).port == "cortexm"]
+
+SOUND = "volatile int x; int main(void) { x = x * 3; return 0; }"
+CONTROLS = {
+    "no soft-float helper": "volatile float x; int main(void) { x = x * 3.5f; return 0; }",
+    "no allocation": "__attribute__((noinline)) void *malloc(unsigned n); void *malloc(unsigned n) { return (void *)n; }"
+    " void *volatile p; int main(void) { p = malloc(4); return 0; }",
+    "no recursion": "volatile int x; __attribute__((noinline)) int f(int n); int f(int n)"
+    " { x = n; return n > 1 ? n * f(n - 1) + x : 1; } int main(void) { return f(x); }",
+    "every frame is of known size": "volatile int n;\n void g(char *p);"
+    " __attribute__((noinline)) void g(char *p) { p[0] = 1; } int main(void) { char a[n]; g(a); return a[0]; }",
+    "stack bound": "void g(char *p); __attribute__((noinline)) void g(char *p) { p[0] = 1; }"
+    " int main(void) { char a[3000]; g(a); return a[0]; }",
+}
+
+
+def build(board_id, text, out, flags=None):
+    board = load_board(board_id)
+    files = board_files(board)
+    if shutil.which(f"{files.toolchain}gcc") is None:
+        pytest.skip(f"{files.toolchain}gcc is not installed")
+    stub = "void intrs_uart_init(void);\nvoid intrs_uart_init(void) {}\n"
+    (out / "control.c").write_text(f"#include <stdint.h>\n{stub}{text}")
+    for name, content in files.generated.items():
+        (out / name).write_text(content)
+    (out / "intrs_config.h").write_text("")
+    firmware = shipped("firmware")
+    port = firmware / "ports/cortexm"
+    sources = [port / "startup.c", port / "mem.c", out / "control.c", out / "intrs_startup_table.c"]
+    gcc, core = f"{files.toolchain}gcc", flags or files.cflags
+    compiler = [gcc, "-std=gnu11", "-O1", "-fstack-usage", f"-I{out}", f"-I{firmware}/ports", *core]
+    for source in sources:
+        subprocess.run([*compiler, "-c", str(source), "-o", str(out / f"{source.stem}.o")], check=True)
+    image = out / "intrs.elf"
+    objects = [str(out / f"{s.stem}.o") for s in sources]
+    script = ["-T", str(out / "intrs.ld"), "-lgcc", "-o", str(image)]
+    subprocess.run([gcc, *core, *files.ldflags, *objects, *script], check=True)
+    return audit_image(image, board, sorted(out.glob("*.su")))
+
+
+def failing(report):
+    return [rule.name for rule in report.rules if not rule.holds]
+
+
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547"])
+def test_a_sound_image_holds(board, tmp_path):
+    report = build(board, SOUND, tmp_path)
+    assert report.holds, report.as_text()
+    assert 0 < report.stack_bytes < 400
+    assert json.loads(json.dumps(report.as_dict()))["holds"] is True
+
+
+@pytest.mark.parametrize("rule", CONTROLS)
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit"])
+def test_each_rule_fails_for_its_control(board, rule, tmp_path):
+    assert failing(build(board, CONTROLS[rule], tmp_path)) == [rule]
+
+
+def test_a_floating_point_unit_in_use_is_found(tmp_path):
+    flags = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard")
+    report = build("mps2-an386", CONTROLS["no soft-float helper"], tmp_path, flags)
+    assert failing(report) == ["integer-only instructions", "built without a floating-point unit"]
+
+
+def test_floating_point_vectors_are_found(tmp_path):
+    flags = ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard")
+    text = """#include <arm_mve.h>
+    float x[4]; int main(void) { vst1q_f32(x, vaddq_f32(vld1q_f32(x), vld1q_f32(x))); return 0; }"""
+    assert failing(build("mps3-an547", text, tmp_path, flags)) == [
+        "integer-only instructions",
+        "built without a floating-point unit",
+    ]
+
+
+def test_an_image_too_large_is_named(tmp_path):
+    # the linker refuses it before any audit could
+    with pytest.raises(subprocess.CalledProcessError):
+        build("microbit", "int a[8192]; int main(void) { a[1] = 2; return *(volatile int *)a; }", tmp_path)
+
+
+@pytest.mark.parametrize("board", BARE)
+def test_link_and_port_of_every_board_hold(board, tmp_path):
+    image = toy_model.compile_toy(board, tmp_path, extra=())
+    report = audit_image(image, load_board(board), [])
+    assert report.holds, report.as_text()
+
+
+def library(tmp_path, text, *flags, cc="gcc"):
+    (tmp_path / "x.c").write_text(text)
+    subprocess.run(
+        [cc, "-O2", "-shared", "-fPIC", *flags, str(tmp_path / "x.c"), "-o", str(tmp_path / "x.so")], check=True
+    )
+    return tmp_path / "x.so"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "float f(float x) { return x * 3.5f; }",
+        "double f(int x) { return x; }",
+        "long double f(long double x) { return x + 1; }",
+        "int f(float x, float y) { return x < y; }",
+    ],
+)
+def test_floats_in_a_host_library_are_found(text, tmp_path):
+    assert failing(audit_library(library(tmp_path, text))) == ["integer-only instructions"]
+
+
+def test_a_host_library_may_call_memcpy_only(tmp_path):
+    text = "#include <stdlib.h>\nvoid *f(int n) { return malloc((size_t)n); }"
+    assert failing(audit_library(library(tmp_path, text))) == ["calls nothing outside but memcpy and memset"]
+
+
+def test_toy_host_library_holds(tmp_path):
+    toy_model.toy_project(tmp_path)
+    (report,) = audit_project(tmp_path)
+    assert report.holds, report.as_text()
+
+
+@pytest.mark.parametrize(("cc", "architecture"), [("aarch64-linux-gnu", "aarch64"), ("arm-linux-gnueabihf", "arm")])
+def test_floats_for_linux_boards_are_found(cc, architecture, tmp_path):
+    if shutil.which(f"{cc}-gcc") is None:
+        pytest.skip(f"{cc}-gcc is not installed")
+    from intrs_edge.targets.audit.binary import disassemble
+
+    for text, found in (("float f(float x) { return x * 3.5f; }", True), ("int f(int x) { return x * 3; }", False)):
+        so = library(tmp_path, text, cc=f"{cc}-gcc")
+        assert bool(floating_instructions(disassemble(f"{cc}-", so), architecture)) is found
+
+
+def test_not_built_is_one_line(tmp_path):
+    toy_model.toy_project(tmp_path)
+    shutil.rmtree(tmp_path / "build")
+    with pytest.raises(IntrsError, match="not built"):
+        audit_project(tmp_path)
+    with pytest.raises(IntrsError):
+        floating_attributes("arm-none-eabi-", tmp_path / "nothing.elf")
