@@ -71,7 +71,7 @@ class Smoothing:
         sequential = self.target_radius is not None or self.precision is not None
         if self.certificate == "paper" and (self.noise != "discrete" or sequential):
             raise IntrsError(
-                "the paper's certificate exists for discrete noise and a fixed number of samples: drop the other options"
+                "the paper's certificate exists for discrete noise and fixed samples only: drop the other options"
             )
         for name in ("target_radius", "precision"):
             if getattr(self, name) is not None:
@@ -139,7 +139,7 @@ class Smoothing:
     @cached_property
     def precision_plan(self) -> SequentialPlan | None:
         """The looks of Mode.PRECISION, when a precision was asked for."""
-        if self.precision is None:
+        if self.precision is None or not isinstance(self.rule, SoundRule):
             return None
         return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision))
 

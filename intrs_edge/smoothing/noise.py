@@ -47,8 +47,8 @@ class Noise:
         self.sigma_steps = exact(sigma_steps, "sigma")
         if not SIGMA_MIN <= self.sigma_steps <= SIGMA_MAX:
             raise IntrsError(
-                f"sigma of {float(self.sigma_steps):g} lattice steps ({float(self.sigma_steps / 255):g} of full scale) is outside "
-                f"{float(SIGMA_MIN):g} .. {float(SIGMA_MAX):g}: choose one from 0.00197 to 2.0 of full scale"
+                f"sigma of {float(self.sigma_steps):g} lattice steps ({float(self.sigma_steps / 255):g} of full scale) "
+                f"is outside {float(SIGMA_MIN):g} .. {float(SIGMA_MAX):g}: choose one from 0.00197 to 2.0 of full scale"
             )
 
     def _magnitudes(self, last: int) -> list[mpmath.mpf]:

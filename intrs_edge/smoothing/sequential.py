@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import NormalDist
 
-from intrs_edge.smoothing.radius import Rule, next_level
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.binomial import clopper_pearson, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.radius import Rule, SoundRule, level_counts, next_level
 from intrs_edge.smoothing.results import Stop
+
+Floats = npt.NDArray[np.float64]
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,137 @@ class SequentialPlan:
         return [[k.samples, k.reject, k.ceiling, k.squared, list(k.accept)] for k in self.looks]
 
 
+RATIO = Fraction(3, 2)
+# chance, over all looks, of giving up on an image at the edge of what all samples could prove: costs power only
+GIVE_UP = Fraction(1, 100)
+# how far above its estimate the final radius is taken to be when a precision is judged: 76 % confidence
+_OPTIMISM = 0.7
+# below this radius, in sigma, a precision is relative to it, not to the radius itself
+PRECISION_FLOOR = 0.5
+_GRID = 2000
+
+
+def look_samples(n: int) -> list[int]:
+    """The checkpoints: n, n / 1.5, n / 1.5^2, ... down to 50 samples (25 below n = 10 000), ascending."""
+    least, samples, x = 50 if n >= 10_000 else 25, [n], n / RATIO
+    while x >= least:
+        samples.append(math.ceil(x))
+        x /= RATIO
+    return samples[::-1]
+
+
+def _spend(alpha: Fraction, samples: list[int], usable: Callable[[int, Fraction], bool]) -> list[Fraction | None]:
+    """Error per look: alpha / 2 at the last, alpha / 2 shared evenly by the longest run of looks before it that can
+    accept at all.
+
+    None for a look that cannot accept. The sum is at most alpha, which is all that soundness needs (a union bound).
+    """
+    before = len(samples) - 1
+    for sharing in range(before, 0, -1):
+        if usable(samples[before - sharing], alpha / 2 / sharing):
+            return [*[None] * (before - sharing), *[alpha / 2 / sharing] * sharing, alpha / 2]
+    return [*[None] * before, alpha]
+
+
 def target_plan(n: int, alpha: Fraction, rule: Rule, target: Fraction, sigma_steps: Fraction) -> SequentialPlan:
-    raise NotImplementedError
+    """The plan that decides R >= target ([0,1] pixels) with error alpha.
+
+    Raises IntrsError for a target below one lattice step or beyond what n samples prove even when all agree.
+    """
+    squared = int((255 * target) ** 2) if target > 0 else 0
+    if squared < 1:
+        raise IntrsError(f"a target radius of {float(target):g} is below one lattice step, 1/255: ask for a larger one")
+    needed = rule.needed(squared)
+    samples = look_samples(n)
+    errors = _spend(alpha, samples, lambda k, error: smallest_count(k, needed, error) <= k)
+    accept = [smallest_count(k, needed, error) if error else k + 1 for k, error in zip(samples, errors, strict=True)]
+    if accept[-1] > n:
+        raise IntrsError(
+            f"{n} samples cannot prove a radius of {float(target):g} at alpha {float(alpha):g} and sigma "
+            f"{float(sigma_steps / 255):g}, even if all agree: take more samples or a smaller target"
+        )
+    edge = Fraction(accept[-1], n)
+    looks = []
+    for k, count in zip(samples[:-1], accept[:-1], strict=True):
+        # the counts that an image at the edge falls below with a probability of at most GIVE_UP / looks
+        misses = smallest_count(k, fraction_to_scale(1 - edge, up=True), GIVE_UP / (len(samples) - 1))
+        proofs = (count,) if count <= k else ()
+        looks.append(Look(k, max(0, k - misses + 1), k, squared, proofs))
+    return SequentialPlan((*looks, Look(n, 0, n, squared, (accept[-1],))))
 
 
-def precision_plan(n: int, alpha: Fraction, rule: Rule, precision: Fraction) -> SequentialPlan:
-    raise NotImplementedError
+def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction) -> SequentialPlan:
+    """The plan that stops once the radius is known to ``precision`` (0.1 is 10 %), with error alpha.
+
+    It stops when the radius proved so far is within ``precision`` of what all n samples are expected to prove (their
+    estimate, and 0.7 standard errors more), relative to that radius or to half of sigma, whichever is larger; and it
+    gives up when all n samples would hardly prove more than ``precision`` times half of sigma. Which counts stop is
+    judged in floating point, at generation time; what a stop proves is exact. Raises IntrsError for a precision
+    outside 0.02 .. 0.5.
+    """
+    if not Fraction(2, 100) <= precision <= Fraction(1, 2):
+        raise IntrsError(
+            f"a precision of {float(precision):g} is outside 0.02 .. 0.5: 0.1 means within 10 % of the radius"
+        )
+    samples, x = look_samples(n), float(precision)
+    quantile = _NORMAL.inv_cdf(1 - float(GIVE_UP) / max(1, len(samples) - 1))
+
+    def stops(k: int, error: Fraction) -> tuple[int, int] | None:
+        counts = _grid(k)
+        proved = _deviate(_wilson(counts, k, _NORMAL.inv_cdf(1 - float(error))))
+        final = _final(counts, k, n, _OPTIMISM, alpha)
+        # 1 % of the proved radius goes to the levels
+        good = counts[(proved > 0) & (final - 0.99 * proved <= x * np.maximum(final, PRECISION_FLOOR))]
+        return (int(good.min()), int(good.max())) if good.size else None
+
+    errors = _spend(alpha, samples, lambda k, error: stops(k, error) is not None)
+    looks = []
+    for k, error in zip(samples[:-1], errors[:-1], strict=True):
+        hopeless = _grid(k)[_final(_grid(k), k, n, quantile, alpha) <= x * PRECISION_FLOOR]
+        reject = int(hopeless.max()) + 1 if hopeless.size else 0
+        interval = stops(k, error) if error else None
+        if interval is None or error is None:
+            looks.append(Look(k, reject, k, 1, ()))
+        else:
+            squared, accept = _levels_between(k, error, rule, *interval)
+            looks.append(Look(k, reject, interval[1], squared, accept))
+    last = errors[-1] or alpha
+    return SequentialPlan((*looks, Look(n, 0, n, 1, level_counts(n, last, rule))))
+
+
+def _levels_between(n: int, alpha: Fraction, rule: SoundRule, low: int, high: int) -> tuple[int, tuple[int, ...]]:
+    """The last level that count ``low`` proves, and the counts that prove it and each level after it up to count
+    ``high``.
+    """
+    most = rule.guess(clopper_pearson(low, n, alpha))
+    levels = [1]
+    while next_level(levels[-1]) <= most:
+        levels.append(next_level(levels[-1]))
+    while len(levels) > 1 and smallest_count(n, rule.needed(levels[-1]), alpha) > low:
+        levels.pop()
+    counts, level = [], levels[-1]
+    while (count := smallest_count(n, rule.needed(level), alpha)) <= high:
+        counts.append(count)
+        level = next_level(level)
+    return levels[-1], tuple(counts)
+
+
+def _grid(n: int) -> Floats:
+    """Counts from n / 2 to n, at most about ``_GRID`` of them."""
+    return np.unique(np.linspace(n // 2, n, _GRID).astype(np.int64)).astype(np.float64)
+
+
+def _wilson(counts: Floats, n: int, z: float) -> Floats:
+    f = counts / n
+    bound: Floats = (f + z * z / (2 * n) - z * np.sqrt(f * (1 - f) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    return bound
+
+
+def _final(counts: Floats, k: int, n: int, z: float, alpha: Fraction) -> Floats:
+    """The radius in sigma that n samples prove when p_A is z standard errors above what ``counts`` of k say."""
+    upper = 1 - _wilson(k - counts, k, z)
+    return _deviate(_wilson(upper * n, n, _NORMAL.inv_cdf(1 - float(alpha) / 2)))
+
+
+def _deviate(p: Floats) -> Floats:
+    return np.array([_NORMAL.inv_cdf(min(max(x, 1e-15), 1 - 1e-15)) for x in p])

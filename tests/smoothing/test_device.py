@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from smoothing_device import CLASSES, _Stream, toy_classifier
+from smoothing_device import CLASSES, PROGRESS, _Stream, compile_runtime, toy_classifier
 
-from intrs_edge.smoothing import Smoothing, Stream, certify, predict, votes
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing import Mode, Smoothing, Stop, Stream, certify, predict, votes
 
+INTRS_E_ARGUMENT, INTRS_E_RANGE, INTRS_E_ABORTED = -1, -2, -3
 SMALL = Smoothing(shape=(7, 5, 3), sigma="0.25", n0=20, n=200)
 IMAGE = np.random.default_rng(0).integers(0, 256, SMALL.shape, dtype=np.uint8)
 
@@ -65,3 +69,96 @@ def test_predict_and_certify_equal_the_reference(build, image_number):
     status, certificate = device.certify(image, stream)
     assert status == 0
     assert certificate == certify(toy_classifier, image, stream, SMALL, CLASSES)
+
+
+SEQUENTIAL = Smoothing(shape=(5, 5, 1), sigma="0.25", n0=20, n=300, target_radius="0.05", precision="0.2")
+
+
+@pytest.mark.parametrize("mode", [Mode.TARGET, Mode.PRECISION])
+def test_sequential_modes_stop_where_the_reference_stops(build, mode):
+    device = build(SEQUENTIAL, batch=4)
+    stops = set()
+    for number in range(24):
+        # from black to white: the toy's margin, and with it p_A, changes from image to image
+        image = np.full(SEQUENTIAL.shape, 0, dtype=np.uint8)
+        image[: number % 6] = 40 * (number // 4)
+        stream = Stream(5, number)
+        status, certificate = device.certify(image, stream, mode)
+        assert status == 0
+        assert certificate == certify(toy_classifier, image, stream, SEQUENTIAL, CLASSES, mode)
+        stops.add(certificate.stop)
+    assert {Stop.ACCEPT, Stop.REJECT} <= stops
+
+
+def test_modes_without_tables_are_refused(build):
+    device = build(SMALL)
+    for mode in (1, 2, 3, 2**32 - 1):
+        assert device.certify(IMAGE, Stream(1, 1), mode)[0] == INTRS_E_ARGUMENT
+    with pytest.raises(IntrsError, match="target radius"):
+        certify(toy_classifier, IMAGE, Stream(1, 1), SMALL, CLASSES, Mode.TARGET)
+
+
+def test_ranges_beyond_the_last_sample_are_refused(build):
+    device = build(SMALL)
+    assert device.votes(IMAGE, Stream(1, 1), 2**32 - 1, 2)[0] == INTRS_E_RANGE
+    assert device.votes(IMAGE, Stream(1, 1), 2**32 - 1, 1)[0] == 0
+    with pytest.raises(IntrsError, match="pass the last sample"):
+        votes(toy_classifier, IMAGE, Stream(1, 1), SMALL, 2**32 - 1, 2, CLASSES)
+
+
+def test_null_pointers_are_refused(build):
+    device = build(SMALL)
+    null = ctypes.c_void_p(None)
+    stream, counted = _Stream(1, 1), (ctypes.c_uint32 * CLASSES)()
+    good = [device.ws, IMAGE.ctypes.data_as(ctypes.c_void_p), ctypes.byref(stream)]
+    for i in range(3):
+        arguments = [null if k == i else a for k, a in enumerate(good)]
+        assert device.lib.intrs_votes(*arguments, 0, 1, counted, PROGRESS(), None) == INTRS_E_ARGUMENT
+        assert device.lib.intrs_predict(*arguments, PROGRESS(), None, counted) == INTRS_E_ARGUMENT
+        assert device.lib.intrs_certify(*arguments, 0, PROGRESS(), None, counted) == INTRS_E_ARGUMENT
+    assert device.lib.intrs_votes(*good, 0, 1, null, PROGRESS(), None) == INTRS_E_ARGUMENT
+    assert device.lib.intrs_predict(*good, PROGRESS(), None, null) == INTRS_E_ARGUMENT
+    assert device.lib.intrs_certify(*good, 0, PROGRESS(), None, null) == INTRS_E_ARGUMENT
+
+
+def test_progress_counts_every_batch_and_can_stop(build):
+    device = build(SMALL, batch=8)
+    calls: list[tuple[int, int]] = []
+    status, _ = device.certify(IMAGE, Stream(1, 1), 0, lambda done, total: calls.append((done, total)) or 0)
+    assert status == 0
+    assert [t for _, t in calls] == [SMALL.n0 + SMALL.n] * len(calls)
+    assert calls[-1][0] == SMALL.n0 + SMALL.n
+    assert all(0 < b[0] - a[0] <= 8 for a, b in pairwise(calls))
+
+    status, certificate = device.certify(IMAGE, Stream(1, 1), 0, lambda done, _: int(done >= 50))
+    assert status == INTRS_E_ABORTED
+    assert certificate.samples == 0  # nothing is written
+
+
+@pytest.mark.parametrize("n", [400, 5000])
+def test_radius_table_of_the_device(build, n):
+    smoothing = Smoothing(shape=(2, 2, 1), sigma="0.25", n=n)
+    device = build(smoothing)
+    device.lib.intrs_radius_squared.restype = ctypes.c_uint32
+    found = [device.lib.intrs_radius_squared(ctypes.c_uint32(c)) for c in range(n + 1)]
+    assert found == [smoothing.radius.lookup(c) for c in range(n + 1)]
+    assert found[-1] > 0
+    assert device.lib.intrs_radius_squared(ctypes.c_uint32(n + 1)) == 0
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_sanitizers_see_nothing(tmp_path, compiler):
+    """votes, predict and all three modes under ASan and UBSan, any finding fatal; results as the reference's."""
+    flags = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    program = compile_runtime(tmp_path, SEQUENTIAL, 3, compiler, flags, "study", "smoothing_study.c")
+    done = subprocess.run([program, "certify", "5", "3"], capture_output=True, text=True, check=True, timeout=120)
+    image = np.arange(SEQUENTIAL.dimension, dtype=np.uint8).reshape(SEQUENTIAL.shape)
+    rows = [tuple(int(v) for v in line.split()) for line in done.stdout.splitlines()]
+    expected = []
+    for number in range(3):
+        p = predict(toy_classifier, image, Stream(5, number), SEQUENTIAL, CLASSES)
+        expected.append((p.label, p.top, *p.votes, p.samples))
+        for mode in Mode:
+            c = certify(toy_classifier, image, Stream(5, number), SEQUENTIAL, CLASSES, mode)
+            expected.append((c.label, c.selected, c.count, c.samples, c.radius_squared, int(c.stop)))
+    assert rows == expected
