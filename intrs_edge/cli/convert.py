@@ -1,4 +1,4 @@
-"""``intrs-edge convert MODEL -o model.tflite``: a fully-integer int8 model with exactly the scales that were learned."""
+"""``intrs-edge convert MODEL -o model.tflite``: an int8 model with exactly the scales that were learned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Reads, converts, writes."""
     from intrs_edge.convert import load_model
-    from intrs_edge.graph import write_tflite
+    from intrs_edge.graph.tflite_writer import write_tflite
 
     if args.output.suffix != ".tflite":
         raise IntrsError(f"{args.output}: the output is a .tflite file; name it so")

@@ -17,7 +17,12 @@ from intrs_edge.errors import IntrsError
 # name -> what it does; intrs_edge/cli/<name>.py has add_arguments(parser) and run(args) -> exit code
 COMMANDS = {
     "train": "train a network for smoothing, quantisation-aware (needs torch)",
+    "convert": "turn a QDQ ONNX model into a fully-integer int8 .tflite",
+    "generate": "write the C project of a model for a board",
     "build": "compile a generated project with CMake",
+    "infer": "run a built project on raw int8 inputs, without noise",
+    "predict": "smoothed predictions with abstention",
+    "certify": "certified radii of images, into a log",
     "boards": "list the boards, or explain one",
     "report": "figures, plot and page from certification logs",
 }
