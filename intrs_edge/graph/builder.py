@@ -11,7 +11,7 @@ Shapes of results are computed here; `validate` is the judge of the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,14 @@ from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Attr, Graph, Op, Quant, Tensor
 
 Pair = Union[int, tuple[int, int]]
-Scale = Union[float, Sequence[float], npt.NDArray[np.floating]]
+Scale = Union[float, Sequence[float], npt.NDArray[np.floating[Any]]]
 
 
 def _pair(value: Pair) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
-def quant(scale: Scale, zero_point: int | npt.NDArray[np.integer] = 0, axis: int = 0) -> Quant:
+def quant(scale: Scale, zero_point: int | npt.NDArray[np.integer[Any]] = 0, axis: int = 0) -> Quant:
     """Per-tensor quantisation from a number, per-channel (along ``axis``) from a list of scales."""
     scales = np.atleast_1d(np.asarray(scale, dtype=np.float32))
     zeros = np.broadcast_to(np.asarray(zero_point, dtype=np.int64), scales.shape).copy()

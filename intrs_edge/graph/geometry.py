@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from intrs_edge.graph.ir import Graph, Op
 
 
@@ -161,3 +163,25 @@ def slice_ranges(graph: Graph, op: Op) -> tuple[AxisRange, ...]:
         positions = range(*slice(first, last, steps[axis]).indices(extent))
         ranges.append(AxisRange(positions.start, steps[axis], len(positions)))
     return tuple(ranges)
+
+
+def nearest_neighbours(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The input row of every output row, and the input column of every output column, of a RESIZE_NEAREST_NEIGHBOR.
+
+    Positions are computed in float32, as TFLite does.
+    """
+    _, in_h, in_w, _ = graph.tensors[op.inputs[0]].shape
+    out_h, out_w = constant_ints(graph, op.inputs[1])
+    align, half = bool(op.attrs.get("align_corners")), bool(op.attrs.get("half_pixel_centers"))
+
+    def sources(extent: int, out: int) -> tuple[int, ...]:
+        if align and out > 1:
+            scale = np.float32(extent - 1) / np.float32(out - 1)
+        else:
+            scale = np.float32(extent) / np.float32(out)
+        position = (np.arange(out, dtype=np.float32) + np.float32(0.5 if half else 0.0)) * scale
+        # double: the sum with a half is exact; positions are not negative, so ties away from zero go up
+        index = np.floor(position.astype(np.float64) + (0.5 if align else 0.0)).astype(np.int64)
+        return tuple(int(i) for i in np.clip(index, 0, extent - 1))
+
+    return sources(in_h, out_h), sources(in_w, out_w)

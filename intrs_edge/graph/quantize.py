@@ -14,68 +14,44 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.fixedpoint import (
+    doubling_high_mul,
+    exp_on_negative_values,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    round_half_away,
+    wrap_int32,
+)
+from intrs_edge.graph.geometry import mean_axes
 from intrs_edge.graph.ir import Graph, Op, Quant, Tensor
 
-Int64 = npt.NDArray[np.int64]
-
-INT32_MAX = 2**31 - 1
+__all__ = [
+    "ADD_LEFT_SHIFT",
+    "RANGES",
+    "AddParams",
+    "ConvParams",
+    "MeanParams",
+    "MulParams",
+    "PoolParams",
+    "PreluParams",
+    "Requant",
+    "SoftmaxParams",
+    "activation_range",
+    "add_params",
+    "conv_params",
+    "fully_connected_params",
+    "mean_params",
+    "mul_params",
+    "multiply_by_quantized_multiplier",
+    "per_tensor",
+    "pool_params",
+    "prelu_params",
+    "quantize_multiplier",
+    "requant",
+    "softmax_params",
+]
 
 RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-
-### fixed point ###
-
-
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from zero."""
-    if not math.isfinite(real) or real < 0:
-        raise ValueError(f"a multiplier must be finite and not negative, got {real}")
-    if real == 0:
-        return 0, 0
-    mantissa, shift = math.frexp(real)
-    multiplier = math.floor(mantissa * 2**31 + 0.5)  # exact: mantissa has 53 bits, so the product and the sum are exact
-    if multiplier == 2**31:
-        multiplier //= 2
-        shift += 1
-    if shift < -31:
-        return 0, 0
-    return multiplier, shift
-
-
-def wrap_int32(x: Int64) -> Int64:
-    """The two's complement int32 value of the low 32 bits."""
-    wrapped: Int64 = ((x + 2**31) & 0xFFFFFFFF) - 2**31
-    return wrapped
-
-
-def doubling_high_mul(a: Int64, b: Int64 | int) -> Int64:
-    """gemmlowp's saturating rounding doubling high multiply: round(a * b / 2**31), ties upwards.
-
-    a, b: int32 values in int64 arrays. gemmlowp nudges by the product's sign and then truncates towards zero; the two together
-    are one floor. Only (-2**31)**2 saturates.
-    """
-    high: Int64 = (a * b + 2**30) >> 31
-    return np.minimum(high, INT32_MAX)
-
-
-def divide_by_power_of_two(x: Int64, exponent: Int64 | int) -> Int64:
-    """gemmlowp's rounding divide by 2**exponent (0..31): nearest, ties away from zero."""
-    e = np.asarray(exponent, dtype=np.int64)
-    half = (np.int64(1) << e) >> 1
-    quotient: Int64 = (x + half - ((x < 0) & (e > 0))) >> e
-    return quotient
-
-
-def multiply_by_quantized_multiplier(x: Int64, multiplier: Int64 | int, shift: Int64 | int) -> Int64:
-    """``x * multiplier * 2**(shift - 31)`` with two roundings; x wraps to int32 after the left shift (C: unsigned shift)."""
-    s = np.asarray(shift, dtype=np.int64)
-    left, right = np.maximum(s, 0), np.maximum(-s, 0)
-    shifted = wrap_int32(x << left) if left.any() else x
-    return divide_by_power_of_two(doubling_high_mul(shifted, multiplier), right)
-
-
-def round_half_away(x: float) -> int:
-    """C's round(): nearest integer, ties away from zero."""
-    return int(math.copysign(math.floor(abs(x) + 0.5), x)) if abs(x) < 2**52 else int(x)
 
 
 def _float32_round(x: np.float32) -> int:
@@ -136,21 +112,6 @@ class PoolParams:
 
     min: int
     max: int
-
-
-@dataclass(frozen=True)
-class RequantParams:
-    """One operand requantised: QUANTIZE, MEAN, RELU (q: n = 1)."""
-
-    in_zero_point: int
-    q: Requant
-
-
-def tensor_of(graph: Graph, index: int) -> Tensor:
-    """The tensor, or a ValueError for an absent input."""
-    if index < 0:
-        raise ValueError("absent input")
-    return graph.tensors[index]
 
 
 def per_tensor(tensor: Tensor) -> tuple[np.float32, int]:
@@ -256,3 +217,80 @@ def mul_params(graph: Graph, op: Op) -> MulParams:
 def pool_params(graph: Graph, op: Op) -> PoolParams:
     """AVERAGE_POOL_2D and MAX_POOL_2D."""
     return PoolParams(*activation_range(_activation(op), graph.tensors[op.outputs[0]]))
+
+
+@dataclass(frozen=True)
+class MeanParams:
+    """MEAN over neighbouring axes: values are ``[outer, count, inner]``; requantise ``sum - count * in_zero_point`` (q: n = 1)."""
+
+    outer: int
+    count: int
+    inner: int
+    in_zero_point: int
+    q: Requant
+
+
+def mean_params(graph: Graph, op: Op) -> MeanParams:
+    """MEAN: the ratio of the scales in double, its multiplier divided by the count with as many guard bits as fit."""
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    axes = mean_axes(graph, op)
+    outer, count, inner = (
+        math.prod(source.shape[: axes[0]]),
+        math.prod(source.shape[axes[0] : axes[-1] + 1]),
+        math.prod(source.shape[axes[-1] + 1 :]),
+    )
+    in_scale, in_zero = per_tensor(source)
+    out_scale, out_zero = per_tensor(output)
+    multiplier, shift = quantize_multiplier(float(in_scale) / float(out_scale))
+    guard = min(count.bit_length() - 1, 32, 31 + shift)
+    multiplier, shift = (multiplier << guard) // count, shift - guard
+    low, high = RANGES[output.dtype]
+    q = Requant(np.array([multiplier], np.int32), np.array([shift], np.int8), out_zero, low, high)
+    return MeanParams(outer, count, inner, in_zero, q)
+
+
+@dataclass(frozen=True)
+class PreluParams:
+    """PRELU: ``x >= 0`` takes ``positive``, else ``x * (slope - alpha_zero_point)`` takes ``negative`` (q: n = 1)."""
+
+    in_zero_point: int
+    alpha_zero_point: int
+    positive: Requant
+    negative: Requant
+
+
+def prelu_params(graph: Graph, op: Op) -> PreluParams:
+    """PRELU: ratios of scales in float32."""
+    source, alpha, output = (graph.tensors[i] for i in (*op.inputs[:2], op.outputs[0]))
+    (in_scale, in_zero), (alpha_scale, alpha_zero), (out_scale, _) = (per_tensor(t) for t in (source, alpha, output))
+    positive = float(np.float32(in_scale / out_scale))
+    negative = float(np.float32(np.float32(in_scale * alpha_scale) / out_scale))
+    return PreluParams(in_zero, alpha_zero, requant([positive], op, output), requant([negative], op, output))
+
+
+SOFTMAX_INTEGER_BITS = 5
+
+
+@dataclass(frozen=True)
+class SoftmaxParams:
+    """SOFTMAX: the C struct ``intrs_softmax``.
+
+    exponential: int32 ``[256]``, exp of minus the real distance d = max - x, Q0.31; distances from ``first`` on count as nothing.
+    """
+
+    exponential: npt.NDArray[np.int32]
+    first: int
+
+
+def softmax_params(graph: Graph, op: Op) -> SoftmaxParams:
+    """SOFTMAX: the exponential of every distance from the row's maximum, in gemmlowp's fixed point."""
+    scale, _ = per_tensor(graph.tensors[op.inputs[0]])
+    beta = np.float32(float(op.attrs.get("beta", 0.0)))  # type: ignore[arg-type]
+    real = min(float(beta) * float(scale) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS), 2.0**31 - 1)
+    multiplier, shift = quantize_multiplier(real)
+    radius = math.floor((2.0**SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS) / 2.0**shift)
+    distance = np.arange(256, dtype=np.int64)
+    scaled = doubling_high_mul(wrap_int32(-distance << shift), multiplier)
+    first = min(256, radius + 1)
+    exponential = np.where(distance < first, exp_on_negative_values(scaled, SOFTMAX_INTEGER_BITS), 0)
+    return SoftmaxParams(exponential.astype(np.int32), first)

@@ -44,7 +44,7 @@ def write_tflite(graph: Graph) -> bytes:
         blobs.append(text.encode("utf-8"))
 
     buffers = [_buffer(builder, blob) for blob in blobs]
-    tensors = [_tensor(builder, t, b) for t, b in zip(graph.tensors, tensor_buffers)]
+    tensors = [_tensor(builder, t, b) for t, b in zip(graph.tensors, tensor_buffers, strict=True)]
     kinds = list(dict.fromkeys(op.kind for op in graph.ops))
     ops = [_op(builder, op, kinds.index(op.kind)) for op in graph.ops]
     codes = [_code(builder, kind) for kind in kinds]

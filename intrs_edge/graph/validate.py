@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.geometry import mean_axes
 from intrs_edge.graph.ir import Graph, Op, Tensor
 from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
 from intrs_edge.graph.shapes import output_shapes
@@ -55,6 +56,7 @@ RULES: dict[str, Rule] = {
     "STRIDED_SLICE": Rule("xiii", same=True),
     "RELU": Rule("x"),
     "RELU6": Rule("x"),
+    "RELU_N1_TO_1": Rule("x"),
     "PRELU": Rule("xw"),
     "LEAKY_RELU": Rule("x"),
     "HARD_SWISH": Rule("x"),
@@ -65,7 +67,7 @@ RULES: dict[str, Rule] = {
     "QUANTIZE": Rule("x"),
 }
 
-FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
+FIXED_OUTPUT = {"SOFTMAX": (1 / 256, -128)}
 
 
 def problems(graph: Graph) -> list[str]:
@@ -259,17 +261,9 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
         if bias.elements != channels:
             yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
     if op.kind == "MEAN":
-        shape = graph.tensors[op.inputs[0]].shape
-        reduced = {i for i, _ in enumerate(shape)} - {1, 2}
-        if len(shape) != 4 or not expected or _mean_outside(graph, op, reduced):
-            yield f"it averages {list(shape)} over other axes than height and width: use those of a 4-D value"
-
-
-def _mean_outside(graph: Graph, op: Op, others: set[int]) -> bool:
-    from intrs_edge.graph.geometry import mean_axes
-
-    axes = mean_axes(graph, op)
-    return not axes or bool(set(axes) & others)
+        axes = mean_axes(graph, op)
+        if not axes or axes[0] == 0 or axes[-1] - axes[0] != len(axes) - 1:
+            yield f"it averages over axes {list(axes)}: use neighbouring axes other than the batch"
 
 
 def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs: list[Tensor]) -> Iterator[str]:

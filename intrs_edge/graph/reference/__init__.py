@@ -11,10 +11,10 @@ import numpy as np
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.reference import conv, elementwise, movement, pool
+from intrs_edge.graph.reference import conv, elementwise, movement, pool, unary
 from intrs_edge.graph.reference.common import KERNELS, Array
 
-__all__ = ["KERNELS", "conv", "elementwise", "movement", "pool", "run", "run_all", "values"]
+__all__ = ["KERNELS", "conv", "elementwise", "movement", "pool", "run", "run_all", "unary", "values"]
 
 
 def run(graph: Graph, inputs: Array) -> Array:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.graph.fixedpoint import multiply_by_quantized_multiplier
 from intrs_edge.graph.ir import Graph, Op
-from intrs_edge.graph.quantize import Requant, multiply_by_quantized_multiplier
+from intrs_edge.graph.quantize import Requant
 
 Array = npt.NDArray[np.generic]
 Int64 = npt.NDArray[np.int64]
@@ -47,9 +48,11 @@ def offset(x: Array, zero_point: int) -> Int64:
     return x.astype(np.int64) - zero_point
 
 
-def constant_ints(graph: Graph, index: int) -> list[int]:
-    """The values of a constant integer tensor, flattened."""
-    data = graph.tensors[index].data
-    if data is None:
-        raise ValueError(f"tensor {index} is not constant")
-    return [int(v) for v in data.reshape(-1)]
+def aligned(args: Sequence[Array]) -> tuple[Array, Array]:
+    """Both operands with as many dimensions: ones go between the runs and the tensor's own dimensions."""
+    a, b = args[0], args[1]
+    rank = max(a.ndim, b.ndim)
+    return (
+        a.reshape(a.shape[0], *(1,) * (rank - a.ndim), *a.shape[1:]),
+        b.reshape(b.shape[0], *(1,) * (rank - b.ndim), *b.shape[1:]),
+    )

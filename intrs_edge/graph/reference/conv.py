@@ -8,24 +8,25 @@ the order of summation. The accumulator is int32: it wraps when a model overflow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.graph.fixedpoint import wrap_int32
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.graph.ir import Graph, Op
-from intrs_edge.graph.quantize import ConvParams, conv_params, fully_connected_params, wrap_int32
+from intrs_edge.graph.quantize import ConvParams, conv_params, fully_connected_params
 from intrs_edge.graph.reference.common import Array, Int64, kernel, requantize
 
 CHUNK_BYTES = 1 << 24
 FLOAT32_EXACT = 1 << 24
 OPERAND_RANGE = 255  # |x - zero_point| for int8 x and zero point
 
-Float = npt.NDArray[np.floating]
+Float = npt.NDArray[np.floating[Any]]
 
 
-def exact_type(weights: Array) -> type[np.floating]:
+def exact_type(weights: Array) -> type[np.floating[Any]]:
     """The narrowest float in which dot products with these weights ``[out, n]`` are exact."""
     worst = int(np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0)) * OPERAND_RANGE
     return np.float32 if worst < FLOAT32_EXACT else np.float64
@@ -49,13 +50,13 @@ def _patches(x: Float, w: Window) -> Float:
     )
 
 
-def padded(x: Array, w: Window, zero_point: int, dtype: type[np.number]) -> npt.NDArray[np.number]:
+def padded(x: Array, w: Window, zero_point: int, dtype: type[np.number[Any]]) -> npt.NDArray[np.number[Any]]:
     """``x - zero_point`` of ``[n, h, w, c]`` with zeros around it."""
     n, h, width, c = x.shape
     out = np.zeros((n, h + w.pad_top + w.pad_bottom, width + w.pad_left + w.pad_right, c), dtype=dtype)
     centre = out[:, w.pad_top : w.pad_top + h, w.pad_left : w.pad_left + width]
     np.subtract(x, zero_point, out=centre, casting="unsafe", dtype=dtype)
-    return cast("npt.NDArray[np.number]", out)
+    return cast("npt.NDArray[np.number[Any]]", out)
 
 
 def _finish(acc: Int64, bias: Int64, params: ConvParams) -> Array:

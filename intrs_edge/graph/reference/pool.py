@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.graph.ir import Graph, Op
@@ -14,7 +15,7 @@ from intrs_edge.graph.reference.common import Array, Int64, kernel
 LOWEST = -(2**31)
 
 
-def _taps(x: Array, w: Window, fill: int) -> list[Int64]:
+def _taps(x: Array, w: Window, fill: int) -> list[npt.NDArray[np.int32]]:
     """For every filter position the ``[n, out_h, out_w, c]`` of what it sees, ``fill`` where that is padding."""
     n, h, width, c = x.shape
     source = np.full((n, h + w.pad_top + w.pad_bottom, width + w.pad_left + w.pad_right, c), fill, dtype=np.int32)
@@ -31,8 +32,9 @@ def _counts(w: Window) -> Int64:
     """How many filter positions of each output lie inside the input: ``[out_h, out_w, 1]``."""
 
     def inside(out: int, stride: int, before: int, extent: int, size: int) -> Int64:
-        start = np.arange(out) * stride - before
-        return np.minimum(start + size, extent) - np.maximum(start, 0)
+        start = np.arange(out, dtype=np.int64) * stride - before
+        count: Int64 = np.minimum(start + size, extent) - np.maximum(start, 0)
+        return count
 
     rows = inside(w.out_h, w.stride_h, w.pad_top, w.in_h, w.filter_h)
     columns = inside(w.out_w, w.stride_w, w.pad_left, w.in_w, w.filter_w)

@@ -1,0 +1,54 @@
+"""Operators on single values, PRELU, MEAN and SOFTMAX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from intrs_edge.graph.fixedpoint import divide_by_power_of_two, doubling_high_mul, reciprocal
+from intrs_edge.graph.ir import Graph, Op
+from intrs_edge.graph.lut import TABLES, lut
+from intrs_edge.graph.quantize import mean_params, prelu_params, softmax_params
+from intrs_edge.graph.reference.common import Array, aligned, kernel, offset, requantize
+
+SUM_INTEGER_BITS = 12
+
+
+@kernel(*TABLES)
+def table(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """One look-up a value."""
+    return [lut(graph, op)[args[0].view(np.uint8)]]
+
+
+@kernel("PRELU")
+def prelu(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Slopes broadcast to the input."""
+    p = prelu_params(graph, op)
+    x, alpha = aligned(args)
+    x, alpha = offset(x, p.in_zero_point), offset(alpha, p.alpha_zero_point)
+    positive, negative = requantize(x, p.positive), requantize(x * alpha, p.negative)
+    return [np.where(x >= 0, positive, negative)]
+
+
+@kernel("MEAN")
+def mean(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """One rounding: the division is part of the multiplier."""
+    p = mean_params(graph, op)
+    x = args[0].reshape(len(args[0]), p.outer, p.count, p.inner)
+    total = x.sum(axis=2, dtype=np.int64) - p.count * p.in_zero_point
+    shape = graph.tensors[op.outputs[0]].shape
+    return [requantize(total, p.q).reshape(len(x), *shape)]
+
+
+@kernel("SOFTMAX")
+def softmax(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Over the last axis, in integers."""
+    p = softmax_params(graph, op)
+    x = args[0].astype(np.int64)
+    distance = x.max(axis=-1, keepdims=True) - x
+    power = p.exponential.astype(np.int64)[distance]
+    total = divide_by_power_of_two(power, SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
+    scale, bits = reciprocal(total, SUM_INTEGER_BITS)
+    y = divide_by_power_of_two(doubling_high_mul(scale, power), bits + 31 - 8) - 128
+    return [np.where(distance < p.first, np.clip(y, -128, 127), -128).astype(np.int8)]
