@@ -46,20 +46,24 @@ class GenerateOptions:
 
     def load_board(self) -> Board:
         """The board; IntrsError for an unknown one."""
-        return self.board if isinstance(self.board, Board) else load_board(self.board)
+        return self.board if isinstance(self.board, Board) else load_board(str(self.board))
 
     def smoothing(self, shape: tuple[int, int, int]) -> Smoothing:
         """The certificate's configuration for an image shape (H, W, C)."""
         return Smoothing(
             shape=shape,
-            sigma=self.sigma,
+            sigma=str(self.sigma),
             n0=self.n0,
             n=self.n,
-            alpha=self.alpha,
+            alpha=str(self.alpha),
             seed=self.seed,
             noise=self.noise,
             rng=self.rng,
             certificate=self.certificate,
-            target_radius=self.target_radius,
-            precision=self.precision,
+            target_radius=_text(self.target_radius),
+            precision=_text(self.precision),
         )
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)

@@ -8,18 +8,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from intrs_edge.boards import Board, load_board
+from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
 from intrs_edge.codegen.isa import board_levels, host_levels
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
-from intrs_edge.codegen.report import Report
-from intrs_edge.codegen.tables import render_tables
+from intrs_edge.codegen.report import Report, step_names
+from intrs_edge.codegen.sizes import Build, Overflow, Sizes, estimate, measure
+from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
@@ -69,10 +72,17 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
         for name, text in parts.generated.items():
             files[f"board/{name}"] = text.encode()
         manifest["target"] = _describe(on_board)
-    files |= _build_files(files, host, host_files, board, on_board, parts)
+    files |= _build_files(files, host, host_files, board, on_board, parts, options.optimize)
+    model = on_board or host
+    sizes = _sizes(files, board, model, parts, smoothing, options.optimize)
+    manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
+    first = model.levels[0]
+    files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+    report = Report(str(target), board, model, sizes, manifest)
+    files["README.md"] = _render("project_readme.j2", report=report, manifest=manifest, text=report.as_text()).encode()
     write_folder(target, files)
-    return Report(str(target), board.id, None, {}, (), manifest, ())
+    return report
 
 
 ### models ###
@@ -237,38 +247,117 @@ def _flags(model: Model) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+_OPTIMIZATION = {"speed": "-O3", "balanced": "-O2", "size": "-Os"}
+
+
+def _folders(files: Files) -> list[str]:
+    """Include folders, beside the target's own."""
+    return sorted({"include"} | {p.rsplit("/", 1)[0] for p in files if p.startswith("runtime/") and p.endswith(".h")})
+
+
+def _board_sources(model: Model, parts: BoardFiles) -> list[str]:
+    """Everything that is compiled for a board."""
+    sources = [f"runtime/{s}" for s in (*_library_sources(model), *parts.program_sources)]
+    sources += ["board/intrs_model.c", "common/intrs_tables.c"]
+    return sources + [f"board/{name}" for name in sorted(parts.generated) if name.endswith((".c", ".S"))]
+
+
 def _build_files(
-    files: Files, host: Model, host_parts: BoardFiles, board: Board, on_board: Model | None, parts: BoardFiles | None
+    files: Files,
+    host: Model,
+    host_parts: BoardFiles,
+    board: Board,
+    on_board: Model | None,
+    parts: BoardFiles | None,
+    optimize: str,
 ) -> Files:
-    folders = sorted(
-        {"include"} | {p.rsplit("/", 1)[0] for p in files if p.startswith("runtime/") and p.endswith(".h")}
-    )
     view = {
         "runtime": [f"runtime/{s}" for s in _library_sources(host)],
         "library": [f"runtime/{s}" for s in host_parts.library_sources],
         "program": [f"runtime/{s}" for s in host_parts.program_sources],
-        "folders": folders,
+        "folders": _folders(files),
         "flags": _flags(host),
         "libraries": host_parts.libraries,
     }
     built: Files = {}
     board_view: dict[str, Any] | None = None
     if on_board is not None and parts is not None:
-        sources = [f"runtime/{s}" for s in (*_library_sources(on_board), *parts.program_sources)]
-        sources += ["board/intrs_model.c", "common/intrs_tables.c"]
-        sources += [f"board/{name}" for name in sorted(parts.generated) if name.endswith((".c", ".S"))]
-        board_view = {**parts.__dict__, "sources": sources, "folders": folders, "flags": _flags(on_board)}
-        optimization = "-Os" if host is None else ("-O2" if on_board else "-O3")
+        sources = _board_sources(on_board, parts)
+        board_view = {**parts.__dict__, "sources": sources, "folders": _folders(files), "flags": _flags(on_board)}
         values = {
             "board": board_view,
             "board_id": board.id,
-            "optimization": optimization,
+            "optimization": _OPTIMIZATION[optimize],
             "processor": _processor(board),
         }
         built["board/CMakeLists.txt"] = _render("board_cmake.j2", **values).encode()
         built["board/toolchain.cmake"] = _render("toolchain_cmake.j2", **values).encode()
     built["CMakeLists.txt"] = _render("project_cmake.j2", host=view, board=board_view, board_id=board.id).encode()
     return built
+
+
+def _sizes(
+    files: Files, board: Board, model: Model, parts: BoardFiles | None, smoothing: Smoothing, optimize: str
+) -> Sizes:
+    """Sizes on the target, against the board's limits: IntrsError where something does not fit."""
+    tables = sum(table_bytes(smoothing).values())
+    if parts is None or not parts.bare_metal or parts.linker_script is None:
+        sources = [files[f"runtime/{s}"] for s in _library_sources(model)]
+        return estimate(sources, model.weight_bytes, tables, model.arena_bytes)
+    sources = _board_sources(model, parts)
+    build = Build(
+        parts.toolchain,
+        (_OPTIMIZATION[optimize], *parts.cflags),
+        parts.ldflags,
+        parts.libraries,
+        tuple(sources),
+        ("board", *_folders(files)),
+        {f"runtime/{s}": flags for s, flags in model.cflags.items()},
+        f"board/{parts.linker_script}",
+    )
+    guess = estimate(
+        [files[s] for s in sources if s.startswith("runtime/")], model.weight_bytes, tables, model.arena_bytes
+    )
+    fixed = model.weight_bytes + tables
+    if fixed > board.flash_bytes:
+        raise IntrsError(
+            f"board {board.id} is too small: weights and tables alone take {fixed} bytes of flash, it has "
+            f"{board.flash_bytes}: use a smaller model or a larger board"
+        )
+    if model.arena_bytes > board.ram_bytes:
+        raise IntrsError(
+            f"board {board.id} is too small: the arena takes {model.arena_bytes} bytes of RAM, it has {board.ram_bytes}: "
+            "use a smaller model or a larger board"
+        )
+    try:
+        sizes = measure(files, build, model.weight_bytes, tables, model.arena_bytes) or guess
+    except Overflow as over:
+        limits = {m.name: m.size for m in board.memory}
+        what = ", ".join(
+            f"{name} needs {limits.get(name, 0) + n} bytes and has {limits.get(name, 0)}"
+            for name, n in over.regions.items()
+        )
+        raise IntrsError(
+            f"board {board.id} is too small: {what} (weights {model.weight_bytes}, tables {tables}, arena {model.arena_bytes}): "
+            "use a smaller model, --optimize size or a larger board"
+        ) from None
+    problems = []
+    if sizes.flash > board.flash_bytes:
+        problems.append(f"flash {sizes.flash} of {board.flash_bytes}")
+    if sizes.arena + sizes.ram > board.ram_bytes:
+        problems.append(f"RAM {sizes.arena + sizes.ram} of {board.ram_bytes}")
+    if sizes.stack > board.stack_bytes:
+        problems.append(f"stack {sizes.stack} of {board.stack_bytes}")
+    if problems and (sizes.measured or not _fits_estimated(sizes, board)):
+        raise IntrsError(
+            f"board {board.id} is too small: {', '.join(problems)} bytes: use a smaller model, --optimize size or a larger board"
+        )
+    return sizes
+
+
+def _fits_estimated(sizes: Sizes, board: Board) -> bool:
+    """Whether what is known for sure fits: an estimate of code must not refuse a board that may do."""
+    return sizes.weights + sizes.tables < board.flash_bytes and sizes.arena < board.ram_bytes
 
 
 def _processor(board: Board) -> str:

@@ -2,54 +2,119 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes on one target. ``measured``: code and stack come from compiling and linking for it; else they are upper-bound estimates."""
-
-    code: int
-    weights: int
-    tables: int
-    arena: int
-    ram: int
-    stack: int
-    measured: bool
-
-    @property
-    def flash(self) -> int:
-        """All of the image."""
-        return self.code + self.weights + self.tables
+from intrs_edge.boards import Board
+from intrs_edge.codegen import memory_text
+from intrs_edge.codegen.model import LevelModel, Model
+from intrs_edge.codegen.sizes import Sizes
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `generate`."""
+    """The result of `generate`. ``sizes``: bytes on the board, or on the host where that is the target."""
 
     project: str
-    board: str
-    sizes: Sizes | None
-    memory: dict[str, Any]
-    kernels: tuple[dict[str, Any], ...]
+    board: Board
+    model: Model
+    sizes: Sizes
     manifest: dict[str, Any]
-    lines: tuple[str, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
         """Everything, ready for json.dumps."""
-        sizes = None
-        if self.sizes:
-            sizes = {**self.sizes.__dict__, "flash": self.sizes.flash}
+        level = self.model.levels[0]
         return {
             "project": self.project,
-            "board": self.board,
-            "sizes": sizes,
-            "memory": self.memory,
-            "kernels": list(self.kernels),
+            "board": self.board.id,
+            "sizes": {**asdict(self.sizes), "flash": self.sizes.flash},
+            "limits": {"flash": self.board.flash_bytes, "ram": self.board.ram_bytes, "stack": self.board.stack_bytes},
+            "memory": memory_json(level),
+            "kernels": {m.level.name: kernels_json(m) for m in self.model.levels},
             "manifest": self.manifest,
         }
 
     def as_text(self) -> str:
         """The same for people."""
-        return "\n".join(self.lines)
+        s, m = self.sizes, self.manifest
+        lines = [
+            f"project  {self.project}",
+            f"board    {self.board.id} ({self.board.name})",
+            f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, image {'x'.join(map(str, m['image_shape']))}",
+            f"tables   {m['table_hash'][:16]}",
+            *sizes_lines(s, self.board),
+            *(
+                []
+                if m["input_map"]["exact"]
+                else ["note     the input map is not round-to-nearest everywhere (docs/generate.md)"]
+            ),
+            "",
+            *level_lines(self.model.levels[0]),
+        ]
+        return "\n".join(lines)
+
+
+def sizes_lines(s: Sizes, board: Board) -> list[str]:
+    """Flash, RAM and stack against the board's limits."""
+    how = "measured" if s.measured else "estimated, upper bound"
+    flash = f" of {board.flash_bytes}" if board.flash_bytes else ""
+    lines = [f"flash    {s.flash}{flash} bytes: code {s.code} ({how}), weights {s.weights}, tables {s.tables}"]
+    ram = f" of {board.ram_bytes}" if board.ram_bytes else ""
+    data = f" + {s.ram} data" if s.measured else ""
+    lines.append(f"RAM      {s.arena + s.ram}{ram} bytes: arena {s.arena}{data}")
+    if board.os == "none":
+        bound = f"at most {s.stack}" if s.measured else "not measured: no compiler"
+        lines.append(f"stack    {bound}, {board.stack_bytes} reserved")
+    return lines
+
+
+def step_names(level: LevelModel) -> list[str]:
+    """A short name for every call, in the order of execution."""
+    return [f"{c.choice.site.name} {c.choice.kernel.name}" for c in level.calls]
+
+
+def memory_json(level: LevelModel) -> dict[str, Any]:
+    """The plan as data."""
+    plan = level.plan
+    return {
+        "arena_bytes": plan.bytes,
+        "lower_bound": plan.lower_bound,
+        "order": list(plan.order),
+        "order_method": plan.order_method,
+        "order_proven": plan.order_proven,
+        "offset_method": plan.offset_method,
+        "steps": step_names(level),
+        "blocks": [asdict(b) for b in memory_text.by_address(plan)],
+    }
+
+
+def kernels_json(level: LevelModel) -> list[dict[str, Any]]:
+    """Which kernel stands where, and why."""
+    return [
+        {
+            "ops": list(c.site.ops),
+            "kinds": [c.site.graph.ops[i].kind for i in c.site.ops],
+            "kernel": c.kernel.name,
+            "instructions": round(c.cost.instructions),
+            "weight_bytes": c.cost.weight_bytes,
+            "scratch_bytes": c.cost.scratch_bytes,
+            "why": c.why,
+            "others": [list(o) for o in c.others],
+        }
+        for c in level.choices
+    ]
+
+
+def level_lines(level: LevelModel) -> list[str]:
+    """Kernels and memory of one level."""
+    lines = [f"kernels for {level.level.name}"]
+    for c in level.choices:
+        kinds = " + ".join(c.site.graph.ops[i].kind for i in c.site.ops)
+        shape = "x".join(map(str, c.site.output().shape))
+        lines.append(
+            f"  {c.site.name:<10} {kinds:<24} {shape:<14} {c.kernel.name:<26} {c.cost.weight_bytes:>8} bytes, "
+            f"~{c.cost.instructions / 1e3:.0f} k instructions; {c.why}"
+        )
+    lines += ["", f"memory   {memory_text.verdict(level.plan)}"]
+    lines += ["  " + line for line in memory_text.table(level.plan, step_names(level))]
+    return lines

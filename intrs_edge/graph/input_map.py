@@ -1,6 +1,7 @@
 """From a noisy pixel to the model's quantised input, in integers.
 
-The map is part of the base classifier: the certificate speaks of the function that the device computes, whatever rounding it has.
+The map is part of the base classifier: the certificate speaks of the function that the device computes, whatever
+rounding it has.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ LOW, HIGH = -128, 127
 
 @dataclass(frozen=True)
 class InputMap:
-    """``q = clamp((v * mul[c] + add[c]) >> shift, -128, 127)`` for the noisy pixel v (lattice steps) of channel c: C struct ``intrs_input_map``.
+    """``q = clamp((v * mul[c] + add[c]) >> shift, -128, 127)`` for the noisy pixel v (lattice steps) of channel c: C
+    struct ``intrs_input_map``.
 
     ``exact``: equal to rounding the real map to nearest (ties upwards) for every v from ``-reach`` to ``255 + reach``.
     """
@@ -40,7 +42,8 @@ class InputMap:
 
 
 def input_normalisation(graph: Graph, channels: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """(mean, std) per channel of ``(pixel / 255 - mean) / std`` from the metadata ``intrs.input``; IntrsError where it is malformed."""
+    """(mean, std) per channel of ``(pixel / 255 - mean) / std`` from the metadata ``intrs.input``; IntrsError where
+    it is malformed."""
     text = graph.metadata.get("intrs.input")
     if text is None:
         return (Fraction(0),) * channels, (Fraction(1),) * channels
@@ -59,7 +62,8 @@ def input_normalisation(graph: Graph, channels: int) -> tuple[tuple[Fraction, ..
 
 
 def image_shape(graph: Graph) -> tuple[int, int, int]:
-    """(H, W, C) of the image a model takes: its input ``[1, H, W, C]``, ``[1, H, W]`` (C = 1) or ``[1, N]`` (1, N, 1); IntrsError for any other."""
+    """(H, W, C) of the image a model takes: its input ``[1, H, W, C]``, ``[1, H, W]`` (C = 1) or ``[1, N]`` (1, N,
+    1); IntrsError for any other."""
     shape = graph.tensors[graph.inputs[0]].shape
     if len(shape) == 4 and shape[0] == 1:
         return shape[1], shape[2], shape[3]
@@ -73,8 +77,8 @@ def image_shape(graph: Graph) -> tuple[int, int, int]:
 def derive_input_map(graph: Graph, reach: int) -> InputMap:
     """The map of a model with one int8 input (see `image_shape`), for noise of magnitude at most ``reach`` steps.
 
-    A scale of 2^k/255 without normalisation needs an addition and a rounding shift only. Any other is searched: the smallest shift whose fixed-point map
-    equals round-to-nearest of the real map wherever noise can lead.
+    A scale of 2^k/255 without normalisation needs an addition and a rounding shift only. Any other is searched: the
+    smallest shift whose fixed-point map equals round-to-nearest of the real map wherever noise can lead.
     """
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.quant is None or tensor.quant.scale.size != 1 or tensor.dtype != "int8":

@@ -1,6 +1,7 @@
 """The kernels the generator can choose from. A module registers its kernels when it is imported; list new modules here."""
 
 from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
+    arm_dsp,
     portable_conv,
     portable_data,
     portable_elementwise,
