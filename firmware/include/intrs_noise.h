@@ -86,4 +86,15 @@ void intrs_rng_seek(struct intrs_rng *r, const struct intrs_stream *stream, uint
  */
 void intrs_noise_fill(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
 
+/* Progress of a range that is part of something longer: `before` samples were done, of `total`. No callback calls another. */
+struct intrs_phase {
+    intrs_progress progress; /* may be NULL */
+    void *context;
+    uint32_t before, total;
+};
+
+/* intrs_votes() as a part of a phase. */
+int intrs_votes_phase(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                      uint32_t count, uint32_t *votes, const struct intrs_phase *phase);
+
 #endif

@@ -1,28 +1,14 @@
 #include "intrs.h"
+#include "intrs_noise.h"
 #include "intrs_tables.h"
-
-/// progress over both phases ///
-
-struct phase {
-    intrs_progress progress;
-    void *context;
-    uint32_t before;
-};
-
-static int report(void *context, uint32_t done, uint32_t total)
-{
-    const struct phase *p = context;
-    (void)total; // of this range; the caller wants that of the whole certification
-    return p->progress ? p->progress(p->context, p->before + done, INTRS_N0 + INTRS_N) : 0;
-}
 
 /// the two phases ///
 
 static int select_class(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
-                        struct phase *phase, uint32_t *selected)
+                        struct intrs_phase *phase, uint32_t *selected)
 {
     for (uint32_t c = 0; c < INTRS_CLASSES; c++) ws->votes[c] = 0;
-    int status = intrs_votes(ws, image, stream, 0, INTRS_N0, ws->votes, report, phase);
+    int status = intrs_votes_phase(ws, image, stream, 0, INTRS_N0, ws->votes, phase);
     *selected = 0;
     for (uint32_t c = 1; c < INTRS_CLASSES; c++) {
         if (ws->votes[c] > ws->votes[*selected]) *selected = c;
@@ -32,10 +18,10 @@ static int select_class(struct intrs_workspace *ws, const uint8_t *image, const 
 }
 
 static int count_to(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
-                    struct phase *phase, uint32_t samples, struct intrs_certificate *out)
+                    struct intrs_phase *phase, uint32_t samples, struct intrs_certificate *out)
 {
     phase->before = INTRS_N0 + out->samples;
-    int status = intrs_votes(ws, image, stream, phase->before, samples - out->samples, ws->votes, report, phase);
+    int status = intrs_votes_phase(ws, image, stream, phase->before, samples - out->samples, ws->votes, phase);
     out->samples = samples;
     out->count = ws->votes[out->selected];
     return status;
@@ -54,7 +40,7 @@ static uint32_t proved(const struct intrs_look *look, uint32_t count)
 }
 
 static int run_plan(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
-                    struct phase *phase, const struct intrs_look *look, uint32_t looks, struct intrs_certificate *out)
+                    struct intrs_phase *phase, const struct intrs_look *look, uint32_t looks, struct intrs_certificate *out)
 {
     for (uint32_t i = 0; i < looks; i++, look++) {
         int status = count_to(ws, image, stream, phase, look->samples, out);
@@ -95,7 +81,7 @@ int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct
 #endif
     if (!ws || !out || (mode != INTRS_FIXED && !plan)) return INTRS_E_ARGUMENT;
 
-    struct phase phase = {progress, context, 0};
+    struct intrs_phase phase = {progress, context, 0, INTRS_N0 + INTRS_N};
     struct intrs_certificate result = {INTRS_ABSTAIN, 0, 0, 0, 0, INTRS_STOP_FULL};
     int status = select_class(ws, image, stream, &phase, &result.selected);
     if (status != INTRS_OK) return status;

@@ -14,6 +14,13 @@ static uint32_t top_class(const int8_t *logits)
 int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
                 uint32_t count, uint32_t *votes, intrs_progress progress, void *context)
 {
+    const struct intrs_phase whole = {progress, context, 0, count};
+    return intrs_votes_phase(ws, image, stream, first, count, votes, &whole);
+}
+
+int intrs_votes_phase(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                      uint32_t count, uint32_t *votes, const struct intrs_phase *phase)
+{
     if (!ws || !image || !stream || !votes) return INTRS_E_ARGUMENT;
     if (count > 0 && count - 1 > UINT32_MAX - first) return INTRS_E_RANGE;
 
@@ -33,7 +40,7 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
         uint32_t batch = count - done < INTRS_BATCH ? count - done : INTRS_BATCH;
         for (uint32_t b = 0; b < batch; b++) votes[top_class(logits + b * (uint32_t)INTRS_CLASSES)]++;
         done += batch;
-        if (progress && progress(context, done, count)) return INTRS_E_ABORTED;
+        if (phase->progress && phase->progress(phase->context, phase->before + done, phase->total)) return INTRS_E_ABORTED;
     }
     return INTRS_OK;
 }
