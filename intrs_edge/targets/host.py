@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
     ContextMixin,
     Image,
@@ -74,6 +74,8 @@ class HostTarget(ContextMixin):
         if image_bytes != int(np.prod(manifest.image_shape)):
             raise IntrsError(f"{library}: {image_bytes} bytes an image, but the manifest says {manifest.image_shape}")
         self.info = TargetInfo("host", "host", model, tables, classes, manifest.image_shape, n0, n, arena)
+        self._radius_squared = self._lib.intrs_radius_squared
+        self._radius_squared.argtypes, self._radius_squared.restype = [ctypes.c_uint32], ctypes.c_uint32
         self.threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self.threads)
         self._spaces: list[Any] = [self._space() for _ in range(self.threads)]
@@ -123,7 +125,17 @@ class HostTarget(ContextMixin):
         return Prediction(out.label, out.top, (out.votes[0], out.votes[1]), out.samples)
 
     def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
-        """See Target; the firmware's loop, in one thread."""
+        """See Target. The fixed mode spreads its samples over the threads; a sequential one runs in one."""
+        if mode == Mode.FIXED:
+            chosen = self.votes(image, stream, 0, self.info.n0)
+            selected = int(chosen.argmax())  # the lowest class of those with most votes, as the firmware
+            count = int(self.votes(image, stream, self.info.n0, self.info.n)[selected])
+            squared = self._radius_squared(count)
+            return Certificate(selected if squared else ABSTAIN, selected, count, self.info.n, squared, Stop.FULL)
+        return self.certify_alone(image, stream, mode)
+
+    def certify_alone(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
+        """The firmware's own loop, in one thread."""
         out = _Certificate()
         self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
         return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop))

@@ -20,8 +20,8 @@ BARE = [i for i in board_ids() if load_board(i).port == "cortexm"]
 SOUND = "volatile int x; int main(void) { x = x * 3; return 0; }"
 CONTROLS = {
     "no soft-float helper": "volatile float x; int main(void) { x = x * 3.5f; return 0; }",
-    "no allocation": "__attribute__((noinline)) void *malloc(unsigned n); void *malloc(unsigned n) { return (void *)n; }"
-    " void *volatile p; int main(void) { p = malloc(4); return 0; }",
+    "no allocation": "__attribute__((noinline)) void *malloc(unsigned n);\nvoid *malloc(unsigned n)"
+    " { return (void *)n; } void *volatile p; int main(void) { p = malloc(4); return 0; }",
     "no recursion": "volatile int x; __attribute__((noinline)) int f(int n); int f(int n)"
     " { x = n; return n > 1 ? n * f(n - 1) + x : 1; } int main(void) { return f(x); }",
     "every frame is of known size": "volatile int n;\n void g(char *p);"
