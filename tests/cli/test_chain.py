@@ -1,0 +1,177 @@
+"""The commands one after another on the embedded digits, as a user types them; and what they say to wrong input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intrs_edge.evaluate import read_log
+from intrs_edge.paths import shipped
+
+pytestmark = pytest.mark.xdist_group("chain")
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    return sorted(shipped("models").glob("digits-*.onnx"))[0]
+
+
+@pytest.fixture(scope="module")
+def project(model, tmp_path_factory) -> Path:
+    from intrs_edge.cli.main import main
+
+    folder = tmp_path_factory.mktemp("chain") / "project"
+    settings = ["--n0", "20", "--n", "200", "--target-radius", "0.1", "--precision", "0.1", "--seed", "5"]
+    assert main(["generate", str(model), *settings, "-o", str(folder)]) == 0
+    assert main(["build", str(folder)]) == 0
+    return folder
+
+
+def test_convert_then_generate_is_generate(run_cli, model, project, tmp_path):
+    assert run_cli("convert", model, "-o", tmp_path / "m.tflite")[0] == 0
+    code, out, _ = run_cli("generate", tmp_path / "m.tflite", "--n0", 20, "--n", 200, "--target-radius", "0.1",
+                           "--precision", "0.1", "--seed", 5, "-o", tmp_path / "p")  # fmt: skip
+    assert code == 0
+    assert out.strip()
+    ours, theirs = (json.loads((p / "project.json").read_text()) for p in (tmp_path / "p", project))
+    assert ours == theirs
+
+
+def test_certify_writes_a_log_and_resumes_it(run_cli, project, tmp_path):
+    log = tmp_path / "log.tsv"
+    code, out, _ = run_cli("certify", project, "digits:test[0:4]", "--log", log)
+    assert code == 0
+    assert "4 images" in out
+    rows = read_log(log)
+    assert [row.idx for row in rows] == [0, 1, 2, 3]
+    assert {(r.extra["n0"], r.extra["n"], r.extra["seed"], r.extra["mode"]) for r in rows} == {
+        ("20", "200", "5", "fixed")
+    }
+    whole = log.read_text()
+    log.write_text("".join(whole.splitlines(keepends=True)[:3]))
+    assert run_cli("certify", project, "digits:test[0:4]", "--log", log)[0] == 0
+    again = read_log(log)
+    assert [(r.idx, r.predict, dict(r.extra)) for r in again] == [(r.idx, r.predict, dict(r.extra)) for r in rows]
+    code, _, err = run_cli("certify", project, "digits:test[0:4]", "--log", log, "--seed", 6)
+    assert code == 2
+    assert "was made with seed 5, this run has 6" in err
+
+
+def test_the_sequential_modes(run_cli, project, tmp_path):
+    code, _, _ = run_cli("certify", project, "digits:test[0:4]", "--log", tmp_path / "t.tsv", "--target-radius", "0.1")
+    assert code == 0
+    rows = read_log(tmp_path / "t.tsv")
+    assert all(int(row.extra["samples"]) <= 200 for row in rows)
+    assert any(row.extra["stop"] != "full" for row in rows)
+    assert {row.extra["mode"] for row in rows} == {"target-radius=0.1"}
+    code, _, err = run_cli(
+        "certify", project, "digits:test[0:4]", "--log", tmp_path / "u.tsv", "--target-radius", "0.2"
+    )
+    assert code == 2
+    assert "generated with --target-radius 0.1, not 0.2" in err
+    assert not (tmp_path / "u.tsv").exists()
+
+
+def test_predict(run_cli, project):
+    code, out, _ = run_cli("predict", project, "digits:test[0:3]")
+    assert code == 0
+    header, *lines = [line.split("\t") for line in out.splitlines()]
+    assert header[:3] == ["idx", "label", "predict"]
+    assert [line[0] for line in lines] == ["0", "1", "2"]
+    assert all(int(line[4]) + int(line[5]) <= 200 for line in lines)
+
+
+def test_infer_equals_the_reference(run_cli, project, tmp_path):
+    from intrs_edge.graph.reference import run
+    from intrs_edge.graph.tflite_reader import read_tflite
+
+    inputs = np.random.default_rng(0).integers(-128, 128, (5, 8, 8, 1), np.int8)
+    np.save(tmp_path / "x.npy", inputs)
+    assert run_cli("infer", project, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")[0] == 0
+    graph = read_tflite((project / "model.tflite").read_bytes())
+    outputs = np.load(tmp_path / "y.npy")
+    assert outputs.dtype == np.int8
+    for given, got in zip(inputs, outputs, strict=True):
+        (expected,) = run(graph, [given[None]])
+        assert np.array_equal(got, expected.reshape(-1))
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 9, 1), (5, 8, 8, 3)])
+def test_infer_refuses_another_shape(run_cli, project, tmp_path, shape):
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.int8))
+    code, _, err = run_cli("infer", project, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    assert code == 2
+    assert "this model takes int8 [K, 8, 8, 1]" in err
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_infer_refuses_another_type(run_cli, project, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 8, 8, 1), np.uint8))
+    code, _, err = run_cli("infer", project, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    assert (code, "uint8" in err) == (2, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"\x18\0\0\0TFL3" + bytes(64), b"\xff" * 400])
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_a_damaged_model_is_one_line_and_leaves_nothing(run_cli, tmp_path, content, suffix):
+    model = tmp_path / f"m{suffix}"
+    model.write_bytes(content)
+    code, _, err = run_cli("generate", model, "-o", tmp_path / "p")
+    assert code == 2
+    assert err.startswith("intrs-edge: error: ")
+    assert err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == [model.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--board", "no-such-board"], "no-such-board"),
+        (["--sigma", "0"], "sigma"),
+        (["--sigma", "9"], "sigma"),
+        (["--alpha", "1"], "alpha"),
+        (["--n", "0"], "n"),
+        (["--board", "stm32vldiscovery"], "stm32vldiscovery"),
+    ],
+)
+def test_impossible_requests_are_one_line_and_leave_nothing(run_cli, model, tmp_path, arguments, word):
+    code, _, err = run_cli("generate", model, *arguments, "-o", tmp_path / "p")
+    assert code == 2
+    assert word in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_project(run_cli, tmp_path):
+    for command in (
+        ["build", tmp_path],
+        ["certify", tmp_path, "digits", "--log", tmp_path / "l.tsv"],
+        ["predict", tmp_path, "digits"],
+    ):
+        code, _, err = run_cli(*command)
+        assert code == 2
+        assert "not a generated project" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_failure_shows_the_compilers_line(run_cli, project, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(project, broken, ignore=shutil.ignore_patterns("build"))
+    source = broken / "host" / "intrs_model.c"
+    source.write_text(source.read_text() + "\nint intrs_broken = no_such_name;\n")
+    code, _, err = run_cli("build", broken)
+    assert code == 2
+    assert "no_such_name" in err
+    assert "build.log" in err
+
+
+def test_images_of_another_shape(run_cli, project, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 9, 8, 1), np.uint8))
+    code, _, err = run_cli("certify", project, tmp_path / "x.npy", "--log", tmp_path / "l.tsv")
+    assert code == 2
+    assert "9x8x1, the model takes 8x8x1" in err
+    assert not (tmp_path / "l.tsv").exists()
