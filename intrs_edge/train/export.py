@@ -60,7 +60,9 @@ class _Writer:
         self.initializers: list[onnx.TensorProto] = []
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        # the op that does a layer's work carries the layer's name
+        name = f"{output}/{kind}" if kind == "DequantizeLinear" else output.removesuffix("_raw")
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
         return output
 
     def constant(self, name: str, value: npt.ArrayLike) -> str:
@@ -110,7 +112,7 @@ class _Writer:
             group = layer.shape[2] if layer.kind == "depthwise" else 1
             self.node("Conv", inputs + self.weights(layer), out, group=group, **window)
         elif layer.kind == "linear":
-            flat = self.node("Flatten", inputs, f"{layer.name}_flat")
+            flat = self.node("Flatten", inputs, f"{layer.name}/flat")
             self.node("Gemm", [flat, *self.weights(layer)], out, transB=1)
         elif layer.kind == "add":
             self.node("Add", inputs, out)
@@ -131,5 +133,5 @@ class _Writer:
         name = layer.name
         arguments = {"starts": [0, 0], "ends": [h, w], "axes": [2, 3], "steps": [layer.stride] * 2}
         inputs = [self.constant(f"{name}_{key}", np.array(value, np.int64)) for key, value in arguments.items()]
-        self.node("Slice", [source, *inputs], f"{name}_slice")
-        self.node("Pad", [f"{name}_slice", self.constant(f"{name}_pads", pads)], out)
+        self.node("Slice", [source, *inputs], f"{name}/slice")
+        self.node("Pad", [f"{name}/slice", self.constant(f"{name}_pads", pads)], out)

@@ -42,7 +42,7 @@ def choose_input_quant(sigma: float) -> InputQuant:
     """The smallest shift k with 2^k * 256 >= 255 + 4 s, where s = 255 sigma: two sigma of room on each side of the
     pixels.
 
-    sigma is in [0,1] pixels. The table in docs/train.md: 0 -> 0, up to .251 -> 1, up to .752 -> 2, up to 1.75 -> 3.
+    sigma is in [0,1] pixels. The table in docs/train.md: 0 -> 0, up to .2519 -> 1, .7539 -> 2, 1.757 -> 3.
     """
     if not 0.0 <= sigma <= 512.0 / 255.0 + 1e-9:
         raise IntrsError(

@@ -10,7 +10,7 @@ from intrs_edge.smoothing.noise import BITS, DiscreteGaussian, exact
 
 
 def draw(noise: DiscreteGaussian, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """``count`` samples, lattice steps: the magnitude by the distribution's own 48-bit thresholds, the sign by a separate bit."""
+    """``count`` samples, lattice steps: magnitudes by the distribution's 48-bit thresholds, signs by a separate bit."""
     limits = np.array(noise.limits, np.uint64)
     out = np.empty(count, np.int16)
     for i in range(0, count, 1 << 20):  # in pieces, to bound the memory

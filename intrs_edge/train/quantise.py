@@ -19,7 +19,7 @@ TINY = 1e-8
 class ActivationQuant(nn.Module):  # type: ignore[misc]
     """Observes a range while training and not frozen, and rounds to its 256 levels."""
 
-    def __init__(self, momentum: float = 0.01) -> None:
+    def __init__(self, momentum: float = 0.05) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("low", torch.zeros(()))
