@@ -137,7 +137,8 @@ class GraphBuilder:
         activation: str = "NONE",
         name: str = "",
     ) -> int:
-        """weights int8 ``[out, h, w, in / groups]``, bias int32 ``[out]``; weight_scale: one, or one per output channel."""
+        """weights int8 ``[out, h, w, in / groups]``, bias int32 ``[out]``; weight_scale: one, or one per output
+        channel."""
         title = name or f"conv_2d_{len(self.ops)}"
         inputs = self._weights(x, weights, bias, weight_scale, 0, title)
         out_c, fh, fw, _ = self.shape(inputs[1])

@@ -1,8 +1,8 @@
 """Fixed point: gemmlowp's roundings and the functions that SOFTMAX needs, on int64 arrays holding int32 values.
 
-docs/contract.md states them. A multiplier is a pair ``(multiplier, shift)`` with the meaning ``multiplier * 2**(shift - 31)``; a
-positive shift is a left shift. Qm.n has m integer and n = 31 - m fractional bits; products are `doubling_high_mul`: Q(a)
-times Q(b) is Q(a + b).
+docs/contract.md states them. A multiplier is a pair ``(multiplier, shift)`` with the meaning ``multiplier * 2**(shift
+- 31)``; a positive shift is a left shift. Qm.n has m integer and n = 31 - m fractional bits; products are
+`doubling_high_mul`: Q(a) times Q(b) is Q(a + b).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ INT32_MAX = 2**31 - 1
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from zero."""
+    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from
+    zero."""
     if not math.isfinite(real) or real < 0:
         raise ValueError(f"a multiplier must be finite and not negative, got {real}")
     if real == 0:
@@ -44,8 +45,8 @@ def wrap_int32(x: Int64) -> Int64:
 def doubling_high_mul(a: Int64, b: Int64 | int) -> Int64:
     """gemmlowp's saturating rounding doubling high multiply: round(a * b / 2**31), ties upwards.
 
-    a, b: int32 values in int64 arrays. gemmlowp nudges by the product's sign and then truncates towards zero; the two together
-    are one floor. Only (-2**31)**2 saturates.
+    a, b: int32 values in int64 arrays. gemmlowp nudges by the product's sign and then truncates towards zero; the two
+    together are one floor. Only (-2**31)**2 saturates.
     """
     high: Int64 = (a * b + 2**30) >> 31
     return np.minimum(high, INT32_MAX)
@@ -60,7 +61,8 @@ def divide_by_power_of_two(x: Int64, exponent: Int64 | int) -> Int64:
 
 
 def multiply_by_quantized_multiplier(x: Int64, multiplier: Int64 | int, shift: Int64 | int) -> Int64:
-    """``x * multiplier * 2**(shift - 31)`` with two roundings; x wraps to int32 after the left shift (C: unsigned shift)."""
+    """``x * multiplier * 2**(shift - 31)`` with two roundings; x wraps to int32 after the left shift (C: unsigned
+    shift)."""
     s = np.asarray(shift, dtype=np.int64)
     left, right = np.maximum(s, 0), np.maximum(-s, 0)
     shifted = wrap_int32(x << left) if left.any() else x

@@ -1,8 +1,9 @@
 """A flatbuffer reader for files nobody vouches for: every offset and size is checked before it is used.
 
-The `flatbuffers` package trusts its input (a negative offset reads from the end, a huge length allocates). This one raises
-IntrsError instead, reads vectors as views without copying, and charges every byte it reads to a budget of a few times the
-file's size, so that a small file whose offsets all point to one large vector cannot cost more than its size suggests.
+The `flatbuffers` package trusts its input (a negative offset reads from the end, a huge length allocates). This one
+raises IntrsError instead, reads vectors as views without copying, and charges every byte it reads to a budget of a few
+times the file's size, so that a small file whose offsets all point to one large vector cannot cost more than its size
+suggests.
 """
 
 from __future__ import annotations

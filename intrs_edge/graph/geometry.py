@@ -122,7 +122,8 @@ def permutation(graph: Graph, op: Op) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class AxisRange:
-    """What a slice reads along one axis: ``count`` elements from ``start`` in steps of ``step`` (negative: backwards)."""
+    """What a slice reads along one axis: ``count`` elements from ``start`` in steps of ``step`` (negative:
+    backwards)."""
 
     start: int
     step: int

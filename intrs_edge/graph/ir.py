@@ -1,8 +1,8 @@
 """The intermediate representation: one checked TFLite subgraph, in memory.
 
 Names, layouts and attribute meanings are TFLite's (NHWC activations; CONV_2D weights OHWI, DEPTHWISE_CONV_2D weights
-1HWO, FULLY_CONNECTED weights OI), so that the reader, the writer, the numpy reference and the C generator speak of the same
-thing. A graph is immutable data: passes return a new one.
+1HWO, FULLY_CONNECTED weights OI), so that the reader, the writer, the numpy reference and the C generator speak of the
+same thing. A graph is immutable data: passes return a new one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class Quant:
 
     @property
     def per_channel(self) -> bool:
+        """One scale for each index along the axis."""
         return self.scale.size > 1
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value: ``dtype`` is ``int8``, ``uint8``, ``int16``, ``int32``, ``int64``, ``bool`` or ``float32``; ``data`` marks a constant."""
+    """A value: ``dtype`` is ``int8``, ``uint8``, ``int16``, ``int32``, ``int64``, ``bool`` or ``float32``; ``data``
+    marks a constant."""
 
     name: str
     shape: tuple[int, ...]
@@ -45,10 +47,12 @@ class Tensor:
 
     @property
     def constant(self) -> bool:
+        """It has data."""
         return self.data is not None
 
     @property
     def elements(self) -> int:
+        """The product of the extents."""
         n = 1
         for extent in self.shape:
             n *= extent
@@ -56,6 +60,7 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
+        """Its size in memory."""
         return self.elements * np.dtype(self.dtype).itemsize
 
 
@@ -63,10 +68,10 @@ class Tensor:
 class Op:
     """One operator. ``kind`` is TFLite's builtin name (``CONV_2D``); an absent optional input is ``-1``.
 
-    ``attrs`` holds TFLite's option fields in snake case, enums as their TFLite names: ``padding`` ("SAME"|"VALID"|"EXPLICIT"
-    with ``pad`` = (top, bottom, left, right), the latter made by passes only),
-    ``stride_h``, ``stride_w``, ``dilation_h``, ``dilation_w``, ``activation`` ("NONE"|"RELU"|"RELU6"|"RELU_N1_TO_1"), ``depth_multiplier``,
-    ``filter_h``, ``filter_w``, ``axis``, ``keep_dims``, ``beta``, ``alpha`` ...
+    ``attrs`` holds TFLite's option fields in snake case, enums as their TFLite names: ``padding``
+    ("SAME"|"VALID"|"EXPLICIT" with ``pad`` = (top, bottom, left, right), the latter made by passes only),
+    ``stride_h``, ``stride_w``, ``dilation_h``, ``dilation_w``, ``activation`` ("NONE"|"RELU"|"RELU6"|"RELU_N1_TO_1"),
+    ``depth_multiplier``, ``filter_h``, ``filter_w``, ``axis``, ``keep_dims``, ``beta``, ``alpha`` ...
     """
 
     kind: str
@@ -80,9 +85,9 @@ class Op:
 class Graph:
     """Tensors, ops in an order of execution, and the indices of the graph's inputs and outputs.
 
-    ``metadata`` is text carried in the file: ``intrs.input`` is JSON ``{"mean": [..], "std": [..]}`` (per channel, the model's real
-    input is ``(pixel / 255 - mean) / std``; absent: mean 0, std 1), ``intrs.sigma`` the noise it was trained for in [0,1] pixels,
-    ``intrs.classes`` a JSON list of class names.
+    ``metadata`` is text carried in the file: ``intrs.input`` is JSON ``{"mean": [..], "std": [..]}`` (per channel, the
+    model's real input is ``(pixel / 255 - mean) / std``; absent: mean 0, std 1), ``intrs.sigma`` the noise it was
+    trained for in [0,1] pixels, ``intrs.classes`` a JSON list of class names.
     """
 
     tensors: tuple[Tensor, ...]

@@ -24,7 +24,8 @@ Real = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
 def lut(graph: Graph, op: Op) -> npt.NDArray[np.int8]:
-    """``table[byte of input] -> output``: int8 ``[256]`` (uint8 for an op with uint8 output), bit for bit the operator."""
+    """``table[byte of input] -> output``: int8 ``[256]`` (uint8 for an op with uint8 output), bit for bit the
+    operator."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     codes = np.arange(256, dtype=np.uint8).view(source.dtype).astype(np.int64)
     low, high = RANGES[output.dtype]

@@ -1,8 +1,8 @@
 """Every derived integer of the contract: fixed-point multipliers, roundings, activation ranges and op parameters.
 
-The numpy reference and the C generator both take their parameters from here, so that there is one place where a scale (float32
-in the model) becomes an integer (docs/contract.md). Multipliers are pairs ``(multiplier, shift)`` with the meaning
-``multiplier * 2 ** (shift - 31)``; a positive shift is a left shift.
+The numpy reference and the C generator both take their parameters from here, so that there is one place where a scale
+(float32 in the model) becomes an integer (docs/contract.md). Multipliers are pairs ``(multiplier, shift)`` with the
+meaning ``multiplier * 2 ** (shift - 31)``; a positive shift is a left shift.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Requant:
 
 @dataclass(frozen=True)
 class ConvParams:
-    """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: one multiplier per output channel, also when weights are per-tensor."""
+    """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: one multiplier per output channel, also when weights are
+    per-tensor."""
 
     in_zero_point: int
     q: Requant
@@ -86,7 +87,8 @@ class ConvParams:
 
 @dataclass(frozen=True)
 class AddParams:
-    """ADD and SUB, the C struct ``intrs_add``: both operands shifted left by ``left_shift``, scaled, added, scaled back (q: n = 1).
+    """ADD and SUB, the C struct ``intrs_add``: both operands shifted left by ``left_shift``, scaled, added, scaled
+    back (q: n = 1).
 
     SUB has the second multiplier negated.
     """
@@ -122,7 +124,8 @@ def per_tensor(tensor: Tensor) -> tuple[np.float32, int]:
 
 
 def activation_range(activation: str, tensor: Tensor) -> tuple[int, int]:
-    """The clamp range of a fused activation in the output's quantisation; bounds are rounded in float32, as TFLite does."""
+    """The clamp range of a fused activation in the output's quantisation; bounds are rounded in float32, as TFLite
+    does."""
     low, high = RANGES[tensor.dtype]
     if activation == "NONE":
         return low, high
@@ -170,7 +173,8 @@ def conv_params(graph: Graph, op: Op) -> ConvParams:
 
 
 def fully_connected_params(graph: Graph, op: Op) -> ConvParams:
-    """FULLY_CONNECTED: per-tensor weights multiply the two input scales in float32 first (as TFLite does), per-channel in double."""
+    """FULLY_CONNECTED: per-tensor weights multiply the two input scales in float32 first (as TFLite does),
+    per-channel in double."""
     source, weights, output = (graph.tensors[i] for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     in_scale, in_zero = per_tensor(source)
     out_scale, _ = per_tensor(output)
@@ -221,7 +225,8 @@ def pool_params(graph: Graph, op: Op) -> PoolParams:
 
 @dataclass(frozen=True)
 class MeanParams:
-    """MEAN over neighbouring axes: values are ``[outer, count, inner]``; requantise ``sum - count * in_zero_point`` (q: n = 1)."""
+    """MEAN over neighbouring axes: values are ``[outer, count, inner]``; requantise ``sum - count * in_zero_point``
+    (q: n = 1)."""
 
     outer: int
     count: int
@@ -275,7 +280,8 @@ SOFTMAX_INTEGER_BITS = 5
 class SoftmaxParams:
     """SOFTMAX: the C struct ``intrs_softmax``.
 
-    exponential: int32 ``[256]``, exp of minus the real distance d = max - x, Q0.31; distances from ``first`` on count as nothing.
+    exponential: int32 ``[256]``, exp of minus the real distance d = max - x, Q0.31; distances from ``first`` on count
+    as nothing.
     """
 
     exponential: npt.NDArray[np.int32]

@@ -21,7 +21,7 @@ from intrs_edge.graph.ir import Graph, Op
 
 Shape = tuple[int, ...]
 SAME_SHAPE = (
-    "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE",
+    "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Reads a .tflite file into the IR, checking every offset, index and size on the way.
 
-The result is structurally sound (indices in range, constants as large as their shapes say) but may still hold operators or
-types that the project does not support: `validate` lists those, all at once.
+The result is structurally sound (indices in range, constants as large as their shapes say) but may still hold
+operators or types that the project does not support: `validate` lists those, all at once.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 def read_tflite(source: Source) -> Graph:
     """The graph of a .tflite file, given by path or as bytes.
 
-    Constants are read-only views on the file's bytes. Raises IntrsError for anything that is not a sound single-subgraph
-    .tflite file of at most 256 MiB.
+    Constants are read-only views on the file's bytes. Raises IntrsError for anything that is not a sound
+    single-subgraph .tflite file of at most 256 MiB.
     """
     data, name = _load(source)
     buffer = FlatBuffer(data, name)
@@ -112,8 +112,8 @@ def _tensor(buffer: FlatBuffer, table: Table, index: int, buffers: list[npt.NDAr
         elements *= extent  # Python integers: no overflow
     if elements > MAX_TENSOR_BYTES // 8:
         raise IntrsError(
-            f"{buffer.name}: tensor '{name}' of shape {shape} has {elements} elements, the limit is {MAX_TENSOR_BYTES // 8}:"
-            " use a smaller model"
+            f"{buffer.name}: tensor '{name}' of shape {shape} has {elements} elements,"
+            f" the limit is {MAX_TENSOR_BYTES // 8}: use a smaller model"
         )
     if table.integer(5, fb.BOOL):
         raise IntrsError(f"{buffer.name}: tensor '{name}' is a variable: export a stateless model")

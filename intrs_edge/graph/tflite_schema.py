@@ -1,4 +1,5 @@
-"""The part of TFLite's schema that the project speaks: which option fields an operator has, in which slot, under which name.
+"""The part of TFLite's schema that the project speaks: which option fields an operator has, in which slot, under which
+name.
 
 One table serves reader and writer. Numbers of operators, option types and tensor types come from the `tflite` package.
 """
@@ -151,9 +152,13 @@ OPTIONS: dict[str, Options] = {
 }
 
 # the lowest operator version that has int8 (an interpreter refuses a version it does not know; absent: 1)
+_NEW_IN_2 = (
+    "AVERAGE_POOL_2D MAX_POOL_2D ADD SUB MUL MAXIMUM MINIMUM MEAN PAD PADV2 MIRROR_PAD TRANSPOSE CONCATENATION SPLIT"
+    " STRIDED_SLICE SLICE RELU RELU6 LEAKY_RELU LOGISTIC TANH SOFTMAX RESIZE_NEAREST_NEIGHBOR QUANTIZE DEQUANTIZE ARG_MAX"
+)
 VERSIONS: dict[str, int] = {
-    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "ADD": 2, "SUB": 2,
-    "MUL": 2, "MAXIMUM": 2, "MINIMUM": 2, "MEAN": 2, "PAD": 2, "PADV2": 2, "MIRROR_PAD": 2, "TRANSPOSE": 2,
-    "CONCATENATION": 2, "SPLIT": 2, "STRIDED_SLICE": 2, "SLICE": 2, "RELU": 2, "RELU6": 2, "LEAKY_RELU": 2, "LOGISTIC": 2,
-    "TANH": 2, "SOFTMAX": 2, "RESIZE_NEAREST_NEIGHBOR": 2, "QUANTIZE": 2, "DEQUANTIZE": 2, "ARG_MAX": 2,
-}  # fmt: skip
+    **dict.fromkeys(_NEW_IN_2.split(), 2),
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+}

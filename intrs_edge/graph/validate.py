@@ -119,7 +119,7 @@ def _structure(graph: Graph) -> Iterator[str]:
             if not 0 <= i < count:
                 yield f"{op.kind} '{op.name}': output tensor {i} of {count} does not exist: the file is damaged"
             elif i in made or graph.tensors[i].data is not None:
-                yield f"{op.kind} '{op.name}': '{graph.tensors[i].name}' is made twice: give every result its own tensor"
+                yield f"{op.kind} '{op.name}': '{graph.tensors[i].name}' is made twice: give each result its tensor"
             made.add(i)
     for i in graph.outputs:
         if i not in made:
@@ -239,7 +239,7 @@ def _weights(op: Op, tensor: Tensor) -> Iterator[str]:
     if scale.size > 1 and (
         tensor.quant.axis != axis or len(tensor.shape) <= axis or scale.size != tensor.shape[axis]
     ):  # fmt: skip
-        yield f"weights '{tensor.name}' have {scale.size} scales along axis {tensor.quant.axis}, not one per output channel"
+        yield f"weights '{tensor.name}' have {scale.size} scales along axis {tensor.quant.axis}, not one per channel"
 
 
 def _shapes(graph: Graph, op: Op) -> Iterator[str]:

@@ -20,8 +20,9 @@ __all__ = ["KERNELS", "conv", "elementwise", "movement", "pool", "run", "run_all
 def run(graph: Graph, inputs: Array) -> Array:
     """``[K, *shape]`` of the one input to ``[K, *shape]`` of the one output, raw quantised values.
 
-    A leading tensor dimension of 1 (the batch) may be left out of the input and is left out of the output: ``[K, H, W, C]``
-    gives ``[K, classes]``. Raises IntrsError when the shapes do not fit or the graph has several inputs or outputs.
+    A leading tensor dimension of 1 (the batch) may be left out of the input and is left out of the output: ``[K, H, W,
+    C]`` gives ``[K, classes]``. Raises IntrsError when the shapes do not fit or the graph has several inputs or
+    outputs.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: use run_all")

@@ -1,7 +1,7 @@
 """What all reference operators share.
 
-A value is an array ``[K, *shape]``: K independent runs of a tensor of the graph's shape (its own batch dimension included).
-Constants have K = 1 and broadcast.
+A value is an array ``[K, *shape]``: K independent runs of a tensor of the graph's shape (its own batch dimension
+included). Constants have K = 1 and broadcast.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED.
 
-Sums are exact: matrix products run in floating point (BLAS), in float32 when the weights prove that every partial sum stays
-below 2**24 and in float64 (2**53) otherwise, so every product and partial sum is an exactly represented integer whatever
-the order of summation. The accumulator is int32: it wraps when a model overflows it.
+Sums are exact: matrix products run in floating point (BLAS), in float32 when the weights prove that every partial sum
+stays below 2**24 and in float64 (2**53) otherwise, so every product and partial sum is an exactly represented integer
+whatever the order of summation. The accumulator is int32: it wraps when a model overflows it.
 """
 
 from __future__ import annotations
