@@ -6,7 +6,10 @@
 #include "intrs_model.h"
 #include "intrs_noise.h"
 
-#if INTRS_CHANNELS == 1
+#ifdef TOY_SHIFT
+// the noise itself, for histograms: q = v >> TOY_SHIFT
+const struct intrs_input_map intrs_input_map = {{1}, {0}, TOY_SHIFT};
+#elif INTRS_CHANNELS == 1
 const struct intrs_input_map intrs_input_map = {{1}, {-507}, 3};
 #else
 const struct intrs_input_map intrs_input_map = {{1, 1, 1}, {-507, -507, -507}, 3};
