@@ -12,6 +12,10 @@ from intrs_edge.graph.ir import Graph
 
 OPTIMIZE = ("speed", "balanced", "size")
 
+# what `size` may spend over the fewest weight bytes (constants in the order of reading), and in scratch for one kernel
+_SIZE_SLACK = 1.1
+_SIZE_SCRATCH = 4096
+
 # a kernel that must not stand at a site, and why: {(ops, kernel name): reason}
 Banned = dict[tuple[tuple[int, ...], str], str]
 
@@ -106,8 +110,8 @@ def choose(
 ) -> tuple[Choice, ...]:
     """A kernel for every op, in an order of execution.
 
-    ``size``: the fewest weight bytes, then the fewest instructions. ``balanced``: the fewest instructions with at most twice those bytes. ``speed``: the fewest
-    instructions with at most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError where an op has no kernel.
+    ``size``: the fewest instructions with at most a tenth more than the fewest weight bytes and 4 KiB of scratch. ``balanced``: the fewest instructions with at most
+    twice those bytes. ``speed``: the fewest instructions with at most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError where an op has no kernel.
     """
     if optimize not in OPTIMIZE:
         raise IntrsError(f"optimize {optimize!r} is not one of {', '.join(OPTIMIZE)}")
@@ -120,10 +124,16 @@ def choose(
         raise IntrsError(
             f"no kernel for {what} on {level.name}: replace the op in the model, or ask for another target"
         )
-    budget = {"size": _weights(smallest), "balanced": 2 * _weights(smallest), "speed": weight_budget}[optimize]
+    budget = {
+        "size": int(_SIZE_SLACK * _weights(smallest)),
+        "balanced": 2 * _weights(smallest),
+        "speed": weight_budget,
+    }[optimize]
     if weight_budget is not None and budget is not None:
         budget = min(budget, weight_budget)
-    chosen = smallest if optimize == "size" else _within(options, budget, smallest)
+    if optimize == "size":
+        options = [[o for o in at if o.cost.scratch_bytes <= _SIZE_SCRATCH or o in smallest] for at in options]
+    chosen = _within(options, budget, smallest)
     return tuple(_explained(o, options, rejected, optimize) for o in chosen)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-HERE = Path(__file__).parent
-FIRMWARE = HERE.parents[1] / "firmware"
+HERE = Path(__file__).parents[2] / "firmware" / "tools"
+FIRMWARE = HERE.parent
 COMPILER = "arm-none-eabi-gcc"
 
 needs_emulator = pytest.mark.skipif(

@@ -1,5 +1,5 @@
 /*
- * Start-up and semihosting for kernel tests under QEMU: no board port, no C library beyond memcpy and memset.
+ * Start-up and semihosting for kernel tests and counting under QEMU: no board port, no C library beyond memcpy and memset.
  */
 #include "start.h"
 

@@ -1,0 +1,241 @@
+"""Cortex-M4, M7 and M33: kernels with the DSP extension. Costs are instructions counted on an emulated M4 (docs/performance.md)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.codegen.kernels import arm_dsp_pack as pack
+from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.params import bias_of, constant, window_fields
+from intrs_edge.graph.geometry import Window, window
+from intrs_edge.graph.quantize import Requant, conv_params, fully_connected_params
+
+FOLDER = "kernels/arm_dsp"
+HEADERS = (f"{FOLDER}/intrs_dsp.h",)
+
+
+def sources(*functions: str) -> tuple[str, ...]:
+    """Files of these functions."""
+    return tuple(f"{FOLDER}/{name}.c" for name in functions)
+
+
+def filters_of(weights: npt.NDArray[np.generic], bias: npt.NDArray[np.int32], in_zero_point: int, q: Requant) -> pack.Filters:
+    """The packer's view of a convolution; weights ``[out_c, ...]``."""
+    multiplier = np.broadcast_to(q.multiplier.astype(np.int64), (weights.shape[0],))
+    shift = np.broadcast_to(q.shift.astype(np.int64), (weights.shape[0],))
+    return pack.Filters(
+        cast("npt.NDArray[np.int8]", weights), bias.astype(np.int64), in_zero_point, multiplier, shift, q.zero_point
+    )
+
+
+def _conv(site: Site) -> tuple[Window, Requant, pack.Filters]:
+    w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
+    return w, p.q, filters_of(constant(site, 1), bias_of(site, w.out_c), p.in_zero_point, p.q)
+
+
+def int8_reason(site: Site) -> str | None:
+    """Why an op does not go from int8 activations with constant weights to int8, or None."""
+    wrong = [t.dtype for t in (site.input(0), site.output(0)) if t.dtype != "int8"]
+    if wrong:
+        return f"{wrong[0]} values"
+    return None if site.input(1).constant else "the weights are not constant"
+
+
+def direct_cost(w: Window, wide: bool) -> Cost:
+    """Of a direct convolution: products, staging of windows, requantisation."""
+    taps = w.filter_h * w.filter_w * w.in_c
+    steps, pixels, filters = -(-taps // 4), w.out_h * w.out_w, w.out_c + w.out_c % 2
+    stage = (7.75 if w.in_c % 4 == 0 else 14.0) * steps + 70
+    block = (10.4 if wide else 14.4) * steps + 56
+    instructions = pixels / 2 * (2 * stage / 2 + filters / 2 * block + 40)
+    words = 4 * steps if wide else 2 * steps
+    return Cost(instructions, filters // 2 * 4 * (words + 8), 20 * steps + w.out_c)
+
+
+class _Direct(Kernel):
+    patterns = (("CONV_2D",),)
+    requires = frozenset({"dsp"})
+    code_bytes = 2300
+    wide = False
+
+    def reject(self, site: Site) -> str | None:
+        """One group, and the range of three-instruction requantisation."""
+        why = int8_reason(site)
+        if why is not None:
+            return why
+        w, _, filters = _conv(site)
+        if site.input(1).shape[3] != w.in_c:
+            return "a grouped convolution"
+        return pack.requant_reason(filters, 1)
+
+    def cost(self, site: Site) -> Cost:
+        """Counted."""
+        return direct_cost(window(site.graph, site.op), self.wide)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_dsp_conv2d``."""
+        w, q, filters = _conv(site)
+        return direct_emit(site, w, q, filters, self.wide)
+
+
+def direct_emit(site: Site, w: Window, q: Requant, filters: pack.Filters, wide: bool) -> Emit:
+    """The call of a direct convolution."""
+    function = "intrs_dsp_conv2d_s16" if wide else "intrs_dsp_conv2d_s8"
+    fields: dict[str, Value] = {
+        "w": window_fields(w),
+        "in_zero_point": filters.in_zero_point,
+        "min": q.min,
+        "max": q.max,
+        "stream": Array(pack.direct_stream(filters, wide)),
+    }
+    return Emit(
+        function,
+        "intrs_dsp_conv2d",
+        fields,
+        site.op.inputs[:1],
+        site.op.outputs,
+        sources(function, "intrs_dsp_stage", "intrs_dsp_clamp"),
+        scratch_bytes=direct_cost(w, wide).scratch_bytes,
+        headers=HEADERS,
+    )
+
+
+@register
+class Conv2dS8(_Direct):
+    """CONV_2D, int8 weights widened in the loop."""
+
+    name = "conv2d.dsp_s8"
+
+
+@register
+class Conv2dS16(_Direct):
+    """CONV_2D, int16 weights."""
+
+    name = "conv2d.dsp_s16"
+    wide = True
+
+
+class _F4(Kernel):
+    patterns = (("CONV_2D",),)
+    requires = frozenset({"dsp"})
+    code_bytes = 4700
+    expand = False
+
+    def reject(self, site: Site) -> str | None:
+        """3x3, stride 1, 4 to 64 channels, accumulators below 2^25."""
+        why = int8_reason(site)
+        if why is not None:
+            return why
+        w, _, filters = _conv(site)
+        shape = (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w)
+        if shape != (3, 3, 1, 1, 1, 1) or site.input(1).shape[3] != w.in_c:
+            return "not 3x3 with stride 1, dilation 1 and one group"
+        if w.in_c % 4 or w.in_c > 64:
+            return f"{w.in_c} input channels: not a multiple of 4 up to 64"
+        if self.expand and w.out_c % 2:
+            return "an odd number of filters"
+        return pack.requant_reason(filters, 6)
+
+    def pairs(self, w: Window) -> int:
+        """Pairs of tiles whose transforms lie in scratch together."""
+        if not self.expand:
+            return 1
+        tiles = -(-w.out_h // 4) * -(-w.out_w // 4)
+        return min(-(-tiles // 2), max(1, 36864 // (144 * w.in_c)))
+
+    def scratch(self, w: Window) -> int:
+        """INTRS_DSP_F4_SCRATCH."""
+        tail = 144 + 36 * w.in_c if w.in_c > 16 else 720
+        return 144 * w.in_c * (self.pairs(w) + self.expand) + tail
+
+    def cost(self, site: Site) -> Cost:
+        """Counted: input transform, products, output transform, and the filters' transform for every block of tiles."""
+        w = window(site.graph, site.op)
+        tiles = -(-w.out_h // 4) * -(-w.out_w // 4)
+        quads, filters = w.in_c // 4, w.out_c + w.out_c % 2
+        blocks = -(-tiles // (2 * self.pairs(w)))
+        instructions = tiles * (840 * quads + 150) + (tiles + tiles % 2) * filters * (9.0 * (10 * quads + 8) + 400)
+        if self.expand:
+            return Cost(
+                instructions + blocks * filters * quads * 560,
+                filters // 2 * 64 + site.input(1).bytes,
+                self.scratch(w),
+            )
+        return Cost(instructions, filters // 2 * (64 + 144 * w.in_c), self.scratch(w))
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_dsp_conv2d_f4``."""
+        w, q, filters = _conv(site)
+        function = "intrs_dsp_conv2d_f4"
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "in_zero_point": filters.in_zero_point,
+            "min": q.min,
+            "max": q.max,
+            "pairs": self.pairs(w),
+            "linear": int(not (q.min == -128 and q.zero_point == -128)),
+            "stream": Array(pack.f4_stream(filters, not self.expand)),
+            "weights": Array(filters.weights.reshape(-1)) if self.expand else None,
+        }
+        return Emit(
+            function,
+            function,
+            fields,
+            site.op.inputs[:1],
+            site.op.outputs,
+            sources(function, "intrs_dsp_clamp"),
+            scratch_bytes=self.scratch(w),
+            headers=HEADERS,
+        )
+
+
+@register
+class Conv2dF4(_F4):
+    """CONV_2D 3x3 by F(4x4, 3x3), filters transformed in flash."""
+
+    name = "conv2d.dsp_f4"
+
+
+@register
+class Conv2dF4Expand(_F4):
+    """CONV_2D 3x3 by F(4x4, 3x3), filters transformed on the way: the flash of int8 weights."""
+
+    name = "conv2d.dsp_f4_expand"
+    expand = True
+
+
+@register
+class FullyConnected(Kernel):
+    """FULLY_CONNECTED: a direct convolution of rows of pixels with a 1x1 filter."""
+
+    name = "fully_connected.dsp_s8"
+    patterns = (("FULLY_CONNECTED",),)
+    requires = frozenset({"dsp"})
+
+    def _window(self, site: Site) -> Window:
+        out_n, in_n = site.input(1).shape
+        rows = site.input(0).elements // in_n
+        return Window(1, rows, in_n, 1, rows, out_n, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
+
+    def reject(self, site: Site) -> str | None:
+        """The range of three-instruction requantisation."""
+        why = int8_reason(site)
+        if why is not None:
+            return why
+        p = fully_connected_params(site.graph, site.op)
+        weights = constant(site, 1)
+        return pack.requant_reason(filters_of(weights, bias_of(site, weights.shape[0]), p.in_zero_point, p.q), 1)
+
+    def cost(self, site: Site) -> Cost:
+        """Counted."""
+        return direct_cost(self._window(site), wide=False)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_dsp_conv2d``."""
+        p = fully_connected_params(site.graph, site.op)
+        weights = constant(site, 1)
+        filters = filters_of(weights, bias_of(site, weights.shape[0]), p.in_zero_point, p.q)
+        return direct_emit(site, self._window(site), p.q, filters, wide=False)
