@@ -89,9 +89,9 @@ def _cover(options: list[list[_Option]], price: float | None) -> list[_Option]:
         if len(apart) < len(rival) or key(option) <= tuple(map(sum, zip(*apart, strict=True))):
             for op in option.site.ops:
                 taken[op] = option
-    for op, option in enumerate(single):
-        if op not in taken and option is not None:
-            taken[op] = option
+    for op, alone in enumerate(single):
+        if op not in taken and alone is not None:
+            taken[op] = alone
     return list({id(taken[op]): taken[op] for op in sorted(taken, key=lambda i: taken[i].site.ops[-1])}.values())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 ALIGN = 16
 MAX_STATES = 20_000
-MAX_NODES = 200_000
+MAX_NODES = 50_000
 
 
 @dataclass(frozen=True)
@@ -298,11 +298,13 @@ class _Problem:
 
 def _first_fit(block: Block, placed: Sequence[Block]) -> int:
     """The lowest offset that meets no placed block alive at the same time."""
+    spans = [(p.offset, p.offset + p.bytes) for p in placed if p.first <= block.last and block.first <= p.last]
+    spans.sort()
     offset = 0
-    for other in sorted((p for p in placed if p.meets(block)), key=lambda p: p.offset):
-        if other.offset - offset >= block.bytes:
+    for start, end in spans:
+        if start - offset >= block.bytes:
             break
-        offset = max(offset, other.offset + other.bytes)
+        offset = max(offset, end)
     return offset
 
 
@@ -338,31 +340,33 @@ def place(blocks: Sequence[Block], pins: Mapping[int, int]) -> tuple[list[Block]
             best = placed
         if total(best) == floor:
             return best, "first fit, meets the lower bound"
-    nodes = 0
+    if pins:
+        return best, "first fit"
+    size, nodes = total(best), 0
 
-    # every optimal plan can be reached by first fit in some sequence: blocks by offset. Equal blocks need one of their sequences only.
-    def search(placed: list[Block], rest: list[Block]) -> None:
-        nonlocal best, nodes
+    # every optimal plan is the first fit of its blocks in order of offset, so sequences of rising offsets are enough;
+    # equal blocks need one order only
+    def search(placed: list[Block], rest: list[Block], top: int) -> None:
+        nonlocal best, size, nodes
         nodes += 1
-        if nodes > MAX_NODES or total(best) == floor:
-            return
         if not rest:
-            if total(placed) < total(best):
-                best = list(placed)
+            best, size = list(placed), top
             return
-        lowest = placed[-1].offset if len(placed) > len(fixed) else 0
+        lowest = placed[-1].offset if placed else 0
         seen = set()
         for i, block in enumerate(rest):
             signature = (block.bytes, block.first, block.last)
             offset = _first_fit(block, placed)
-            if signature in seen or offset + block.bytes >= total(best) or offset < lowest:
+            if signature in seen or offset + block.bytes >= size or offset < lowest:
                 continue
             seen.add(signature)
             placed.append(_at(block, offset))
-            search(placed, rest[:i] + rest[i + 1 :])
+            search(placed, rest[:i] + rest[i + 1 :], max(top, offset + block.bytes))
             placed.pop()
+            if nodes > MAX_NODES or size == floor:
+                return
 
-    search(list(fixed), sorted(free, key=sortings[0]))
+    search([], sorted(free, key=sortings[0]), 0)
     if nodes > MAX_NODES:
         return best, f"best of first fit and {MAX_NODES} nodes of branch and bound"
     return best, f"branch and bound, proven optimal for this order ({nodes} nodes)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 
 import jinja2
 
@@ -12,6 +13,7 @@ from intrs_edge.codegen.choose import Banned, choose
 from intrs_edge.codegen.cwrite import Pool
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Array, Choice, Emit
+from intrs_edge.codegen.samplers import Sampler, samplers
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap
 from intrs_edge.graph.ir import Graph
@@ -51,13 +53,19 @@ class Model:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Kernel sources below firmware/, sorted."""
-        return tuple(sorted({s for level in self.levels for c in level.calls for s in c.emit.sources}))
+        """Sources of kernels and vector samplers below firmware/, sorted."""
+        kernels = {s for level in self.levels for c in level.calls for s in c.emit.sources}
+        return tuple(sorted(kernels | {s.source for s in self.samplers}))
+
+    @property
+    def samplers(self) -> tuple[Sampler, ...]:
+        """Vector variants of the noise sampler."""
+        return samplers((m.level for m in self.levels), self.batch)
 
     @property
     def cflags(self) -> dict[str, tuple[str, ...]]:
         """Compiler options that single sources need."""
-        return {
+        return {s.source: s.cflags for s in self.samplers} | {
             s: c.choice.kernel.cflags
             for m in self.levels
             for c in m.calls
@@ -144,9 +152,7 @@ def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool) -> memory.P
 
 def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_map: InputMap) -> Model:
     """The text of intrs_model.c for planned levels, best first. A level that chose exactly what the next one did is left out."""
-    kept = [m for m, following in zip(levels, levels[1:], strict=False) if _names(m) != _names(following)] + [
-        levels[-1]
-    ]
+    kept = [m for m, following in pairwise(levels) if _names(m) != _names(following)] + [levels[-1]]
     pool = Pool()
     parts = []
     written: set[str] = set()

@@ -229,13 +229,19 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
         "INTRS_N": f"{settings['n']}u",
         "INTRS_MODEL_HASH": f"0x{manifest['model_hash'][:8]}u",
         "INTRS_TABLE_HASH": f"0x{manifest['table_hash'][:8]}u",
+        **{sampler.macro: 1 for sampler in model.samplers},
         **parts.config,
     }
     config = _render("intrs_config.h.j2", target=folder, macros=macros.items())
     return {f"{folder}/intrs_config.h": config.encode(), f"{folder}/intrs_model.c": model.text.encode()}
 
 
-_MACHINES = {"kernels/x86": "x86_64|AMD64|amd64", "kernels/neon": "aarch64|arm64|arm"}
+_MACHINES = {
+    "kernels/x86": "x86_64|AMD64|amd64",
+    "kernels/neon": "aarch64|arm64|arm",
+    "smoothing/x86": "x86_64|AMD64|amd64",
+    "smoothing/neon": "aarch64|arm64|arm",
+}
 
 
 def _flags(model: Model) -> list[tuple[str, dict[str, Any]]]:
@@ -302,8 +308,8 @@ def _sizes(
     """Sizes on the target, against the board's limits: IntrsError where something does not fit."""
     tables = sum(table_bytes(smoothing).values())
     if parts is None or not parts.bare_metal or parts.linker_script is None:
-        sources = [files[f"runtime/{s}"] for s in _library_sources(model)]
-        return estimate(sources, model.weight_bytes, tables, model.arena_bytes)
+        texts = [files[f"runtime/{s}"] for s in _library_sources(model)]
+        return estimate(texts, model.weight_bytes, tables, model.arena_bytes)
     sources = _board_sources(model, parts)
     build = Build(
         parts.toolchain,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ class InputMap:
     reach: int
     exact: bool
 
-    def apply(self, noisy: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+    def apply(self, noisy: npt.NDArray[np.signedinteger[Any]]) -> npt.NDArray[np.int8]:
         """Noisy pixels, integers ``[..., H, W, C]`` in lattice steps, to the model's input, int8 of the same shape."""
         v = np.asarray(noisy, np.int64)
         q = (v * np.array(self.mul, np.int64) + np.array(self.add, np.int64)) >> self.shift

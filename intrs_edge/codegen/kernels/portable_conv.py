@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Conv2d(Kernel):
     """CONV_2D of any group count, stride, dilation and padding."""
 
     name = "conv2d.portable"
-    patterns = (("CONV_2D",),)
+    patterns: ClassVar[tuple[tuple[str, ...], ...]] = (("CONV_2D",),)
     code_bytes = 500
 
     def reject(self, site: Site) -> str | None:
@@ -71,8 +72,12 @@ class Conv2dAdd(Conv2d):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_conv2d_add``."""
         other, operand = _other(site)
-        add = {"n": site.output().elements, **add_fields(add_params(site.graph, site.last)), "broadcast": None}
-        fields = {"conv": conv_fields(site), "add": add, "operand": operand}
+        add: dict[str, Value] = {
+            "n": site.output().elements,
+            **add_fields(add_params(site.graph, site.last)),
+            "broadcast": None,
+        }
+        fields: dict[str, Value] = {"conv": conv_fields(site), "add": add, "operand": operand}
         function = "intrs_conv2d_add"
         inputs = (site.op.inputs[0], other)
         return Emit(function, function, fields, inputs, site.last.outputs, (f"kernels/{function}.c",), inplace=(1,))
@@ -118,7 +123,7 @@ class _Depthwise(Kernel):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_depthwise2d``."""
         w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
-        fields = {
+        fields: dict[str, Value] = {
             "w": window_fields(w),
             "multiplier": w.out_c // w.in_c,
             "in_zero_point": p.in_zero_point,
@@ -202,7 +207,7 @@ class FullyConnected(Kernel):
         p = fully_connected_params(site.graph, site.op)
         weights = constant(site, 1)
         out_n, in_n = weights.shape
-        fields = {
+        fields: dict[str, Value] = {
             "rows": site.input(0).elements // in_n,
             "in_n": in_n,
             "out_n": out_n,

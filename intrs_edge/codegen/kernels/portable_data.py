@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, register
+from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import constant
 from intrs_edge.codegen.kernels.tabulate import block_copy, position_maps, separable
 from intrs_edge.graph.quantize import per_tensor
@@ -72,7 +72,7 @@ class Pad(Kernel):
         value = per_tensor(site.output())[1]
         if site.op.kind == "PADV2":
             value = int(np.asarray(constant(site, 2)).reshape(-1)[0])
-        fields = {"in": extents, "before": before, "out": out, "value": value}
+        fields: dict[str, Value] = {"in": extents, "before": before, "out": out, "value": value}
         return Emit("intrs_pad", "intrs_pad", fields, site.op.inputs[:1], site.op.outputs, ("kernels/intrs_pad.c",))
 
 
@@ -107,7 +107,7 @@ class Concatenation(Kernel):
         calls, at = [], 0
         for position, tensor in enumerate(site.op.inputs):
             run = site.input(position).shape[axis] * inner
-            fields = {
+            fields: dict[str, Value] = {
                 "rows": int(np.prod(shape[:axis], dtype=np.int64)),
                 "run": run,
                 "in_offset": 0,
@@ -161,7 +161,7 @@ class Copy(_Picks):
             found = block_copy(positions)
             assert found is not None
             rows, run, first, stride = found
-            fields = {
+            fields: dict[str, Value] = {
                 "rows": rows,
                 "run": run,
                 "in_offset": first,
@@ -206,7 +206,10 @@ class Gather(_Picks):
             offsets = separable(positions)
             assert offsets is not None
             offsets = [np.zeros(1, np.int32)] * (6 - len(offsets)) + offsets
-            fields = {"extent": tuple(o.size for o in offsets), "offset": tuple(Array(o) for o in offsets)}
+            fields: dict[str, Value] = {
+                "extent": tuple(o.size for o in offsets),
+                "offset": tuple(Array(o) for o in offsets),
+            }
             source = ("kernels/intrs_gather.c",)
             calls.append(Emit("intrs_gather", "intrs_gather", fields, self.source(site), (output,), source))
         return tuple(calls)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, register
+from collections.abc import Mapping
+
+from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import add_fields, broadcast_fields, requant_fields
 from intrs_edge.codegen.kernels.tabulate import unary_table
 from intrs_edge.graph.quantize import add_params, mul_params
@@ -26,14 +28,18 @@ class _Binary(Kernel):
         return Cost(self.per_element * site.output().elements, flash)
 
     @staticmethod
-    def common(site: Site, function: str, fields: dict[str, object]) -> Emit:
+    def common(site: Site, function: str, fields: Mapping[str, Value]) -> Emit:
         """The call; the output may take over an operand that is not repeated."""
         a, b, out = site.input(0), site.input(1), site.output()
         whole = tuple(i for i, t in enumerate((a, b)) if t.elements == out.elements)
-        struct = {"n": out.elements, **fields, "broadcast": broadcast_fields(a.shape, b.shape, out.shape)}
+        struct: dict[str, Value] = {
+            "n": out.elements,
+            **fields,
+            "broadcast": broadcast_fields(a.shape, b.shape, out.shape),
+        }
         return Emit(
             function, function, struct, site.op.inputs[:2], site.op.outputs, (f"kernels/{function}.c",), inplace=whole
-        )  # type: ignore[arg-type]
+        )
 
 
 @register
@@ -97,7 +103,10 @@ class Lut(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_lut``."""
-        fields = {"n": site.output().elements, "table": Array(unary_table(site.graph, site.op), align=1)}
+        fields: dict[str, Value] = {
+            "n": site.output().elements,
+            "table": Array(unary_table(site.graph, site.op), align=1),
+        }
         return Emit(
             "intrs_lut",
             "intrs_lut",

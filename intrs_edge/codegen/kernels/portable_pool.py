@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intrs_edge.codegen.kernels.base import Cost, Emit, Kernel, Site, register
+from intrs_edge.codegen.kernels.base import Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import window_fields
 from intrs_edge.graph.geometry import window
 from intrs_edge.graph.quantize import pool_params
@@ -24,7 +24,7 @@ class _Pool(Kernel):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_pool2d``."""
         p = pool_params(site.graph, site.op)
-        fields = {"w": window_fields(window(site.graph, site.op)), "min": p.min, "max": p.max}
+        fields: dict[str, Value] = {"w": window_fields(window(site.graph, site.op)), "min": p.min, "max": p.max}
         source = (f"kernels/{self.function}.c",)
         return Emit(self.function, "intrs_pool2d", fields, site.op.inputs[:1], site.op.outputs, source)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +21,7 @@ def unary_table(graph: Graph, op: Op) -> npt.NDArray[np.int8]:
 
 def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
     """For an op that only moves values of its first non-constant input: per output, which input element each output element is."""
-    arguments = []
+    arguments: list[npt.NDArray[Any]] = []
     for index in op.inputs:
         tensor = graph.tensors[index]
         if tensor.data is None:
