@@ -23,6 +23,7 @@ COMMANDS = {
     "infer": "run a built project on raw int8 inputs, without noise",
     "predict": "smoothed predictions with abstention",
     "certify": "certified radii of images, into a log",
+    "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",
     "boards": "list the boards, or explain one",
     "report": "figures, plot and page from certification logs",
 }
