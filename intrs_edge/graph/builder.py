@@ -140,6 +140,8 @@ class GraphBuilder:
         """weights int8 ``[out, h, w, in / groups]``, bias int32 ``[out]``; weight_scale: one, or one per output
         channel."""
         title = name or f"conv_2d_{len(self.ops)}"
+        if bias is None:
+            bias = np.zeros(np.shape(weights)[0])  # TFLite wants one
         inputs = self._weights(x, weights, bias, weight_scale, 0, title)
         out_c, fh, fw, _ = self.shape(inputs[1])
         (h, w), attrs = self._window(x, (fh, fw), stride, dilation, padding)
@@ -297,6 +299,17 @@ class GraphBuilder:
         shape[axis] = sum(self.shape(p)[axis] for p in parts)
         q = self.quant_of(parts[0]) if scale is None else quant(scale, zero_point)
         return self.op("CONCATENATION", parts, shape, q, {"axis": axis, "activation": "NONE"}, name=name)
+
+    def split(self, x: int, axis: int, parts: int, *, name: str = "") -> list[int]:
+        """SPLIT into equal parts along an axis."""
+        title = name or f"split_{len(self.ops)}"
+        shape = list(self.shape(x))
+        shape[axis] //= parts
+        q = self.quant_of(x)
+        outputs = [self.tensor(Tensor(f"{title}:{i}", tuple(shape), "int8", q)) for i in range(parts)]
+        where = self.constant(axis, dtype="int32")
+        self.ops.append(Op("SPLIT", (where, x), tuple(outputs), {"num_splits": parts}, title))
+        return outputs
 
     ### the end ###
 

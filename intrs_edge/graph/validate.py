@@ -67,7 +67,7 @@ RULES: dict[str, Rule] = {
     "QUANTIZE": Rule("x"),
 }
 
-FIXED_OUTPUT = {"SOFTMAX": (1 / 256, -128)}
+FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128)}
 
 
 def problems(graph: Graph) -> list[str]:

@@ -1,0 +1,436 @@
+"""Random graphs for contract tests: every supported operator over shapes, windows, scales, zero points and activations.
+
+`op_graph(kind)` is a hypothesis strategy of one-operator graphs, `small_graph()` of small networks; `inputs_for` gives inputs
+that reach the extremes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from intrs_edge.graph.builder import GraphBuilder, quant
+from intrs_edge.graph.geometry import AxisRange
+from intrs_edge.graph.ir import Graph
+
+Draw = Callable[..., object]
+ACTIVATIONS = ("NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+
+seeds = st.integers(0, 2**32 - 1)
+scales = st.one_of(st.floats(1e-3, 1.0), st.sampled_from([1 / 256, 1 / 128, 0.0625, 0.5]))
+zeros = st.one_of(st.integers(-128, 127), st.sampled_from([-128, 0, 127]))
+activations = st.sampled_from(ACTIVATIONS)
+paddings = st.sampled_from(["SAME", "VALID"])
+
+
+def inputs_for(graph: Graph, runs: int, seed: int) -> npt.NDArray[np.generic]:
+    """``[runs, *shape]``: the extremes of the type, then random values, then values in a narrow band."""
+    tensor = graph.tensors[graph.inputs[0]]
+    low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(low, high + 1, (runs, *tensor.shape))
+    x[0] = low
+    x[1] = high
+    for i in range(2, runs, 3):
+        centre = rng.integers(low, high + 1)
+        x[i] = np.clip(centre + rng.integers(-9, 10, tensor.shape), low, high)
+    return x.astype(tensor.dtype)
+
+
+def weights_like(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """Full-range, narrow or mostly zero."""
+    style = rng.integers(0, 4)
+    w = rng.integers(-128 if style == 0 else -127, 128, shape)
+    if style == 2:
+        w = w // 30
+    if style == 3:
+        w = w * (rng.random(shape) < 0.2)
+    return w.astype(np.int8)
+
+
+def _output_scale(
+    draw: Draw, rng: np.random.Generator, unit: float, weights: npt.NDArray[np.int8], fan_in: int
+) -> float:
+    """A scale that spreads the accumulator over a few to a few hundred steps."""
+    spread = 75.0 * np.sqrt(max(1.0, fan_in * float((weights.astype(float) ** 2).mean())))
+    return float(unit * spread / draw(st.floats(2.0, 300.0)))
+
+
+def _image(draw: Draw, b: GraphBuilder, most: int = 9, channels: int = 6) -> int:
+    shape = (1, draw(st.integers(1, most)), draw(st.integers(1, most)), draw(st.integers(1, channels)))
+    return b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+
+
+def _window(draw: Draw, shape: tuple[int, ...], dilated: bool = True) -> dict[str, object] | None:
+    """Filter, strides, dilations and padding that fit an input."""
+    _, h, w, _ = shape
+    padding = draw(paddings)
+    dilation = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if dilated else (1, 1)
+    limits = [n if padding == "SAME" else (n - 1) // d + 1 for n, d in zip((h, w), dilation, strict=True)]
+    filter_ = tuple(draw(st.integers(1, max(1, min(5, limit)))) for limit in limits)
+    stride = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    return {"padding": padding, "dilation": dilation, "filter": filter_, "stride": stride}
+
+
+def _weight_scale(draw: Draw, rng: np.random.Generator, channels: int) -> float | list[float]:
+    base = draw(st.floats(1e-4, 0.1))
+    return [base * f for f in rng.uniform(0.05, 2.0, channels)] if draw(st.booleans()) else base
+
+
+def conv_2d(draw: Draw) -> Graph:
+    """Grouped or not."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    groups = draw(st.integers(1, 3))
+    shape = (1, draw(st.integers(1, 9)), draw(st.integers(1, 9)), groups * draw(st.integers(1, 9)))
+    x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+    win = _window(draw, shape)
+    out = groups * draw(st.integers(1, 6))
+    weights = weights_like(rng, (out, *win["filter"], shape[3] // groups))
+    scale = _weight_scale(draw, rng, out)
+    unit = float(b.quant_of(x).scale[0]) * float(np.max(scale))
+    y = b.conv_2d(
+        x, weights, _bias(draw, rng, out), weight_scale=scale, zero_point=draw(zeros), stride=win["stride"],
+        scale=_output_scale(draw, rng, unit, weights, weights[0].size), dilation=win["dilation"],
+        padding=win["padding"], activation=draw(activations),
+    )  # fmt: skip
+    return b.build(y)
+
+
+def _bias(draw: Draw, rng: np.random.Generator, channels: int) -> npt.NDArray[np.int64] | None:
+    if draw(st.integers(0, 4)) == 0:
+        return None
+    reach = draw(st.sampled_from([0, 100, 20000, 10**6]))
+    return rng.integers(-reach, reach + 1, channels)
+
+
+def depthwise_conv_2d(draw: Draw) -> Graph:
+    """Any multiplier."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b)
+    win = _window(draw, b.shape(x))
+    # TFLite's depthwise kernel has one dilation for checks, but both directions work
+    out = b.shape(x)[3] * draw(st.integers(1, 4))
+    weights = weights_like(rng, (1, *win["filter"], out))
+    scale = _weight_scale(draw, rng, out)
+    unit = float(b.quant_of(x).scale[0]) * float(np.max(scale))
+    y = b.depthwise_conv_2d(
+        x, weights, _bias(draw, rng, out), weight_scale=scale, zero_point=draw(zeros), stride=win["stride"],
+        scale=_output_scale(draw, rng, unit, weights, win["filter"][0] * win["filter"][1]), dilation=win["dilation"],
+        padding=win["padding"], activation=draw(activations),
+    )  # fmt: skip
+    return b.build(y)
+
+
+def fully_connected(draw: Draw) -> Graph:
+    """On a row, or flattening an image; per tensor, or per channel."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    if draw(st.booleans()):
+        x = _image(draw, b, 4, 5)
+    else:
+        x = b.input((1, draw(st.integers(1, 70))), scale=draw(scales), zero_point=draw(zeros))
+    n, out = b.tensors[x].elements, draw(st.integers(1, 12))
+    weights = weights_like(rng, (out, n))
+    scale = draw(st.floats(1e-4, 0.1))
+    unit = float(b.quant_of(x).scale[0]) * scale
+    y = b.fully_connected(
+        x, weights, _bias(draw, rng, out), weight_scale=scale, zero_point=draw(zeros),
+        scale=_output_scale(draw, rng, unit, weights, n), activation=draw(activations),
+    )  # fmt: skip
+    return b.build(y)
+
+
+def _operands(draw: Draw, same: bool = False) -> tuple[GraphBuilder, int, int]:
+    """Two int8 values that broadcast: the input and a constant, or the input and a part of it under another scale."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b, 5, 5)
+    q = b.quant_of(x)
+    scale, zero = (float(q.scale[0]), int(q.zero_point[0])) if same else (draw(scales), draw(zeros))
+    cut = [draw(st.booleans()) for _ in range(4)]
+    shape = tuple(1 if c else n for c, n in zip(cut, b.shape(x), strict=True))
+    if draw(st.booleans()):
+        shape = shape[draw(st.integers(0, 3)) :]  # fewer dimensions broadcast too
+        other = b.constant(rng.integers(-128, 128, shape), scale=scale, zero_point=zero)
+    else:
+        size = b.constant(shape, dtype="int32")
+        other = b.op("SLICE", [x, b.constant([0] * 4, dtype="int32"), size], shape, q)
+        if not same:
+            other = b.unary("QUANTIZE", other, scale=scale, zero_point=zero)
+    return (b, x, other) if draw(st.booleans()) else (b, other, x)
+
+
+def _sum(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b, x, y = _operands(draw)
+        largest = max(float(b.quant_of(i).scale[0]) for i in (x, y))
+        scale = largest * draw(st.floats(0.01, 3.0))
+        return b.build(b.binary(kind, x, y, scale=scale, zero_point=draw(zeros), activation=draw(activations)))
+
+    return case
+
+
+def mul(draw: Draw) -> Graph:
+    """MUL."""
+    b, x, y = _operands(draw)
+    unit = float(b.quant_of(x).scale[0]) * float(b.quant_of(y).scale[0])
+    scale = unit * draw(st.floats(0.5, 300.0))
+    return b.build(b.binary("MUL", x, y, scale=scale, zero_point=draw(zeros), activation=draw(activations)))
+
+
+def _extremum(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b, x, y = _operands(draw, same=True)
+        return b.build(b.binary(kind, x, y))
+
+    return case
+
+
+def _pool(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        x = _image(draw, b)
+        win = _window(draw, b.shape(x), dilated=False)
+        make = b.average_pool_2d if kind == "AVERAGE_POOL_2D" else b.max_pool_2d
+        return b.build(make(x, win["filter"], win["stride"], padding=win["padding"], activation=draw(activations)))
+
+    return case
+
+
+def mean(draw: Draw) -> Graph:
+    """Over neighbouring axes."""
+    b = GraphBuilder()
+    x = _image(draw, b)
+    axes = draw(st.sampled_from([(1, 2), (2, 1), (1,), (2,), (3,), (-1,), (2, 3), (1, 2, 3), (-3, -2)]))
+    keep = draw(st.booleans())
+    reduced = {a % 4 for a in axes}
+    shape = [1 if i in reduced else n for i, n in enumerate(b.shape(x)) if keep or i not in reduced]
+    q = b.quant_of(x)
+    if draw(st.booleans()):
+        q = quant(float(q.scale[0]) * draw(st.floats(0.05, 3.0)), draw(zeros))
+    return b.build(b.op("MEAN", [x, b.constant(axes, dtype="int32")], shape, q, {"keep_dims": keep}))
+
+
+def _pad(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        x = _image(draw, b, 5, 4)
+        reflect = draw(st.booleans())
+        amounts = [(0, 0)]
+        for n in b.shape(x)[1:]:
+            most = 3 if kind != "MIRROR_PAD" else n - 1 if reflect else n
+            amounts.append((draw(st.integers(0, most)), draw(st.integers(0, most))))
+        table = b.constant(amounts, dtype=draw(st.sampled_from(["int32", "int64"])))
+        shape = [n + p + q for n, (p, q) in zip(b.shape(x), amounts, strict=True)]
+        q = b.quant_of(x)
+        attrs, inputs = {}, [x, table]
+        if kind == "PADV2":
+            inputs.append(b.constant([draw(zeros)], scale=float(q.scale[0]), zero_point=int(q.zero_point[0])))
+        if kind == "MIRROR_PAD":
+            attrs = {"mode": "REFLECT" if reflect else "SYMMETRIC"}
+        return b.build(b.op(kind, inputs, shape, q, attrs))
+
+    return case
+
+
+def _shaped(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        if kind == "SQUEEZE":
+            x = b.input((1, 1, draw(st.integers(1, 5)), 1), scale=draw(scales), zero_point=draw(zeros))
+            return b.build(b.op(kind, [x], (1, b.shape(x)[2]), b.quant_of(x), {"squeeze_dims": (1, 3)}))
+        x = b.input((1, draw(st.integers(1, 5)), draw(st.integers(1, 5))), scale=draw(scales), zero_point=draw(zeros))
+        _, h, w = b.shape(x)
+        if kind == "EXPAND_DIMS":
+            return b.build(b.op(kind, [x, b.constant([-1], dtype="int32")], (1, h, w, 1), b.quant_of(x)))
+        return b.build(b.reshape(x, (1, w, h) if draw(st.booleans()) else (1, h * w)))
+
+    return case
+
+
+def transpose(draw: Draw) -> Graph:
+    """Two to five axes."""
+    b = GraphBuilder()
+    rank = draw(st.integers(2, 5))
+    x = b.input((1, *(draw(st.integers(1, 4)) for _ in range(rank - 1))), scale=draw(scales), zero_point=draw(zeros))
+    axes = (0, *draw(st.permutations(range(1, rank))))
+    shape = [b.shape(x)[a] for a in axes]
+    return b.build(b.op("TRANSPOSE", [x, b.constant(axes, dtype="int32")], shape, b.quant_of(x)))
+
+
+def concatenation(draw: Draw) -> Graph:
+    """The input, with itself and constants, along any axis but the batch."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b, 4, 4)
+    axis = draw(st.sampled_from([1, 2, 3, -1]))
+    q = b.quant_of(x)
+    parts = [x]
+    for _ in range(draw(st.integers(1, 3))):
+        if draw(st.booleans()):
+            parts.append(x)
+        else:
+            shape = list(b.shape(x))
+            shape[axis] = draw(st.integers(1, 3))
+            values = rng.integers(-128, 128, shape)
+            parts.append(b.constant(values, scale=float(q.scale[0]), zero_point=int(q.zero_point[0])))
+    return b.build(b.concatenation(draw(st.permutations(parts)), axis))
+
+
+def split(draw: Draw) -> Graph:
+    """The parts meet again in another order."""
+    b = GraphBuilder()
+    parts, axis = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, -2]))
+    shape = [1, draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(1, 4))]
+    shape[axis] *= parts
+    x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+    outs = b.split(x, axis, parts)
+    return b.build(b.concatenation(outs[::-1], axis))
+
+
+def slice_(draw: Draw) -> Graph:
+    """SLICE."""
+    b = GraphBuilder()
+    x = _image(draw, b)
+    begin = [draw(st.integers(0, n - 1)) for n in b.shape(x)]
+    size = [draw(st.integers(1, n - s)) for n, s in zip(b.shape(x), begin, strict=True)]
+    given = [-1 if draw(st.booleans()) and s + n == e else n for s, n, e in zip(begin, size, b.shape(x), strict=True)]
+    inputs = [x, b.constant(begin, dtype="int32"), b.constant(given, dtype="int32")]
+    return b.build(b.op("SLICE", inputs, size, b.quant_of(x)))
+
+
+def strided_slice(draw: Draw) -> Graph:
+    """Steps in both directions, masks, shrunk axes, fewer axes than the input has."""
+    b = GraphBuilder()
+    x = _image(draw, b)
+    used = draw(st.integers(1, 4))
+    begin, end, steps, shape = [], [], [], []
+    masks = {"begin_mask": 0, "end_mask": 0, "shrink_axis_mask": 0}
+    for axis, n in enumerate(b.shape(x)):
+        if axis >= used:
+            shape.append(n)
+            continue
+        step = draw(st.sampled_from([1, 1, 2, 3, -1, -2])) if axis else 1
+        first = draw(st.integers(-n, n - 1))
+        shrink = axis > 0 and draw(st.integers(0, 4)) == 0
+        whole = axis == 0 or draw(st.integers(0, 3)) == 0
+        last = draw(st.integers(-n, n + 2))
+        if shrink:
+            masks["shrink_axis_mask"] |= 1 << axis
+            begin.append(first), end.append(first + 1), steps.append(1)
+            continue
+        r = AxisRange(0, step, len(range(*slice(None if whole else first, None if whole else last, step).indices(n))))
+        if r.count == 0:
+            whole = True
+        if whole:
+            masks["begin_mask"] |= 1 << axis
+            masks["end_mask"] |= 1 << axis
+        begin.append(first), end.append(last), steps.append(step)
+        shape.append(len(range(*slice(None if whole else first, None if whole else last, step).indices(n))))
+    inputs = [x, *(b.constant(v, dtype="int32") for v in (begin, end, steps))]
+    attrs = {**masks, "ellipsis_mask": 0, "new_axis_mask": 0, "offset": False}
+    return b.build(b.op("STRIDED_SLICE", inputs, shape, b.quant_of(x), attrs))
+
+
+def _unary(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        x = b.input((1, 256), scale=draw(scales), zero_point=draw(zeros))
+        scale = float(b.quant_of(x).scale[0]) * draw(st.floats(0.02, 4.0))
+        zero, attrs = draw(zeros), {}
+        if kind == "LOGISTIC":
+            scale, zero = 1 / 256, -128
+        if kind == "TANH" and draw(st.booleans()):
+            scale, zero = 1 / 128, 0
+        if kind == "HARD_SWISH":
+            scale = float(b.quant_of(x).scale[0]) * draw(st.floats(0.0079, 4.0))  # TFLite refuses smaller ones
+        if kind == "LEAKY_RELU":
+            attrs = {"alpha": float(np.float32(draw(st.floats(-2.0, 2.0))))}
+        return b.build(b.unary(kind, x, scale=scale, zero_point=zero, attrs=attrs))
+
+    return case
+
+
+def prelu(draw: Draw) -> Graph:
+    """Slopes per channel, or one, or one per pixel."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b, 5, 5)
+    shape = tuple(n if draw(st.booleans()) else 1 for n in b.shape(x))[draw(st.integers(0, 3)) :]
+    alpha = b.constant(rng.integers(-128, 128, shape), scale=draw(st.floats(1e-3, 0.05)), zero_point=draw(zeros))
+    scale = float(b.quant_of(x).scale[0]) * draw(st.floats(0.05, 4.0))
+    return b.build(b.op("PRELU", [x, alpha], b.shape(x), quant(scale, draw(zeros))))
+
+
+def softmax(draw: Draw) -> Graph:
+    """Over the last axis; beta 1 and others."""
+    b = GraphBuilder()
+    shape = draw(st.sampled_from([(1, 1), (1, 2), (1, 10), (1, 100), (1, 3, 7), (1, 2, 3, 5)]))
+    x = b.input(shape, scale=draw(st.floats(1e-3, 2.0)), zero_point=draw(zeros))
+    beta = draw(st.sampled_from([1.0, 1.0, 0.5, 2.5]))
+    return b.build(b.unary("SOFTMAX", x, scale=1 / 256, zero_point=-128, attrs={"beta": beta}))
+
+
+def resize(draw: Draw) -> Graph:
+    """Up and down, in every mode."""
+    b = GraphBuilder()
+    x = _image(draw, b, 7, 3)
+    size = (draw(st.integers(1, 15)), draw(st.integers(1, 15)))
+    align = draw(st.booleans())
+    attrs = {"align_corners": align, "half_pixel_centers": not align and draw(st.booleans())}
+    shape = (1, *size, b.shape(x)[3])
+    return b.build(b.op("RESIZE_NEAREST_NEIGHBOR", [x, b.constant(size, dtype="int32")], shape, b.quant_of(x), attrs))
+
+
+def boundary(draw: Draw) -> Graph:
+    """uint8 in, uint8 out, int8 between."""
+    b = GraphBuilder()
+    x = b.input((1, 16, 16, 1), scale=draw(scales), zero_point=draw(st.integers(0, 255)), dtype="uint8")
+    scale = float(b.quant_of(x).scale[0])
+    y = b.unary("QUANTIZE", x, scale=scale * draw(st.sampled_from([1.0, 0.7, 2.0])), zero_point=draw(zeros))
+    y = b.max_pool_2d(y, 1)
+    q = quant(float(b.quant_of(y).scale[0]) * draw(st.sampled_from([1.0, 1.3])), draw(st.integers(0, 255)))
+    return b.build(b.op("QUANTIZE", [y], b.shape(y), q, dtype="uint8"))
+
+
+CASES: dict[str, Callable[[Draw], Graph]] = {
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+    "ADD": _sum("ADD"),
+    "SUB": _sum("SUB"),
+    "MUL": mul,
+    "MAXIMUM": _extremum("MAXIMUM"),
+    "MINIMUM": _extremum("MINIMUM"),
+    "AVERAGE_POOL_2D": _pool("AVERAGE_POOL_2D"),
+    "MAX_POOL_2D": _pool("MAX_POOL_2D"),
+    "MEAN": mean,
+    "PAD": _pad("PAD"),
+    "PADV2": _pad("PADV2"),
+    "MIRROR_PAD": _pad("MIRROR_PAD"),
+    "RESHAPE": _shaped("RESHAPE"),
+    "SQUEEZE": _shaped("SQUEEZE"),
+    "EXPAND_DIMS": _shaped("EXPAND_DIMS"),
+    "TRANSPOSE": transpose,
+    "CONCATENATION": concatenation,
+    "SPLIT": split,
+    "SLICE": slice_,
+    "STRIDED_SLICE": strided_slice,
+    "RELU": _unary("RELU"),
+    "RELU6": _unary("RELU6"),
+    "RELU_N1_TO_1": _unary("RELU_N1_TO_1"),
+    "PRELU": prelu,
+    "LEAKY_RELU": _unary("LEAKY_RELU"),
+    "HARD_SWISH": _unary("HARD_SWISH"),
+    "LOGISTIC": _unary("LOGISTIC"),
+    "TANH": _unary("TANH"),
+    "SOFTMAX": softmax,
+    "RESIZE_NEAREST_NEIGHBOR": resize,
+    "QUANTIZE": _unary("QUANTIZE"),
+    "uint8 boundaries": boundary,
+}
+
+
+@st.composite
+def op_graph(draw: Draw, kind: str) -> Graph:
+    """A graph around one operator of a kind (a key of CASES)."""
+    return CASES[kind](draw)
