@@ -1,18 +1,5 @@
-#include "intrs_noise.h"
-
+#include "intrs_magnitude.h"
 #include "intrs_model.h"
-
-static inline int32_t magnitude(uint32_t cell, struct intrs_rng *r)
-{
-    uint32_t k = intrs_noise_guide[cell >> 8];
-    while (intrs_noise_hi[k] < cell) k++;
-    if (intrs_noise_hi[k] == cell) {
-        // a threshold splits this cell: 32 more bits. the last limit is 2^48 - 1, so both loops end
-        uint32_t low = intrs_rng_next(r);
-        while (intrs_noise_hi[k] == cell && intrs_noise_lo[k] < low) k++;
-    }
-    return (int32_t)k;
-}
 
 static inline int8_t map_input(int32_t v, int32_t channel)
 {
@@ -31,13 +18,26 @@ static void fill_one(struct intrs_rng r, const uint8_t *image, int8_t *input)
         // conditional negation: n or -n
         int32_t negative = -(int32_t)(signs & 1u);
         signs >>= 1;
-        int32_t noise = (magnitude(word & 0xFFFFu, &r) ^ negative) - negative;
+        int32_t noise = (intrs_magnitude(word & 0xFFFFu, &r) ^ negative) - negative;
         input[j] = map_input(image[j] + noise, channel);
         if (++channel == INTRS_CHANNELS) channel = 0;
     }
 }
 
+#if defined(INTRS_NOISE_AVX2) && defined(__x86_64__) && INTRS_BATCH % 8 == 0
+#define EIGHT_LANES 1
+void intrs_noise_fill_avx2(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
+#else
+#define EIGHT_LANES 0
+#endif
+
 void intrs_noise_fill(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input)
 {
+#if EIGHT_LANES
+    if (__builtin_cpu_supports("avx2")) {
+        intrs_noise_fill_avx2(lanes, image, input);
+        return;
+    }
+#endif
     for (uint32_t b = 0; b < INTRS_BATCH; b++) fill_one(lanes[b], image, input + b * (uint32_t)INTRS_INPUT_BYTES);
 }

@@ -1,4 +1,4 @@
-"""AVX2 convolutions for x86-64: integer Winograd F(4x4,3x3), direct, depthwise; fully connected is one row of pixels."""
+"""AVX2 convolutions for x86-64: Winograd F(4x4,3x3), direct, depthwise; fully connected layers as a row of pixels."""
 
 from __future__ import annotations
 

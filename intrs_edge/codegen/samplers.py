@@ -1,0 +1,33 @@
+"""Vector variants of the noise sampler: which instruction set has one, and what building it needs.
+
+The runtime's `intrs_noise_fill` asks the CPU before it uses one; every variant gives the same inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from intrs_edge.codegen.isa import Level
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A variant: the feature it needs, its source below firmware/, options, lanes, and the announcing macro."""
+
+    feature: str
+    source: str
+    cflags: tuple[str, ...]
+    lanes: int
+    macro: str
+
+
+SAMPLERS = (
+    Sampler("avx2", "smoothing/x86_avx2/intrs_noise_fill_avx2.c", ("-mavx2",), 8, "INTRS_NOISE_AVX2"),
+)  # fmt: skip
+
+
+def samplers(levels: Iterable[Level], batch: int) -> tuple[Sampler, ...]:
+    """The variants that a target with these levels can use on batches of this size."""
+    features = frozenset[str]().union(*(level.features for level in levels))
+    return tuple(s for s in SAMPLERS if s.feature in features and batch % s.lanes == 0)
