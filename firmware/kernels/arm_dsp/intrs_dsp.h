@@ -18,7 +18,7 @@
 #include "intrs_kernels.h"
 
 /*
- * Direct convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 20 * ((taps + 3) / 4) + out_c bytes, taps = filter_h *
+ * Direct convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 24 * ((taps + 3) / 4) + out_c bytes, taps = filter_h *
  * filter_w * in_c.
  * stream, per pair of filters (an odd last one is paired with zeros): bias of each, zero point folded in; the weights, four taps
  * at a time; {multiplier, addend, shift} of each.
@@ -59,8 +59,23 @@ struct intrs_dsp_conv2d_f4 {
 void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
 /*
+ * ADD of two tensors of one shape. The operand b has the larger scale, so TFLite's multiplier for it is exactly 1/2, and the other one is a
+ * table: with w = table[a] + (b << 20), twice the sum, the output is requantised as for t = 1. Output and operands may share memory.
+ * table: by the byte of a as unsigned, 2 * scaled(a) - (zero point of b << 20).
+ */
+struct intrs_dsp_add {
+    int32_t n;
+    const int32_t *table; /* [256] */
+    int32_t multiplier, addend, shift;
+    int32_t linear; /* as above */
+    int32_t min, max;
+};
+
+void intrs_dsp_add(const struct intrs_dsp_add *p, const int8_t *a, const int8_t *b, int8_t *out);
+
+/*
  * Shared: writes the windows of output pixel `pixel` (row-major index) and, with `pair`, of the next one, as int16: per four taps {0, 2}, {1, 3}
- * of the first and of the second. gather: filter_h * filter_w * in_c bytes, rounded up to 4.
+ * of the first and of the second. gather: twice filter_h * filter_w * in_c bytes, rounded up to 4.
  */
 void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, int pair,
                      uint32_t *window, uint8_t *gather);

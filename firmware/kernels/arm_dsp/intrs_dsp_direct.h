@@ -22,7 +22,7 @@ void FUNCTION(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, u
     const int32_t out_c = w->out_c;
     uint32_t *window = (void *)scratch;
     uint8_t *gather = scratch + 16 * steps;
-    int8_t *unused = (void *)(gather + 4 * steps);           /* where the missing second pixel of the last pair goes */
+    int8_t *unused = (void *)(gather + 8 * steps);           /* where the missing second pixel of the last pair goes */
     const uint32_t skip = (uint32_t)(-steps & 7) * STEP_BYTES + 1U; /* + 1: a Thumb address */
 
     for (int32_t pixel = 0; pixel < pixels; pixel += 2) {

@@ -72,6 +72,17 @@ static inline uint8_t *set(uint8_t *to, uint8_t value, int32_t n)
     return to;
 }
 
+/* A window inside the image whose rows are no whole words: its bytes in one run. Only the last row must not read past its end. */
+static inline void gather_inside(uint8_t *to, const uint8_t *from, int32_t row_bytes, int32_t n, int32_t rows)
+{
+    for (; rows > 1; rows--, from += row_bytes, to += n) {
+        for (int32_t i = 0; i < n; i += 4) {
+            intrs_store(to + i, intrs_load(from + i)); /* the next row overwrites what is too much */
+        }
+    }
+    copy(to, from, n);
+}
+
 /* Any window: borders, dilation, channel counts that are no multiple of four. */
 static void stage_one(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t y0, int32_t x0,
                       uint32_t *window, uint8_t *gather)
@@ -123,13 +134,21 @@ void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int
     const int32_t x1 = x0 + w->stride_w;
 
     if (pair && ox + 1 < w->out_w && y0 >= 0 && x0 >= 0 && y0 + w->filter_h <= w->in_h && x1 + w->filter_w <= w->in_w &&
-        (w->in_c & 3) == 0 && w->dilation_w == 1 && w->dilation_h == 1) {
-        const int32_t words = (w->filter_w * w->in_c) >> 2;
+        w->dilation_w == 1 && w->dilation_h == 1) {
+        const int32_t run = w->filter_w * w->in_c;
         const int32_t row = w->in_w * w->in_c;
         const int32_t step = w->stride_w * w->in_c;
         const uint8_t *from = (const uint8_t *)in + y0 * row + x0 * w->in_c;
-        for (int32_t fy = 0; fy < w->filter_h; fy++, from += row) {
-            window = widen_pair(window, from, from + step, words);
+        if ((w->in_c & 3) == 0) {
+            for (int32_t fy = 0; fy < w->filter_h; fy++, from += row) {
+                window = widen_pair(window, from, from + step, run >> 2);
+            }
+        } else {
+            const int32_t words = (w->filter_h * run + 3) >> 2;
+            uint8_t *second = gather + 4 * words;
+            gather_inside(gather, from, row, run, w->filter_h);
+            gather_inside(second, from + step, row, run, w->filter_h);
+            widen_pair(window, gather, second, words);
         }
         return;
     }

@@ -11,7 +11,7 @@ from intrs_edge.codegen.kernels import arm_dsp_pack as pack
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import bias_of, constant, window_fields
 from intrs_edge.graph.geometry import Window, window
-from intrs_edge.graph.quantize import Requant, conv_params, fully_connected_params
+from intrs_edge.graph.quantize import Requant, add_params, conv_params, fully_connected_params
 
 FOLDER = "kernels/arm_dsp"
 HEADERS = (f"{FOLDER}/intrs_dsp.h",)
@@ -52,7 +52,7 @@ def direct_cost(w: Window, wide: bool) -> Cost:
     block = (10.4 if wide else 14.4) * steps + 56
     instructions = pixels / 2 * (2 * stage / 2 + filters / 2 * block + 40)
     words = 4 * steps if wide else 2 * steps
-    return Cost(instructions, filters // 2 * 4 * (words + 8), 20 * steps + w.out_c)
+    return Cost(instructions, filters // 2 * 4 * (words + 8), 24 * steps + w.out_c)
 
 
 class _Direct(Kernel):
@@ -239,3 +239,54 @@ class FullyConnected(Kernel):
         weights = constant(site, 1)
         filters = filters_of(weights, bias_of(site, weights.shape[0]), p.in_zero_point, p.q)
         return direct_emit(site, self._window(site), p.q, filters, wide=False)
+
+
+@register
+class Add(Kernel):
+    """ADD and SUB of two activations of one shape: a table of 1 KB for the operand with the smaller scale."""
+
+    name = "add.dsp"
+    patterns = (("ADD",), ("SUB",))
+    requires = frozenset({"dsp"})
+    code_bytes = 300
+
+    def reject(self, site: Site) -> str | None:
+        """Two int8 activations of one shape, one of which is scaled by exactly 1/2."""
+        tensors = [site.input(0), site.input(1), site.output()]
+        if any(t.dtype != "int8" or t.constant for t in tensors):
+            return "operands that are not int8 activations"
+        if len({t.shape for t in tensors}) != 1:
+            return "a broadcast operand"
+        return pack.add_reason(add_params(site.graph, site.op))
+
+    def cost(self, site: Site) -> Cost:
+        """Counted."""
+        return Cost(10.5 * site.output().elements + 40, 1024)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_dsp_add``."""
+        p = add_params(site.graph, site.op)
+        exact = pack.exact_operand(p)
+        table, words = pack.add_table(p)
+        fields: dict[str, Value] = {
+            "n": site.output().elements,
+            "table": Array(table),
+            "multiplier": words[0],
+            "addend": words[1],
+            "shift": words[2],
+            "linear": int(not (p.q.min == -128 and p.q.zero_point == -128)),
+            "min": p.q.min,
+            "max": p.q.max,
+        }
+        function = "intrs_dsp_add"
+        inputs = (site.op.inputs[1 - exact], site.op.inputs[exact])
+        return Emit(
+            function,
+            function,
+            fields,
+            inputs,
+            site.op.outputs,
+            sources(function, "intrs_dsp_clamp"),
+            inplace=(0, 1),
+            headers=HEADERS,
+        )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.graph.quantize import AddParams, multiply_by_quantized_multiplier
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -144,3 +146,36 @@ def f4_stream(filters: Filters, expanded: bool) -> npt.NDArray[np.int32]:
     words = lanes(_pad(u, 0, 2)).reshape(len(pairs), 2, 36, -1, 2)
     body = words.transpose(0, 2, 3, 1, 4).reshape(len(pairs), -1)
     return wrap32(np.concatenate([pairs, body], axis=1)).reshape(-1)
+
+
+def exact_operand(p: AddParams) -> int:
+    """The operand that TFLite scales by exactly 1/2 (the one with the larger scale), or -1."""
+    return next((i for i in (1, 0) if p.multiplier[i] == 1 << 30 and p.shift[i] == 0), -1)
+
+
+def add_reason(p: AddParams) -> str | None:
+    """Why `add_table` would not be exact, or None. Twice the sum stays below 2^30: two operands of at most 2^28 each, halved and doubled."""
+    if exact_operand(p) < 0:
+        return "no operand is scaled by exactly 1/2"
+    if p.left_shift != 20:
+        return f"operands are shifted by {p.left_shift} bits, not 20"
+    if max(p.shift) > 0:
+        return "an operand is scaled up"
+    shift, multiplier = int(p.q.shift[0]), int(p.q.multiplier[0])
+    if shift > -1 or -shift > 22 or multiplier < 0:
+        return f"the output's multiplier is outside 2^-23 .. 2^-1 (shift {shift})"
+    return None
+
+
+def add_table(p: AddParams) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
+    """The table of intrs_dsp_add, by the other operand's byte, and (multiplier, addend, shift) of the output."""
+    exact = exact_operand(p)
+    other = 1 - exact
+    values = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
+    scaled = multiply_by_quantized_multiplier(
+        (values - p.zero_point[other]) << p.left_shift, p.multiplier[other], p.shift[other]
+    )
+    right = -int(p.q.shift[0])
+    addend = (1 << (right - 1)) + (p.q.zero_point << right)
+    table = 2 * scaled - (p.zero_point[exact] << p.left_shift)
+    return wrap32(table), (int(p.q.multiplier[0]), addend, right)
