@@ -93,6 +93,12 @@ static uint32_t put_result(uint32_t at, uint32_t bytes)
 
 /// while computing ///
 
+/* Not a reply or progress: a line that echoes would have us answer ourselves. */
+static int is_request(void)
+{
+    return server.received[1] < INTRS_M_PROGRESS;
+}
+
 static void answer_aside(uint32_t length)
 {
     const uint8_t *p = server.received;
@@ -145,7 +151,7 @@ static void listen(int byte)
             bytes++;
             silent = 0;
             const uint32_t length = intrs_frame_feed(&server.frame, (uint8_t)byte);
-            if (length != 0) {
+            if (length != 0 && is_request()) {
                 answer_aside(length);
                 return;
             }
@@ -391,7 +397,7 @@ void intrs_serve(void)
         intrs_port_alive();
         if (byte >= 0) {
             const uint32_t length = intrs_frame_feed(&server.frame, (uint8_t)byte);
-            if (length != 0) {
+            if (length != 0 && is_request()) {
                 answer(length);
             }
         } else if (byte == INTRS_PORT_CLOSED) {

@@ -3,8 +3,8 @@
 import subprocess
 
 import numpy as np
-import project
 import pytest
+import small_project as project
 
 from intrs_edge.boards import load_board
 from intrs_edge.errors import IntrsError
