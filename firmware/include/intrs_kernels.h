@@ -112,11 +112,10 @@ struct intrs_lut {
     const int8_t *table; /* [256] */
 };
 
-/* Reduces [outer][n][inner] to [outer][inner]: requantised sum, the division by n folded into the multiplier or done first. */
+/* Reduces [outer][n][inner] to [outer][inner]: requantised sum less n zero points, the division by n folded into the multiplier. */
 struct intrs_mean {
     int32_t outer, n, inner;
     int32_t in_zero_point;
-    int32_t divide; /* 1: clamp(round-half-away(sum / n)); 0: requantise sum - n * in_zero_point */
     struct intrs_requant q; /* one multiplier */
 };
 

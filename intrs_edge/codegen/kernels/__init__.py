@@ -6,6 +6,7 @@ from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
     portable_data,
     portable_elementwise,
     portable_pool,
+    portable_reduce,
     x86_conv,
     x86_elementwise,
 )

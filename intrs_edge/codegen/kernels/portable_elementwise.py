@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import add_fields, broadcast_fields, requant_fields
-from intrs_edge.codegen.kernels.tabulate import unary_table
-from intrs_edge.graph.quantize import add_params, mul_params
+from intrs_edge.graph.lut import TABLES, lut
+from intrs_edge.graph.quantize import add_params, mul_params, prelu_params
 
 
 class _Binary(Kernel):
@@ -81,7 +81,23 @@ class Extremum(_Binary):
         return self.common(site, "intrs_extremum", {"maximum": int(site.op.kind == "MAXIMUM")})
 
 
-UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE", "ELU")
+@register
+class Prelu(_Binary):
+    """PRELU: slopes as a second operand."""
+
+    name = "prelu.portable"
+    patterns = (("PRELU",),)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_prelu``."""
+        p = prelu_params(site.graph, site.op)
+        fields: dict[str, Value] = {
+            "in_zero_point": p.in_zero_point,
+            "alpha_zero_point": p.alpha_zero_point,
+            "positive": requant_fields(p.positive),
+            "negative": requant_fields(p.negative),
+        }
+        return self.common(site, "intrs_prelu", fields)
 
 
 @register
@@ -89,7 +105,7 @@ class Lut(Kernel):
     """A unary op on 8-bit values: its 256 values, computed by the reference."""
 
     name = "lut.portable"
-    patterns = tuple((kind,) for kind in UNARY)
+    patterns = tuple((kind,) for kind in TABLES)
     code_bytes = 60
 
     def reject(self, site: Site) -> str | None:
@@ -105,7 +121,7 @@ class Lut(Kernel):
         """The struct ``intrs_lut``."""
         fields: dict[str, Value] = {
             "n": site.output().elements,
-            "table": Array(unary_table(site.graph, site.op), align=1),
+            "table": Array(lut(site.graph, site.op), align=1),
         }
         return Emit(
             "intrs_lut",

@@ -1,4 +1,4 @@
-"""What ops do to 8-bit values and to positions, found by running the reference on all of them."""
+"""Where ops that only move values take them from, found by running the reference on the positions themselves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ import numpy.typing as npt
 
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.reference import KERNELS
-
-
-def unary_table(graph: Graph, op: Op) -> npt.NDArray[np.int8]:
-    """The output for every input byte, int8 ``[256]`` by the byte's unsigned value (a uint8 output's bits likewise)."""
-    dtype = graph.tensors[op.inputs[0]].dtype
-    every = np.arange(256, dtype=np.uint8).view(dtype).reshape(1, 256)
-    (found,) = KERNELS[op.kind](graph, op, [every])
-    return np.ascontiguousarray(found).reshape(-1).view(np.int8)
 
 
 def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
