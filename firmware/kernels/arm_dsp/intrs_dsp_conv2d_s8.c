@@ -21,6 +21,6 @@
     "smlad lr, r5, r9, lr\n"
 #define STEP_BYTES 56
 #define STEP_WORDS 2
-#define DOUBLE 1
+#define DOUBLE(a) "lsl " a ", " a ", #1\n"
 
 #include "intrs_dsp_direct.h"

@@ -60,11 +60,4 @@ static inline uint32_t intrs_load(const void *p)
 
 static inline void intrs_store(void *p, uint32_t x) { __builtin_memcpy(p, &x, 4); }
 
-/* requantises acc = 2 y to int8; see intrs_dsp.h */
-static inline int8_t intrs_dsp_requant2(int32_t acc, int32_t multiplier, int32_t addend, int32_t shift)
-{
-    int32_t h = intrs_smmlar(acc, multiplier, addend) + (acc >> 31);
-    return (int8_t)intrs_ssat8(h >> shift);
-}
-
 #endif

@@ -4,26 +4,36 @@
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 
-/* Four bytes of each pixel: two words of int16 each, in the order {0, 2}, {1, 3}. */
+/* Eight bytes of each pixel: per four bytes two words of int16 of the first, two of the second, in the order {0, 2}, {1, 3}. */
 #define PAIR                                                                                                           \
-    "ldr r2, [%[a]], #4\n"                                                                                             \
-    "ldr r4, [%[b]], #4\n"                                                                                             \
+    "ldm %[a]!, {r2, r6}\n"                                                                                            \
+    "ldm %[b]!, {r4, r8}\n"                                                                                            \
     "sxtb16 r3, r2, ror #8\n"                                                                                          \
     "sxtb16 r2, r2\n"                                                                                                  \
     "sxtb16 r5, r4, ror #8\n"                                                                                          \
     "sxtb16 r4, r4\n"                                                                                                  \
-    "stm %[to]!, {r2-r5}\n"
+    "sxtb16 r7, r6, ror #8\n"                                                                                          \
+    "sxtb16 r6, r6\n"                                                                                                  \
+    "sxtb16 r9, r8, ror #8\n"                                                                                          \
+    "sxtb16 r8, r8\n"                                                                                                  \
+    "stm %[to]!, {r2-r9}\n"
 
+/* a and b are word aligned */
 static inline uint32_t *widen_pair(uint32_t *to, const uint8_t *a, const uint8_t *b, int32_t words)
 {
-    for (; words >= 4; words -= 4) {
-        __asm__ volatile(PAIR PAIR PAIR PAIR
+    const uint8_t *end = a + 4 * (words & ~3);
+    while (a != end) {
+        __asm__ volatile(PAIR PAIR
                          : [to] "+r"(to), [a] "+r"(a), [b] "+r"(b)
                          :
-                         : "r2", "r3", "r4", "r5", "memory");
+                         : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "memory");
     }
-    for (; words > 0; words--) {
-        __asm__ volatile(PAIR : [to] "+r"(to), [a] "+r"(a), [b] "+r"(b) : : "r2", "r3", "r4", "r5", "memory");
+    for (end += 4 * (words & 3); a != end; a += 4, b += 4, to += 4) {
+        const uint32_t x = intrs_load(a), y = intrs_load(b);
+        to[0] = intrs_sxtb16(x);
+        to[1] = intrs_sxtb16_ror8(x);
+        to[2] = intrs_sxtb16(y);
+        to[3] = intrs_sxtb16_ror8(y);
     }
     return to;
 }
@@ -31,14 +41,29 @@ static inline uint32_t *widen_pair(uint32_t *to, const uint8_t *a, const uint8_t
 /* One pixel: two of every four words. */
 static inline uint32_t *widen(uint32_t *to, const uint8_t *from, int32_t words)
 {
-    for (; words > 0; words--, from += 4) {
-        const uint32_t x = intrs_load(from);
-        __asm__ volatile("sxtb16 r2, %[x]\n"
-                         "sxtb16 r3, %[x], ror #8\n"
+    const uint8_t *end = from + 4 * (words & ~3);
+    while (from != end) {
+        __asm__ volatile("ldm %[from]!, {r2, r4, r6, r8}\n"
+                         "sxtb16 r3, r2, ror #8\n"
+                         "sxtb16 r2, r2\n"
+                         "sxtb16 r5, r4, ror #8\n"
+                         "sxtb16 r4, r4\n"
+                         "sxtb16 r7, r6, ror #8\n"
+                         "sxtb16 r6, r6\n"
+                         "sxtb16 r9, r8, ror #8\n"
+                         "sxtb16 r8, r8\n"
                          "strd r2, r3, [%[to]], #16\n"
-                         : [to] "+r"(to)
-                         : [x] "r"(x)
-                         : "r2", "r3", "memory");
+                         "strd r4, r5, [%[to]], #16\n"
+                         "strd r6, r7, [%[to]], #16\n"
+                         "strd r8, r9, [%[to]], #16\n"
+                         : [to] "+r"(to), [from] "+r"(from)
+                         :
+                         : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "memory");
+    }
+    for (end += 4 * (words & 3); from != end; from += 4, to += 4) {
+        const uint32_t x = intrs_load(from);
+        to[0] = intrs_sxtb16(x);
+        to[1] = intrs_sxtb16_ror8(x);
     }
     return to;
 }
