@@ -25,8 +25,8 @@ _BARE_LDFLAGS = (
 class BoardFiles:
     """The board's part of a project. Source and header paths are relative to ``firmware/``.
 
-    library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs` (host,
-    Linux) or `intrs.elf` (bare metal). ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of
+    library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs`
+    (host, Linux) or `intrs.elf`. ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of
     further files: name inside the project's ``board/`` folder -> text, sources among them ending in ``.c``; the linker
     script is one of them.
     """
@@ -45,6 +45,7 @@ class BoardFiles:
 
 
 _LINK = ("link/intrs_crc32.c", "link/intrs_frame.c", "link/intrs_server.c")
+_BOOT = {"rp2040": ("ports/rp2040/boot2.c",), "rp2350": ("ports/rp2350/image_def.c",)}
 _HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
 
 
@@ -88,6 +89,7 @@ def board_files(board: Board) -> BoardFiles:
             "ports/cortexm/mem.c",
             "ports/cortexm/main.c",
             f"ports/uart/{uart.driver}.c",
+            *_BOOT.get(board.port, ()),
         ),
         headers=_HEADERS,
         config=config,

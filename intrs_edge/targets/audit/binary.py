@@ -49,8 +49,11 @@ _LINE = re.compile(r"^\s*([0-9a-f]+):\t[0-9a-f ]+\t(\S+)\s*(.*)$")
 _TARGET = re.compile(r"(?:^|[ ,])(?:0x)?([0-9a-f]+) <")
 
 
-def disassemble(toolchain: str, image: Path, machine: str = "") -> list[Function]:
-    """The functions of an ELF file or object. ``machine``: objdump's -m where attributes do not tell (MVE)."""
+def disassemble(toolchain: str, image: Path, machine: str = "", *, empty: bool = False) -> list[Function]:
+    """The functions of an ELF file or object; raises IntrsError when there are none and ``empty`` does not allow it.
+
+    ``machine``: objdump's -m where attributes do not tell (MVE).
+    """
     extra = ["-m", machine] if machine else []
     functions: list[Function] = []
     for line in run_tool([f"{toolchain}objdump", "-d", "-w", *extra, str(image)]).splitlines():
@@ -63,7 +66,7 @@ def disassemble(toolchain: str, image: Path, machine: str = "") -> list[Function
                 continue
             target = _TARGET.search(operands.split(";")[0].split("//")[0])
             functions[-1].code.append(Instruction(address, mnemonic, operands, int(target[1], 16) if target else -1))
-    if not any(f.code for f in functions):
+    if not empty and not any(f.code for f in functions):
         raise IntrsError(f"{image} holds no code that {toolchain}objdump can read")
     return functions
 

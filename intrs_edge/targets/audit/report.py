@@ -77,7 +77,10 @@ def audit_project(directory: Path | str) -> list[AuditReport]:
     image = directory / "build" / "board" / ("intrs.elf" if board.os == "none" else "intrs")
     found = [audit_library(host)] if host.is_file() else []
     if board.id != "host" and image.is_file():
-        found.append(audit_image(image, board, sorted(image.parent.rglob("*.su"))))
+        if board.os == "none":
+            found.append(audit_image(image, board, sorted(image.parent.rglob("*.su"))))
+        else:
+            found.append(audit_objects(image, board, sorted(image.parent.rglob("*.o"))))
     if not found:
         raise IntrsError(f"{directory} is not built; build it first: intrs-edge build {directory}")
     return found
@@ -104,11 +107,25 @@ def audit_library(library: Path) -> AuditReport:
     return report
 
 
+def audit_objects(image: Path, board: Board, objects: list[Path]) -> AuditReport:
+    """A Linux program through the objects it was linked from: the C library beside them is not ours to judge."""
+    report = AuditReport(str(image), board.id)
+    architecture = "aarch64" if board.toolchain.startswith("aarch64") else "arm"
+    if not objects:
+        raise IntrsError(f"{image.parent} holds no object files; build the project again")
+    floating: list[str] = []
+    names: set[str] = set()
+    for path in objects:
+        floating += floating_instructions(disassemble(board.toolchain, path, empty=True), architecture)
+        names |= set(symbols(board.toolchain, path))
+    _add(report, "integer-only instructions", floating, f"{len(objects)} objects")
+    _add(report, "no allocation", sorted(_ALLOCATORS & names), "no allocator named")
+    return report
+
+
 def audit_image(image: Path, board: Board, stack_usage: list[Path]) -> AuditReport:
     """A board's image. stack_usage: the compiler's -fstack-usage files, may be empty. Raises IntrsError."""
     report = AuditReport(str(image), board.id)
-    if board.os != "none":
-        raise IntrsError(f"{board.id} runs an operating system; the audit of its image covers bare-metal boards only")
     tools = board.toolchain
     machine = "armv8.1-m.main" if "mve" in board.isa else ""
     functions = disassemble(tools, image, machine)
