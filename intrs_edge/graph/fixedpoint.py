@@ -48,15 +48,20 @@ def doubling_high_mul(a: Int64, b: Int64 | int) -> Int64:
     a, b: int32 values in int64 arrays. gemmlowp nudges by the product's sign and then truncates towards zero; the two
     together are one floor. Only (-2**31)**2 saturates.
     """
-    high: Int64 = (a * b + 2**30) >> 31
-    return np.minimum(high, INT32_MAX)
+    high: Int64 = a * np.asarray(b, dtype=np.int64)
+    high += 2**30
+    high >>= 31
+    return np.minimum(high, INT32_MAX, out=high)
 
 
 def divide_by_power_of_two(x: Int64, exponent: Int64 | int) -> Int64:
     """gemmlowp's rounding divide by 2**exponent (0..31): nearest, ties away from zero."""
     e = np.asarray(exponent, dtype=np.int64)
-    half = (np.int64(1) << e) >> 1
-    quotient: Int64 = (x + half - ((x < 0) & (e > 0))) >> e
+    if not e.any():
+        return x
+    quotient: Int64 = x + ((np.int64(1) << e) >> 1)
+    quotient -= (x < 0) & (e > 0)
+    quotient >>= e
     return quotient
 
 

@@ -434,3 +434,68 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
 def op_graph(draw: Draw, kind: str) -> Graph:
     """A graph around one operator of a kind (a key of CASES)."""
     return CASES[kind](draw)
+
+
+@st.composite
+def small_graph(draw: Draw, redundant: bool = False) -> Graph:
+    """A network of a few layers with branches; ``redundant``: with the pads, activations, reshapes and identities that passes fold."""
+    b, rng = GraphBuilder("small"), np.random.default_rng(draw(seeds))
+    size = draw(st.integers(4, 9))
+    x = b.input((1, size, size, draw(st.integers(1, 4))), scale=draw(st.floats(0.01, 0.1)), zero_point=draw(zeros))
+    for _ in range(draw(st.integers(1, 4))):
+        x = _block(draw, b, rng, x, redundant)
+    if redundant and draw(st.booleans()):
+        x = b.reshape(x, (1, b.shape(x)[1] * b.shape(x)[2], b.shape(x)[3]))
+        x = b.flatten(x)
+    n = b.tensors[x].elements
+    scale = 0.01
+    weights = weights_like(rng, (draw(st.integers(2, 10)), n))
+    unit = float(b.quant_of(x).scale[0]) * scale
+    y = b.fully_connected(
+        x, weights, _bias(draw, rng, len(weights)), weight_scale=scale,
+        scale=_output_scale(draw, rng, unit, weights, n), zero_point=draw(zeros),
+    )  # fmt: skip
+    return b.build(y)
+
+
+def _block(draw: Draw, b: GraphBuilder, rng: np.random.Generator, x: int, redundant: bool) -> int:
+    kind = draw(st.sampled_from(["conv", "conv", "depthwise", "add", "pool", "concat", "table"]))
+    channels = b.shape(x)[3]
+    padding = draw(paddings)
+    if kind in ("conv", "depthwise"):
+        if redundant and draw(st.booleans()):
+            x = b.pad(x, [(0, 0), (draw(st.integers(0, 2)), 1), (1, draw(st.integers(0, 2))), (0, 0)])
+            if draw(st.integers(0, 3)) == 0:
+                b.max_pool_2d(x, 1)  # a result that nobody reads, and a second reader of the pad
+        side = min(3, *b.shape(x)[1:3])
+        out = draw(st.integers(1, 8)) if kind == "conv" else channels * draw(st.integers(1, 2))
+        shape = (out, side, side, channels) if kind == "conv" else (1, side, side, out)
+        weights = weights_like(rng, shape)
+        fan_in = side * side * (channels if kind == "conv" else 1)
+        make = b.conv_2d if kind == "conv" else b.depthwise_conv_2d
+        unit = float(b.quant_of(x).scale[0]) * 0.01
+        fused = not (redundant and draw(st.booleans()))
+        y = make(
+            x, weights, _bias(draw, rng, out), weight_scale=0.01, zero_point=draw(zeros), padding=padding,
+            scale=_output_scale(draw, rng, unit, weights, fan_in), stride=draw(st.integers(1, 2)),
+            activation=draw(activations) if fused else "NONE",
+        )  # fmt: skip
+        return y if fused else b.unary(draw(st.sampled_from(["RELU", "RELU6", "RELU_N1_TO_1"])), y)
+    if kind == "add":
+        weights = weights_like(rng, (channels, 1, 1, channels))
+        unit = float(b.quant_of(x).scale[0]) * 0.01
+        y = b.conv_2d(x, weights, weight_scale=0.01, scale=_output_scale(draw, rng, unit, weights, channels))
+        largest = max(float(b.quant_of(i).scale[0]) for i in (x, y))
+        activation = draw(activations)
+        return b.add(x, y, scale=largest * draw(st.floats(0.5, 2.0)), zero_point=draw(zeros), activation=activation)
+    if kind == "pool":
+        make = b.average_pool_2d if draw(st.booleans()) else b.max_pool_2d
+        return make(x, min(2, *b.shape(x)[1:3]), 1, padding=padding)
+    if kind == "concat":
+        return b.concatenation([x, b.unary("RELU", x)], 3)
+    table = draw(st.sampled_from(["HARD_SWISH", "TANH", "LEAKY_RELU", "QUANTIZE"]))
+    scale = float(b.quant_of(x).scale[0])
+    attrs = {"alpha": 0.25} if table == "LEAKY_RELU" else {}
+    if redundant and draw(st.booleans()):
+        return b.unary("QUANTIZE", x)  # the same scale: an identity
+    return b.unary(table, x, scale=scale * draw(st.floats(0.5, 2.0)), zero_point=draw(zeros), attrs=attrs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import CASES, inputs_for, op_graph
+from graph_cases import CASES, inputs_for, op_graph, small_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from interpreter import interpret
@@ -74,3 +74,9 @@ def test_another_rounding_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("intrs_edge.graph.reference.common.multiply_by_quantized_multiplier", single)
     assert (reference.run(graph, x) != expected).any()
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(small_graph(), st.integers(0, 2**32 - 1))
+def test_small_networks_equal_builtin_ref(graph, seed) -> None:
+    agree(graph, seed)

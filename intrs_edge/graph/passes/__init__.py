@@ -1,0 +1,38 @@
+"""Rewrites that keep every output of the graph, bit for bit; each is a function from graph to graph.
+
+`simplify` applies them in an order in which each finds what the one before it left. `drop_tail` and `integer_ends`
+change what the graph's ends are, and are asked for by name.
+"""
+
+from __future__ import annotations
+
+from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes.drop_tail import drop_tail
+from intrs_edge.graph.passes.fold_constants import fold_constants
+from intrs_edge.graph.passes.fold_reshapes import fold_reshapes
+from intrs_edge.graph.passes.fuse_activation import fuse_activation
+from intrs_edge.graph.passes.fuse_pad import fuse_pad
+from intrs_edge.graph.passes.integer_ends import integer_ends
+from intrs_edge.graph.passes.remove_dead import remove_dead
+
+PASSES = (fold_constants, fuse_activation, fuse_pad, fold_reshapes, remove_dead)
+
+
+def simplify(graph: Graph) -> Graph:
+    """The validated graph after all exact passes. It may hold EXPLICIT padding, which .tflite cannot say."""
+    for rewrite in PASSES:
+        graph = rewrite(graph)
+    return graph
+
+
+__all__ = [
+    "PASSES",
+    "drop_tail",
+    "fold_constants",
+    "fold_reshapes",
+    "fuse_activation",
+    "fuse_pad",
+    "integer_ends",
+    "remove_dead",
+    "simplify",
+]

@@ -1,0 +1,186 @@
+"""Every pass keeps the outputs bit for bit, and does what it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graph_cases import inputs_for, small_graph
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from intrs_edge.graph import reference
+from intrs_edge.graph.builder import GraphBuilder, quant
+from intrs_edge.graph.ir import Graph, Tensor
+from intrs_edge.graph.passes import (
+    PASSES,
+    drop_tail,
+    fold_constants,
+    fold_reshapes,
+    fuse_activation,
+    fuse_pad,
+    integer_ends,
+    remove_dead,
+    simplify,
+)
+from intrs_edge.graph.validate import validate
+
+SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [op.kind for op in graph.ops]
+
+
+def same(before: Graph, after: Graph, seed: int = 0) -> None:
+    x = inputs_for(before, 9, seed)
+    np.testing.assert_array_equal(reference.run(after, x), reference.run(before, x))
+
+
+@pytest.mark.parametrize("rewrite", [*PASSES, simplify])
+def test_outputs_stay(rewrite) -> None:
+    @settings(max_examples=60, **SETTINGS)
+    @given(small_graph(redundant=True), st.integers(0, 2**32 - 1))
+    def check(graph, seed) -> None:
+        validate(graph)
+        after = rewrite(graph)
+        validate(after)
+        same(graph, after, seed)
+
+    check()
+
+
+@settings(max_examples=30, **SETTINGS)
+@given(small_graph(redundant=True))
+def test_simplify_leaves_nothing_to_do(graph) -> None:
+    once = simplify(graph)
+    assert len(simplify(once).ops) == len(once.ops)
+
+
+def image(side: int = 6, channels: int = 3) -> tuple[GraphBuilder, int, np.random.Generator]:
+    b = GraphBuilder()
+    return b, b.input((1, side, side, channels), scale=0.05, zero_point=7), np.random.default_rng(3)
+
+
+def conv(
+    b: GraphBuilder, x: int, rng: np.random.Generator, padding: str = "VALID", stride: int = 1, **more: object
+) -> int:
+    w = rng.integers(-127, 128, (4, 3, 3, b.shape(x)[3]))
+    return b.conv_2d(x, w, weight_scale=0.01, scale=0.5, padding=padding, stride=stride, **more)
+
+
+@pytest.mark.parametrize("padding", ["VALID", "SAME"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pad_becomes_part_of_its_convolutions(padding: str, stride: int) -> None:
+    b, x, rng = image()
+    p = b.pad(x, [(0, 0), (1, 2), (0, 1), (0, 0)])
+    y = b.add(conv(b, p, rng, padding, stride), conv(b, p, rng, padding, stride), scale=1.0)
+    graph = b.build(y)
+    after = remove_dead(fuse_pad(graph))
+    assert kinds(after) == ["CONV_2D", "CONV_2D", "ADD"]
+    assert all(op.attrs["padding"] == "EXPLICIT" for op in after.ops[:2])
+    validate(after)
+    same(graph, after)
+
+
+def test_pad_with_another_value_or_axis_stays() -> None:
+    b, x, rng = image()
+    table = b.constant([(0, 0), (1, 1), (1, 1), (0, 0)], dtype="int32")
+    p = b.op("PADV2", [x, table, b.constant([9], scale=0.05, zero_point=7)], (1, 8, 8, 3), b.quant_of(x))
+    graph = b.build(conv(b, p, rng))
+    assert kinds(simplify(graph)) == ["PADV2", "CONV_2D"]
+    b, x, rng = image()
+    graph = b.build(conv(b, b.pad(x, [(0, 0), (0, 0), (0, 0), (0, 1)]), rng))
+    assert kinds(simplify(graph)) == ["PAD", "CONV_2D"]
+
+
+@pytest.mark.parametrize("activation", ["RELU", "RELU6", "RELU_N1_TO_1"])
+def test_activation_is_fused(activation: str) -> None:
+    b, x, rng = image()
+    graph = b.build(b.unary(activation, conv(b, x, rng)))
+    after = fuse_activation(graph)
+    assert kinds(after) == ["CONV_2D"]
+    assert after.ops[0].attrs["activation"] == activation
+    same(graph, after)
+
+
+def test_activation_is_not_fused_when_read_twice_or_rescaling() -> None:
+    b, x, rng = image()
+    y = conv(b, x, rng)
+    graph = b.build(b.add(y, b.unary("RELU", y), scale=1.0))
+    assert kinds(fuse_activation(graph)) == ["CONV_2D", "RELU", "ADD"]
+    b, x, rng = image()
+    graph = b.build(b.unary("RELU", conv(b, x, rng), scale=0.7))
+    assert kinds(fuse_activation(graph)) == ["CONV_2D", "RELU"]
+
+
+def test_constants_are_folded() -> None:
+    b, x, rng = image()
+    c = b.constant(rng.integers(-128, 128, (3,)), scale=0.1)
+    graph = b.build(b.add(x, b.reshape(b.unary("QUANTIZE", c, scale=0.2), (1, 1, 3)), scale=0.3))
+    after = fold_constants(graph)
+    assert kinds(after) == ["ADD"]
+    same(graph, after)
+
+
+def test_reshapes_before_a_fully_connected_layer_go() -> None:
+    b, x, rng = image()
+    y = b.flatten(b.reshape(x, (1, 9, 12)))
+    graph = b.build(b.fully_connected(y, rng.integers(-127, 128, (5, 108)), weight_scale=0.01, scale=0.5))
+    after = remove_dead(fold_reshapes(graph))
+    assert kinds(after) == ["FULLY_CONNECTED"]
+    validate(after)
+    same(graph, after)
+
+
+def test_dead_ops_and_identities_go() -> None:
+    b, x, rng = image()
+    b.max_pool_2d(x, 2)
+    y = b.unary("RELU", b.unary("QUANTIZE", conv(b, x, rng, zero_point=-128)))
+    graph = b.build(b.concatenation([y], 3))
+    after = remove_dead(graph)
+    assert kinds(after) == ["CONV_2D"]
+    assert len(after.tensors) == 4
+    same(graph, after)
+
+
+def test_an_identity_between_input_and_output_stays() -> None:
+    b, x, _ = image()
+    assert kinds(simplify(b.build(b.unary("QUANTIZE", x)))) == ["QUANTIZE"]
+
+
+def test_tail_is_dropped_and_the_class_stays_where_it_is_unique() -> None:
+    b = GraphBuilder()
+    x = b.input((1, 10), scale=0.1, zero_point=4)
+    logits = b.fully_connected(
+        x, np.random.default_rng(0).integers(-127, 128, (10, 10)), weight_scale=0.01, scale=0.05
+    )  # fmt: skip
+    graph = b.build(b.unary("SOFTMAX", logits, scale=1 / 256, zero_point=-128, attrs={"beta": 1.0}))
+    after, dropped = drop_tail(graph)
+    assert dropped == ("SOFTMAX",)
+    assert kinds(after) == ["FULLY_CONNECTED"]
+    v = inputs_for(graph, 2000, 5)
+    probabilities, scores = reference.run(graph, v), reference.run(after, v)
+    unique = (probabilities == probabilities.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    assert 0 < unique.sum() < len(v)
+    assert (probabilities.argmax(axis=1) == scores.argmax(axis=1))[unique].all()
+    # and where it is not, the favoured logit is among the tied
+    rows = np.arange(len(v))
+    assert (probabilities[rows, scores.argmax(axis=1)] == probabilities.max(axis=1)).all()
+
+
+def test_a_classifier_without_a_tail_stays() -> None:
+    b, x, rng = image()
+    graph = b.build(conv(b, x, rng))
+    assert drop_tail(graph) == (graph, ())
+
+
+def test_float_ends_go() -> None:
+    b = GraphBuilder()
+    source = b.tensor(Tensor("f", (1, 4), "float32"))
+    b.inputs.append(source)
+    y = b.unary("TANH", b.op("QUANTIZE", [source], (1, 4), quant(0.1, 3)), scale=1 / 128)
+    graph = b.build(b.op("DEQUANTIZE", [y], (1, 4), None, dtype="float32"))
+    after = integer_ends(graph)
+    assert kinds(after) == ["TANH"]
+    assert {after.tensors[i].dtype for i in (*after.inputs, *after.outputs)} == {"int8"}
+    validate(after)
