@@ -26,6 +26,7 @@ from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes import integer_ends, simplify
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.graph.validate import validate
 from intrs_edge.paths import shipped
@@ -45,6 +46,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
+    graph = integer_ends(graph)
     validate(graph)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(
@@ -54,6 +56,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     input_map = derive_input_map(graph, smoothing.distribution.last)
     model_bytes = write_tflite(graph)
     manifest = make_manifest(graph, options, board, smoothing, input_map, hashlib.sha256(model_bytes).hexdigest())
+    graph = simplify(graph)  # after the file is written: .tflite has no words for explicit padding
 
     host = _host_model(graph, options, input_map)
     files: Files = {"model.tflite": model_bytes}

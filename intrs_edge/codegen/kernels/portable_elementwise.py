@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import add_fields, broadcast_fields, requant_fields
 from intrs_edge.graph.lut import TABLES, lut
@@ -121,7 +123,7 @@ class Lut(Kernel):
         """The struct ``intrs_lut``."""
         fields: dict[str, Value] = {
             "n": site.output().elements,
-            "table": Array(lut(site.graph, site.op), align=1),
+            "table": Array(lut(site.graph, site.op).view(np.int8), align=1),
         }
         return Emit(
             "intrs_lut",
