@@ -61,7 +61,7 @@ def agreement(graph: Graph, path: str | Path, images: npt.NDArray[np.uint8]) -> 
     channels = images.shape[3]
     mean, std = input_normalisation(graph, channels)
     real = (images / 255.0 - np.array(mean, np.float64)) / np.array(std, np.float64)
-    inputs = derive_input_map(graph, 0).apply(images)
+    inputs = derive_input_map(graph, 0).apply(images.astype(np.int64))
     return compare_logits(graph, inputs, run_onnx(Path(path), real.astype(np.float32)))
 
 

@@ -45,7 +45,8 @@ class _Converter:
         self.emit = Emitter()
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
-        self.input_name = ""
+        # names of the float input before its QuantizeLinear, and the permutation of axes that led there
+        self.float_input: dict[str, tuple[int, ...]] = {}
         self.input_shape: tuple[int, ...] = ()
         self.input: Activation | None = None
 
@@ -87,7 +88,8 @@ class _Converter:
             raise IntrsError(
                 f"the input has the shape {shape}; export with a batch of 1 (or a free batch) and fixed sizes"
             )
-        self.input_name, self.input_shape = inputs[0].name, tuple(shape)
+        self.input_shape = tuple(shape)
+        self.float_input[inputs[0].name] = tuple(range(len(shape)))
 
     def _end(self) -> Activation:
         value = self._get(self.graph.output[0].name)
@@ -131,14 +133,10 @@ class _Converter:
         attrs = attributes(node)
         if kind == "QuantizeLinear":
             return [self._quantise(node, name, attrs)]
-        if self.input_name in node.input and kind not in ("Identity", "Shape", "DequantizeLinear"):
-            raise Unsupported("reads the float input before it is quantised; export a fully quantised (QDQ) model")
         if kind == "DequantizeLinear":
             return [self._dequantise(node, name, attrs)]
-        if kind == "Shape" and node.input[0] == self.input_name:
-            return [Constant(np.array(self.input_shape, np.int64))]
-        if kind == "Identity" and node.input[0] == self.input_name:
-            raise Unsupported("renames the float input; remove it")
+        if any(name in self.float_input for name in node.input):
+            return self._before_quantisation(node, attrs)
         inputs = [self._get(i) if i else None for i in node.input]
         if any(isinstance(v, Unknown) for v in inputs):
             return []
@@ -154,6 +152,19 @@ class _Converter:
         if handler is None:
             raise Unsupported("not supported on values that depend on the input; replace it")
         return handler(Context(self.emit, name, attrs, len(node.output), self._settle), inputs)
+
+    def _before_quantisation(self, node: onnx.NodeProto, attrs: dict[str, Any]) -> list[Value]:
+        """Nodes on the float input: Identity and Transpose are followed, Shape is known, the rest computes in float."""
+        before = self.float_input.get(node.input[0], ())
+        if node.op_type == "Shape":
+            return [Constant(np.array([self.input_shape[i] for i in before], np.int64))]
+        perm = list(range(len(before)))
+        if node.op_type == "Transpose":
+            perm = list(attrs.get("perm", perm[::-1]))
+        if node.op_type not in ("Identity", "Transpose") or sorted(perm) != list(range(len(before))):
+            raise Unsupported("reads the float input before it is quantised; export a fully quantised (QDQ) model")
+        self.float_input[node.output[0]] = tuple(before[p] for p in perm)
+        return []
 
     def _is_tail(self, node: onnx.NodeProto) -> bool:
         """Whether nothing but Q, DQ, reshapes and casts lies between a node and the output."""
@@ -211,10 +222,9 @@ class _Converter:
         return per_tensor(scale[0], int(zero[0]) - (128 if dtype == "uint8" else 0))
 
     def _quantise(self, node: onnx.NodeProto, name: str, attrs: dict[str, Any]) -> Value:
-        source = node.input[0]
-        if source == self.input_name:
-            return self._model_input(self._activation_quant(node, attrs))
-        value = self._get(source)
+        if node.input[0] in self.float_input:
+            return self._model_input(node.input[0], self._activation_quant(node, attrs))
+        value = self._get(node.input[0])
         if isinstance(value, Unknown):
             return value
         if isinstance(value, Constant):
@@ -233,8 +243,8 @@ class _Converter:
         return replace(value, index=index)
 
     def _dequantise(self, node: onnx.NodeProto, name: str, attrs: dict[str, Any]) -> Value:
-        if node.input[0] == self.input_name:
-            return self._model_input(self._activation_quant(node, attrs))
+        if node.input[0] in self.float_input:
+            return self._model_input(node.input[0], self._activation_quant(node, attrs))
         value = self._get(node.input[0])
         if isinstance(value, Unknown):
             return value
@@ -247,7 +257,14 @@ class _Converter:
             raise Unsupported("its scale or zero point differs from its QuantizeLinear's; the file is damaged")
         return value
 
-    def _model_input(self, quant: Quant) -> Activation:
+    def _model_input(self, name: str, quant: Quant) -> Activation:
+        """The input under one of its names before quantisation."""
+        whole = self._input(quant)
+        perm = self.float_input[name]
+        shape = tuple(whole.shape[p] for p in perm)
+        return replace(whole, shape=shape, order=tuple(perm.index(axis) for axis in whole.order))
+
+    def _input(self, quant: Quant) -> Activation:
         """The graph's input: NCHW is stored as NHWC, unless the model itself begins by transposing NHWC."""
         if self.input is not None:
             if not same_quant(self.emit.quant(self.input.index), quant):
@@ -263,7 +280,7 @@ class _Converter:
         return self.input
 
     def _transposed_first(self) -> bool:
-        names = {self.input_name}
+        names = {next(iter(self.float_input))}
         for node in self.graph.node:
             if names & set(node.input):
                 if node.op_type == "Transpose":
