@@ -67,7 +67,7 @@ def test_a_wheel_elsewhere_does_the_whole_job(wheel, tmp_path):
 
     where = python("-c", "import intrs_edge, intrs_edge.paths as p; print(intrs_edge.__file__, p.shipped('models'))")
     assert all(path.startswith(str(site)) for path in where.split())
-    model = next(Path(where.split()[1]).glob("digits-*.onnx"))
+    model = Path(where.split()[1]) / "digits-resnet.onnx"
     cli = ("-m", "intrs_edge.cli.main")
     python(*cli, "generate", str(model), "--n0", "10", "--n", "100", "-o", "project")
     python(*cli, "build", "project")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("chain")
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    return sorted(shipped("models").glob("digits-*.onnx"))[0]
+    return shipped("models") / "digits-resnet.onnx"
 
 
 @pytest.fixture(scope="module")
