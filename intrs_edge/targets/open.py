@@ -10,7 +10,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.targets.base import Target
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.manifest import Manifest, read_manifest
-from intrs_edge.targets.process import EmulatorTransport, run_program
+from intrs_edge.targets.process import run_program, start_emulator
 from intrs_edge.targets.transport import SerialTransport, SocketTransport, Transport
 from intrs_edge.targets.wire import LinkTarget
 
@@ -44,13 +44,7 @@ def open_transport(directory: Path, manifest: Manifest, spec: str) -> Transport:
             raise IntrsError(
                 f"{directory} was generated for the host only; generate it with --board ID for an emulator"
             )
-        built = directory / "build" / "board"
-        if board.os == "linux":
-            assert board.emulator is not None
-            return run_program(
-                [board.emulator.program, *board.emulator.args, str(built / "intrs")], f"emulator {board.id}"
-            )
-        return EmulatorTransport(board, built / "intrs.elf")
+        return start_emulator(board, directory / "build" / "board")
     if kind == "serial" and rest:
         board = project_board(manifest)
         return SerialTransport(rest, board.uart.baud if board.uart else 115200)

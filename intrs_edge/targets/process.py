@@ -11,7 +11,8 @@ from pathlib import Path
 
 from intrs_edge.boards import Board
 from intrs_edge.errors import IntrsError
-from intrs_edge.targets.transport import PipeTransport, SocketTransport, stop
+from intrs_edge.targets import rp2040js
+from intrs_edge.targets.transport import PipeTransport, SocketTransport, Transport, stop
 
 # the kernel ends a child when the thread that started it ends; this thread lives as long as the interpreter
 _STARTER = ThreadPoolExecutor(1)
@@ -45,11 +46,7 @@ class EmulatorTransport(SocketTransport):
     """An emulated board's first serial port. Closing it ends the emulator."""
 
     def __init__(self, board: Board, image: Path) -> None:
-        """Starts QEMU; raises IntrsError when the board has no emulator or the image is missing."""
-        if board.emulator is None or not board.emulator.machine:
-            raise IntrsError(f"board {board.id} has no emulator here; use --target serial:DEVICE with the real one")
-        if not image.is_file():
-            raise IntrsError(f"{image} is not there; build the project first (intrs-edge build)")
+        """Starts QEMU; raises IntrsError when it is not installed."""
         ours, theirs = socket.socketpair()
         try:
             fd = theirs.fileno()
@@ -75,3 +72,21 @@ class EmulatorTransport(SocketTransport):
 def run_program(command: Sequence[str], name: str) -> PipeTransport:
     """A Linux program that serves the link on stdin and stdout, under qemu-user where the command says so."""
     return PipeTransport(_start(command, pipes=True), name)
+
+
+def start_emulator(board: Board, built: Path) -> Transport:
+    """Runs the board's image or program, found in ``built``, here. Raises IntrsError when that cannot be."""
+    if board.emulator is None:
+        raise IntrsError(f"board {board.id} has no emulator here; use --target serial:DEVICE with the real one")
+    name = f"emulator {board.id}"
+    if board.emulator.machine:
+        return EmulatorTransport(board, _built(built / "intrs.elf"))
+    if board.emulator.program == "rp2040js":
+        return run_program(rp2040js.command(_built(built / "intrs.bin")), name)
+    return run_program([board.emulator.program, *board.emulator.args, str(_built(built / "intrs"))], name)
+
+
+def _built(path: Path) -> Path:
+    if not path.is_file():
+        raise IntrsError(f"{path} is not there; build the project first (intrs-edge build)")
+    return path

@@ -13,9 +13,11 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.targets.audit import audit_image, audit_project
 from intrs_edge.targets.audit.floats import floating_attributes, floating_instructions
+from intrs_edge.targets.audit.layout import flash_image, layout_faults
 from intrs_edge.targets.audit.report import audit_library
+from intrs_edge.targets.uf2 import FAMILIES, boot_crc, from_uf2, to_uf2
 
-BARE = [i for i in board_ids() if load_board(i).port == "cortexm"]
+BARE = [i for i in board_ids() if load_board(i).os == "none"]
 
 SOUND = "volatile int x; int main(void) { x = x * 3; return 0; }"
 CONTROLS = {
@@ -100,6 +102,44 @@ def test_link_and_port_of_every_board_hold(board, tmp_path):
     image = toy_model.compile_toy(board, tmp_path, extra=())
     report = audit_image(image, load_board(board), [])
     assert report.holds, report.as_text()
+
+
+@pytest.mark.parametrize("board", ["nucleo-f446re", "raspberry-pi-pico", "raspberry-pi-pico2"])
+def test_a_damaged_layout_is_found(board, tmp_path):
+    image, description = toy_model.compile_toy(board, tmp_path), load_board(board)
+    data = flash_image("arm-none-eabi-", image)
+    assert layout_faults(data, description) == []
+    vectors = 256 if board == "raspberry-pi-pico" else 0
+    damages = {0: "stack", 4: "vector 1", 12: "vector 3"}
+    for at, words in damages.items():
+        bad = bytearray(data)
+        bad[vectors + at] ^= 1
+        bad[vectors + at + 3] ^= 0x40
+        assert words in layout_faults(bytes(bad), description)[0]
+    if vectors:
+        assert "CRC" in layout_faults(b"x" + data[1:], description)[0]
+    if board == "raspberry-pi-pico2":
+        assert "IMAGE_DEF" in layout_faults(data.replace(b"\x42\x01\x21\x10", b"\0\0\0\0"), description)[0]
+    assert "shorter" in layout_faults(data[: vectors + 60], description)[-1]
+
+
+def test_the_boot_block_is_what_its_source_says(tmp_path):
+    source = shipped("firmware") / "ports/rp2040/boot2.S"
+    subprocess.run(["arm-none-eabi-as", source, "-o", tmp_path / "o"], check=True)
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "b"], check=True)
+    data = flash_image("arm-none-eabi-", toy_model.compile_toy("raspberry-pi-pico", tmp_path / "p"))
+    assert data[:252] == (tmp_path / "b").read_bytes().ljust(252, b"\0")
+
+
+def test_uf2_files_are_checked():
+    data = bytes(range(256)) * 3
+    uf2 = to_uf2(data[:700], 0x10000000, FAMILIES["rp2040"])
+    assert len(uf2) == 3 * 512
+    assert from_uf2(uf2) == (data[:700] + bytes(68), 0x10000000, FAMILIES["rp2040"])
+    for bad in (b"", uf2[:-1], uf2[:512] + uf2[1024:], b"x" + uf2[1:], uf2[512:]):
+        with pytest.raises(IntrsError, match="UF2"):
+            from_uf2(bad)
+    assert boot_crc(b"") != boot_crc(b"\1")
 
 
 def library(tmp_path, text, *flags, cc="gcc"):

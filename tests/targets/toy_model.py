@@ -38,6 +38,8 @@ def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tu
     program = out / ("intrs.elf" if files.bare_metal else "intrs")
     libraries = [f"-l{name}" for name in files.libraries]
     subprocess.run([*command, *sources, *files.ldflags, *script, *libraries, "-o", str(program)], check=True)
+    if files.bare_metal:
+        subprocess.run([f"{files.toolchain}objcopy", "-O", "binary", str(program), str(out / "intrs.bin")], check=True)
     if board_id == "host":
         library = [str(firmware / s) for s in files.library_sources] + [str(firmware / "tests/link/toy.c")]
         subprocess.run([*command, "-shared", "-fPIC", *library, "-o", str(out / "libintrs.so")], check=True)

@@ -11,6 +11,7 @@ from intrs_edge.boards import Board
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.audit.binary import data_words, disassemble, sections, symbols
 from intrs_edge.targets.audit.floats import floating_attributes, floating_instructions, soft_float_helpers
+from intrs_edge.targets.audit.layout import flash_image, layout_faults
 from intrs_edge.targets.audit.stack import read_stack_usage, stack_bound
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import project_board
@@ -134,6 +135,8 @@ def audit_image(image: Path, board: Board, stack_usage: list[Path]) -> AuditRepo
     _add(report, "built without a floating-point unit", floating_attributes(tools, image), "build attributes agree")
     _add(report, "no allocation", sorted(_ALLOCATORS & set(symbols(tools, image))), "no allocator linked")
 
+    data = flash_image(tools, image)
+    _add(report, "image layout", layout_faults(data, board), f"{len(data)} bytes begin as the chip's boot code wants")
     placed = sections(tools, image)
     report.sections = {name: s.size for name, s in placed.items()}
     usage, dynamic = read_stack_usage(stack_usage)
