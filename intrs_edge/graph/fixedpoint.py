@@ -19,11 +19,16 @@ INT32_MAX = 2**31 - 1
 ### roundings ###
 
 
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from
-    zero."""
+MOST_LEFT_SHIFT = 30
+
+
+def quantize_multiplier(real: float, most: int = MOST_LEFT_SHIFT) -> tuple[int, int]:
+    """``(multiplier, shift)`` closest to a non-negative real: multiplier 0 or in [2**30, 2**31), ties away from zero.
+
+    ValueError when the real is negative, not finite, or needs a left shift of more than ``most`` bits.
+    """
     if not math.isfinite(real) or real < 0:
-        raise ValueError(f"a multiplier must be finite and not negative, got {real}")
+        raise ValueError(f"its scales give a factor of {real}, which is not a finite positive number")
     if real == 0:
         return 0, 0
     mantissa, shift = math.frexp(real)
@@ -33,6 +38,8 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
+    if shift > most:
+        raise ValueError(f"its scales give a factor of {real:.3g}, the limit is 2**{most}")
     return multiplier, shift
 
 

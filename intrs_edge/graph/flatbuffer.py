@@ -23,6 +23,7 @@ FLOAT32 = Scalar("<f")
 BUDGET_FACTOR = 16
 BUDGET_BASE = 1 << 16
 STRING_LIMIT = 1 << 20
+TABLES_LIMIT = 20000
 
 
 class FlatBuffer:
@@ -113,6 +114,8 @@ class Table:
             return []
         offsets = self.vector(slot, "uint32")
         assert offsets is not None
+        if offsets.size > TABLES_LIMIT:
+            raise self.buffer.fail(f"a list of {offsets.size} tables, the limit is {TABLES_LIMIT}")
         return [Table(self.buffer, target + 4 + 4 * i + int(offset)) for i, offset in enumerate(offsets.tolist())]
 
     def string(self, slot: int, default: str = "") -> str:

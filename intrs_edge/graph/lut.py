@@ -120,6 +120,8 @@ def _hard_swish(graph: Graph, op: Op, codes: Int64) -> Int64:
     in_scale, in_zero, out_scale, out_zero = _sides(graph, op)
     fine = np.float32(np.float32(1 / 128) * in_scale)
     out_m, out_e = _multiplier16(np.float32(fine / out_scale))
+    if out_e > 0:  # TFLite refuses it, too
+        raise ValueError(f"its output scale {out_scale} is below 1/128 of its input scale {in_scale}")
     relu_m, relu_e = _multiplier16(np.float32(fine / (np.float32(3) / np.float32(32768))))
     x = _wrap16((codes - in_zero) << 7)
     on_output_scale = _high_mul16(x, out_m)

@@ -293,7 +293,9 @@ def softmax_params(graph: Graph, op: Op) -> SoftmaxParams:
     scale, _ = per_tensor(graph.tensors[op.inputs[0]])
     beta = np.float32(float(op.attrs.get("beta", 0.0)))  # type: ignore[arg-type]
     real = min(float(beta) * float(scale) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS), 2.0**31 - 1)
-    multiplier, shift = quantize_multiplier(real)
+    if not real > 1:  # TFLite refuses it, too
+        raise ValueError(f"its beta {beta} times its input scale {scale} is too small")
+    multiplier, shift = quantize_multiplier(real, most=31)
     radius = math.floor((2.0**SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS) / 2.0**shift)
     distance = np.arange(256, dtype=np.int64)
     scaled = doubling_high_mul(wrap_int32(-distance << shift), multiplier)

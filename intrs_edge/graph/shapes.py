@@ -20,6 +20,7 @@ from intrs_edge.graph.geometry import (
 from intrs_edge.graph.ir import Graph, Op
 
 Shape = tuple[int, ...]
+STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
 SAME_SHAPE = (
     "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE",
 )  # fmt: skip
@@ -56,9 +57,10 @@ def _windowed(graph: Graph, op: Op) -> list[Shape]:
             weights[0] != 1 or weights[3] % shape[3] or multiplier not in (0, weights[3] // shape[3])
         ):
             raise ValueError(f"weights {list(weights)} do not fit {shape[3]} input channels x multiplier {multiplier}")
-    w = window(graph, op)
-    if min(w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.filter_h, w.filter_w) < 1:
+    steps = [integer(op, key, 1) for key in STEPS]
+    if min(steps) < 1:
         raise ValueError("its filter, strides and dilations must be at least 1")
+    w = window(graph, op)
     if min(w.out_h, w.out_w) < 1:
         raise ValueError(f"its filter {w.filter_h}x{w.filter_w} is larger than its input {w.in_h}x{w.in_w}")
     return [(shape[0], w.out_h, w.out_w, w.out_c)]

@@ -133,8 +133,10 @@ def _tensor(buffer: FlatBuffer, table: Table, index: int, buffers: list[npt.NDAr
         raise buffer.fail(
             f"constant '{name}' has {data.size} bytes, its shape {shape} needs {elements * kind.itemsize}"
         )
-    values = data.view(np.uint8 if dtype == "bool" else kind).reshape(shape)
-    return Tensor(name, shape, dtype, quant, values.astype(np.bool_) if dtype == "bool" else values)
+    if dtype == "bool":
+        buffer.check(0, data.size)  # a copy: charged, since many tensors may share one buffer
+        return Tensor(name, shape, dtype, quant, (data != 0).reshape(shape))
+    return Tensor(name, shape, dtype, quant, data.view(kind).reshape(shape))
 
 
 def _quant(buffer: FlatBuffer, table: Table, name: str) -> Quant | None:

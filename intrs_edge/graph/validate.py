@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,23 @@ import numpy as np
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.geometry import mean_axes
 from intrs_edge.graph.ir import Graph, Op, Tensor
-from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
+from intrs_edge.graph.lut import TABLES, lut
+from intrs_edge.graph.quantize import (
+    RANGES,
+    add_params,
+    conv_params,
+    fully_connected_params,
+    mean_params,
+    mul_params,
+    per_tensor,
+    prelu_params,
+    softmax_params,
+)
 from intrs_edge.graph.shapes import output_shapes
 
 MAX_RANK = 6
+LISTED = 200
+SCALE_RANGE = (2.0**-64, 2.0**64)
 BROADCAST_RANK = 4
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
@@ -67,6 +80,19 @@ RULES: dict[str, Rule] = {
     "QUANTIZE": Rule("x"),
 }
 
+PARAMETERS: dict[str, Callable[[Graph, Op], object]] = {
+    **dict.fromkeys(TABLES, lut),
+    "CONV_2D": conv_params,
+    "DEPTHWISE_CONV_2D": conv_params,
+    "FULLY_CONNECTED": fully_connected_params,
+    "ADD": add_params,
+    "SUB": add_params,
+    "MUL": mul_params,
+    "MEAN": mean_params,
+    "PRELU": prelu_params,
+    "SOFTMAX": softmax_params,
+}
+
 FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128)}
 
 
@@ -91,7 +117,9 @@ def validate(graph: Graph) -> None:
     if len(found) == 1:
         raise IntrsError(found[0])
     if found:
-        raise IntrsError(f"{len(found)} problems: " + "; ".join(f"({i}) {p}" for i, p in enumerate(found, 1)))
+        lines = [f"({i}) {p}" for i, p in enumerate(found[:LISTED], 1)]
+        more = f"; and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        raise IntrsError(f"{len(found)} problems: " + "; ".join(lines) + more)
 
 
 ### the graph as a whole ###
@@ -214,8 +242,8 @@ def _quantised(tensor: Tensor) -> Iterator[str]:
         return
     scale, zero_point = per_tensor(tensor)
     low, high = RANGES[tensor.dtype]
-    if not (np.isfinite(scale) and scale > 0):
-        yield f"'{tensor.name}' has scale {scale}, which is not a positive number: convert it again"
+    if not SCALE_RANGE[0] <= scale <= SCALE_RANGE[1]:
+        yield f"'{tensor.name}' has scale {scale}, outside 2**-64..2**64: convert it again"
     if not low <= zero_point <= high:
         yield f"'{tensor.name}' has zero point {zero_point}, outside {low}..{high}: convert it again"
 
@@ -274,6 +302,13 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
         for value in values:
             if any(per_tensor(value) != per_tensor(output) for output in outputs):
                 yield f"'{value.name}' and the output differ in scale or zero point: quantise both alike"
+    try:
+        with np.errstate(all="ignore"):
+            if op.kind in PARAMETERS:
+                PARAMETERS[op.kind](graph, op)
+    except ValueError as error:
+        yield f"{error}: calibrate again"
+        return
     if op.kind in ("ADD", "SUB"):
         q = add_params(graph, op).q
         if int(q.shift[0]) > 0 or (int(q.shift[0]) == 0 and int(q.multiplier[0]) == 2**31 - 1):

@@ -1,7 +1,7 @@
 """Random graphs for contract tests: every supported operator over shapes, windows, scales, zero points and activations.
 
-`op_graph(kind)` is a hypothesis strategy of one-operator graphs, `small_graph()` of small networks; `inputs_for` gives inputs
-that reach the extremes.
+`op_graph(kind)` is a hypothesis strategy of one-operator graphs, `small_graph()` of small networks; `inputs_for` gives
+inputs that reach the extremes.
 """
 
 from __future__ import annotations
@@ -438,7 +438,8 @@ def op_graph(draw: Draw, kind: str) -> Graph:
 
 @st.composite
 def small_graph(draw: Draw, redundant: bool = False) -> Graph:
-    """A network of a few layers with branches; ``redundant``: with the pads, activations, reshapes and identities that passes fold."""
+    """A network of a few layers with branches; ``redundant``: with the pads, activations, reshapes and identities
+    that passes fold."""
     b, rng = GraphBuilder("small"), np.random.default_rng(draw(seeds))
     size = draw(st.integers(4, 9))
     x = b.input((1, size, size, draw(st.integers(1, 4))), scale=draw(st.floats(0.01, 0.1)), zero_point=draw(zeros))

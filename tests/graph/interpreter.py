@@ -13,7 +13,8 @@ Array = npt.NDArray[np.generic]
 
 
 def interpret(model: Graph | bytes, inputs: Array) -> Array:
-    """``[K, ...]`` inputs of the one input, one run each; the output without its batch dimension, as `reference.run` gives it."""
+    """``[K, ...]`` inputs of the one input, one run each; the output without its batch dimension, as `reference.run`
+    gives it."""
     tflite = pytest.importorskip(
         "tflite_runtime.interpreter", reason="tflite-runtime (extra 'verify') is not installed"
     )

@@ -33,7 +33,7 @@ def test_foreign_model_equals_builtin_ref(path: Path) -> None:
     if found:
         pytest.skip(f"not supported, and says so: {found[0]}")
     x = inputs_for(graph, 6, 0)
-    content = path.read_bytes() if graph == original else write_tflite(graph)
+    content = path.read_bytes() if graph is original else write_tflite(graph)
     expected = interpret(content, x)
     np.testing.assert_array_equal(reference.run(graph, x), expected)
     np.testing.assert_array_equal(interpret(write_tflite(read_tflite(write_tflite(graph))), x), expected)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from intrs_edge.graph.fixedpoint import divide_by_power_of_two, doubling_high_mul, reciprocal
+from intrs_edge.graph.fixedpoint import divide_by_power_of_two, doubling_high_mul, reciprocal, wrap_int32
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.lut import TABLES, lut
 from intrs_edge.graph.quantize import mean_params, prelu_params, softmax_params
@@ -36,7 +36,7 @@ def mean(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     """One rounding: the division is part of the multiplier."""
     p = mean_params(graph, op)
     x = args[0].reshape(len(args[0]), p.outer, p.count, p.inner)
-    total = x.sum(axis=2, dtype=np.int64) - p.count * p.in_zero_point
+    total = wrap_int32(x.sum(axis=2, dtype=np.int64) - p.count * p.in_zero_point)
     shape = graph.tensors[op.outputs[0]].shape
     return [requantize(total, p.q).reshape(len(x), *shape)]
 
