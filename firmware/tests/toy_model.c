@@ -6,7 +6,9 @@
 #include "intrs_model.h"
 #include "intrs_noise.h"
 
-#ifdef TOY_SHIFT
+#if defined TOY_THRESHOLD
+// below
+#elif defined TOY_SHIFT
 // the noise itself, for histograms: q = v >> TOY_SHIFT
 const struct intrs_input_map intrs_input_map = {{1}, {0}, TOY_SHIFT};
 #elif INTRS_CHANNELS == 1
@@ -14,6 +16,22 @@ const struct intrs_input_map intrs_input_map = {{1}, {-507}, 3};
 #else
 const struct intrs_input_map intrs_input_map = {{1, 1, 1}, {-507, -507, -507}, 3};
 #endif
+
+#ifdef TOY_THRESHOLD
+
+// one pixel: class 0 while the noise is at most TOY_THRESHOLD, so p_A is the noise's distribution function there
+const struct intrs_input_map intrs_input_map = {{1}, {-(TOY_THRESHOLD)}, 0};
+
+void intrs_model_run(uint8_t *arena)
+{
+    for (int32_t b = 0; b < INTRS_BATCH; b++) {
+        int8_t *output = (int8_t *)(arena + INTRS_OUTPUT_OFFSET) + b * INTRS_CLASSES;
+        for (int32_t c = 0; c < INTRS_CLASSES; c++) output[c] = 0;
+        output[((const int8_t *)(arena + INTRS_INPUT_OFFSET))[b] <= 0 ? 0 : 1] = 1;
+    }
+}
+
+#else
 
 static int8_t clamp(int32_t v) { return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v); }
 
@@ -29,6 +47,8 @@ void intrs_model_run(uint8_t *arena)
         }
     }
 }
+
+#endif
 
 /// what the tests ask besides the public interface ///
 

@@ -42,8 +42,10 @@ def predict_table(n: int, alpha: Fraction) -> PredictTable:
     level = 1
     z = NormalDist().inv_cdf(1 - float(alpha) / 2)
     while level <= n:
-        totals.append(largest_total(level, n, alpha, guess=int((level / z) ** 2)))
-        if totals[-1] >= n - 1:
+        largest = largest_total(level, n, alpha, guess=int((level / z) ** 2))
+        # a lead above the level may have the other parity: it decides one vote more (lemma 2)
+        totals.append(largest + 1 if largest else 0)
+        if totals[-1] >= n:
             break
         level = next_level(level)
     return PredictTable(n, tuple(totals))

@@ -93,7 +93,7 @@ def integer_vectors(d: int, largest: int):
 @pytest.mark.parametrize("s", [0.5, 1, 2, 4])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_every_delta_in_the_ball_is_safe(d, s):
-    """At the least p_A that certifies |delta|^2, for every delta up to 3 sigma, the worst classifier still answers A."""
+    """At the least p_A that certifies |delta|^2, the worst classifier answers A, for every delta up to 3 sigma."""
     rule = SoundRule(Fraction(s))
     largest = math.ceil((3 * s) ** 2)
     tested = 0
