@@ -84,36 +84,62 @@ def plan_level(
     shared: bool = False,
     only: Collection[str] | None = None,
 ) -> LevelModel:
-    """Chooses kernels and plans their memory; where the arena passes its budget, kernels with scratch at the fullest call give way.
+    """Chooses kernels and plans their memory; where the arena passes its budget, kernels at the fullest calls give way to others.
 
-    ``shared``: fix where input and output lie, because other levels use the same arena. An arena that stays above its budget is returned as it is: the caller
-    knows what else competes for the memory.
+    ``optimize size`` asks for the smallest arena found so at no more than a tenth more instructions. ``shared``: fix where input and output lie, because other levels use the same arena. An arena that
+    stays above its budget is returned as it is: the caller knows what else competes for the memory.
     """
     banned: Banned = {}
-    while True:
-        choices = choose(graph, level, optimize, weight_budget, batch, banned, only)
-        calls = _calls(graph, choices)
-        plan = _plan(graph, calls, batch, shared)
-        if arena_budget is None or plan.bytes <= arena_budget:
+    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, only)
+    small = optimize == "size" and batch == 1
+    patience = 1.1 * _instructions(best)
+    while (small and best.plan.bytes > 0) or (arena_budget is not None and best.plan.bytes > arena_budget):
+        must = arena_budget is not None and best.plan.bytes > arena_budget
+        better = None
+        steps = fullest(best.plan)
+        for group in dict.fromkeys([*((step,) for step in steps), tuple(steps)]):
+            trial = dict(banned)
+            for choice in (best.calls[step].choice for step in group):
+                trial[(choice.site.ops, choice.kernel.name)] = "another kernel makes the arena smaller"
+            try:
+                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, only)
+            except IntrsError:  # nothing else can stand there
+                continue
+            if other.plan.bytes < (better or best).plan.bytes and (must or _instructions(other) <= patience):
+                better, chosen = other, trial
+        if better is None:
             break
-        victim = max(
-            (c for c in calls if c.emit.scratch_bytes and (c.choice.site.ops, c.choice.kernel.name) not in banned),
-            key=lambda c: c.emit.scratch_bytes or 0,
-            default=None,
-        )
-        if victim is None:
-            break
-        banned[(victim.choice.site.ops, victim.choice.kernel.name)] = (
-            f"its scratch does not fit in {arena_budget} bytes"
-        )
-        try:
-            choose(graph, level, optimize, weight_budget, batch, banned, only)
-        except IntrsError:
-            break
+        best, banned = better, chosen
+    return best
+
+
+def _instructions(m: LevelModel) -> float:
+    return sum(c.cost.instructions for c in m.choices)
+
+
+def fullest(plan: memory.Plan) -> list[int]:
+    """Positions in the order whose calls have the most bytes alive."""
+    alive = [sum(b.bytes for b in plan.blocks if b.first <= i <= b.last) for i in range(len(plan.order))]
+    return [i for i, n in enumerate(alive) if n == max(alive)]
+
+
+def _planned(
+    graph: Graph,
+    level: Level,
+    optimize: str,
+    batch: int,
+    weight_budget: int | None,
+    banned: Banned,
+    shared: bool,
+    only: Collection[str] | None,
+) -> LevelModel:
+    choices = choose(graph, level, optimize, weight_budget, batch, banned, only)
+    calls = _calls(choices)
+    plan = _plan(graph, calls, batch, shared)
     return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
 
 
-def _calls(graph: Graph, choices: tuple[Choice, ...]) -> list[Call]:
+def _calls(choices: tuple[Choice, ...]) -> list[Call]:
     calls = []
     for choice in choices:
         emitted = choice.kernel.emit(choice.site)

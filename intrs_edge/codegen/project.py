@@ -17,6 +17,7 @@ import jinja2
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
+from intrs_edge.codegen.ends import signed_ends
 from intrs_edge.codegen.isa import board_levels, host_levels
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
@@ -46,7 +47,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
-    graph = integer_ends(graph)
+    graph = signed_ends(integer_ends(graph))
     validate(graph)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(
