@@ -15,7 +15,7 @@ COMPACT = Smoothing(shape=(8, 8, 1), sigma="1", n=10_000, rng="lfsr113")
 
 
 def array(text: str, name: str) -> list[int]:
-    body = re.search(rf"\b{name}\[\w+\] = {{(.*?)\n}};", text, re.DOTALL)
+    body = re.search(rf"\b{name}\[[^\]]+\] = {{(.*?)\n}};", text, re.DOTALL)
     assert body, name
     return [int(v) for v in re.findall(r"(\d+)u", body[1])]
 

@@ -7,8 +7,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-# percentiles 0.5, 1.5, ... of the radii of a ResNet-110 on CIFAR-10's test set (trained as Cohen et al. 2019, N = 100 000,
-# alpha = .001; Salman et al. 2019's published logs), in [0,1] pixels; abstentions are left out and counted in ABSTAINED
+# percentiles 0.5, 1.5, ... of the radii of a ResNet-110 on CIFAR-10's test set (trained as Cohen et al. 2019;
+# N = 100 000, alpha = .001; Salman et al. 2019's published logs), in [0,1] pixels; abstentions are counted in ABSTAINED
 RADII = {
     "0.25": """0.00609 0.0138 0.0239 0.031 0.0389 0.048 0.0575 0.067 0.076 0.0851 0.0925 0.103 0.113 0.122 0.131
     0.143 0.152 0.163 0.173 0.184 0.194 0.203 0.213 0.225 0.236 0.247 0.258 0.269 0.28 0.291 0.301 0.314 0.325 0.335

@@ -58,7 +58,7 @@ def test_false_certificates(tmp_path, mode):
 @pytest.mark.parametrize("mode", list(Mode))
 def test_false_certificates_in_a_million_runs(tmp_path, mode, threshold):
     alpha, runs = 0.001, 1_000_000
-    share, samples = false_share(tmp_path, configuration(1000, "0.001", threshold), threshold, mode, runs, seed=2024)
+    share, samples = false_share(tmp_path, configuration(200, "0.001", threshold), threshold, mode, runs, seed=2024)
     print(f"{mode.name.lower()}, t {threshold}: {share:.2e} false at alpha 1e-3, {samples:.0f} samples a run")
     assert share <= alpha + 3 * np.sqrt(alpha / runs)
     assert share > 0
