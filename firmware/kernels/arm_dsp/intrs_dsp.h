@@ -27,12 +27,13 @@ struct intrs_dsp_conv2d {
     struct intrs_window w;
     int32_t in_zero_point;
     int32_t min, max;
+    int32_t linear; /* the output is not clamped at its zero point: halves of negative sums round down */
     const int32_t *stream;
 };
 
-/* int8 weights: per four taps {f0, f1}, bias y */
+/* int8 weights: per four taps {f0, f1}, bias y; shift has 1 + a left shift of the accumulator in its second byte */
 void intrs_dsp_conv2d_s8(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
-/* int16 weights, doubled: per four taps {f0[0,2], f0[1,3], f1[0,2], f1[1,3]}, bias 2 y */
+/* int16 weights, doubled (and scaled up where the filter is): per four taps {f0[0,2], f0[1,3], f1[0,2], f1[1,3]}, bias 2 y */
 void intrs_dsp_conv2d_s16(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
 /*
@@ -49,7 +50,7 @@ struct intrs_dsp_conv2d_f4 {
     int32_t in_zero_point;
     int32_t min, max;
     int32_t pairs;  /* of tiles that are transformed together */
-    int32_t linear; /* the output is not clamped at its zero point: halves of negative sums round down */
+    int32_t linear; /* as above */
     const int32_t *stream;
     const int8_t *weights;
 };
@@ -72,6 +73,13 @@ struct intrs_dsp_add {
 };
 
 void intrs_dsp_add(const struct intrs_dsp_add *p, const int8_t *a, const int8_t *b, int8_t *out);
+
+/*
+ * Depthwise convolution with multiplier 1 and at least four channels, four at a time; the last group overlaps the one before it where the
+ * channels are no multiple of four. Scratch: filter_h * filter_w * in_c bytes.
+ * stream, per group: bias of channels 0 2 1 3, 2 y; doubled weights as int16, per tap {0, 2}, {1, 3}; {multiplier, addend, shift} of 0 1 2 3.
+ */
+void intrs_dsp_depthwise2d(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
 /*
  * Shared: writes the windows of output pixel `pixel` (row-major index) and, with `pair`, of the next one, as int16: per four taps {0, 2}, {1, 3}

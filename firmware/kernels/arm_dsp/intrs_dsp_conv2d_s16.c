@@ -18,6 +18,7 @@
     "smlad lr, r5, r9, lr\n"
 #define STEP_BYTES 40
 #define STEP_WORDS 4
+#define SHIFTS(word) ""
 #define DOUBLE(a) ""
 
 #include "intrs_dsp_direct.h"

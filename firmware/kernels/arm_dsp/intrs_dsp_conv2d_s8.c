@@ -21,6 +21,7 @@
     "smlad lr, r5, r9, lr\n"
 #define STEP_BYTES 56
 #define STEP_WORDS 2
-#define DOUBLE(a) "lsl " a ", " a ", #1\n"
+#define SHIFTS(word) "lsr r9, " word ", #8\n"
+#define DOUBLE(a) "lsl " a ", " a ", r9\n"
 
 #include "intrs_dsp_direct.h"

@@ -6,7 +6,8 @@
  *             (filter 0, pixel 0), r11 (0, 1), r12 (1, 0), lr (1, 1); may use r2-r9
  * STEP_BYTES  of code; every instruction has its wide encoding
  * STEP_WORDS  words of weights
- * DOUBLE(a)   code that makes an accumulator 2 y
+ * SHIFTS(word)  code before requantisation with a filter's shift word, and
+ * DOUBLE(a)     code that makes an accumulator 2 y (scaled up, where the filter is); may use r9
  *
  * Four accumulators, eight operands and two pointers are all fourteen registers, so the loop's end lies on the stack, and eight
  * steps share one look at it. The first round jumps into their middle when the number of steps is no multiple of eight.
@@ -15,16 +16,15 @@
 #include "intrs_dsp_inline.h"
 
 /* From an accumulator to an int8 value; see intrs_dsp.h. */
-#define REQUANT(a, multiplier, addend, shift)                                                                          \
+#define REQUANT(a, sign)                                                                                               \
     DOUBLE(a)                                                                                                          \
-    "smmlar r8, " a ", " multiplier ", " addend "\n"                                                                   \
-    "add r8, r8, " a ", asr #31\n"                                                                                     \
-    "asr r8, r8, " shift "\n"                                                                                          \
+    "smmlar r8, " a ", r2, r3\n" sign "asr r8, r8, r4\n"                                                               \
     "ssat " a ", #8, r8\n"
+#define SIGN(a) "add r8, r8, " a ", asr #31\n"
 
 /* Two filters of two pixels; returns the stream behind them. Writes two bytes at *to0 and at *to1. */
 static inline __attribute__((always_inline)) const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip,
-                                                                  int32_t words, int8_t **to0, int8_t **to1)
+                                                                  int32_t words, int32_t linear, int8_t **to0, int8_t **to1)
 {
     register const int32_t *weights __asm__("r0") = stream;
     register const uint32_t *taps __asm__("r1") = window;
@@ -40,10 +40,16 @@ static inline __attribute__((always_inline)) const int32_t *block(const int32_t 
                      "1:\n" STEP STEP STEP STEP STEP STEP STEP STEP "ldr r2, %[end]\n"
                      "cmp r0, r2\n"
                      "bne 1b\n"
-                     "ldm r0!, {r2-r7}\n" /* multiplier, addend, shift of both filters */
+                     "ldr r5, %[linear]\n"
+                     "ldm r0!, {r2-r4}\n" /* multiplier, addend, shift of the first filter */
+                     "cbnz r5, 2f\n" SHIFTS("r4") REQUANT("r10", "") REQUANT("r11", "")
+                     "ldm r0!, {r2-r4}\n" SHIFTS("r4") REQUANT("r12", "") REQUANT("lr", "")
+                     "b 3f\n"
+                     "2:\n" SHIFTS("r4") REQUANT("r10", SIGN("r10")) REQUANT("r11", SIGN("r11"))
+                     "ldm r0!, {r2-r4}\n" SHIFTS("r4") REQUANT("r12", SIGN("r12")) REQUANT("lr", SIGN("lr"))
+                     "3:\n"
                      "ldr r1, %[to0]\n"
-                     "ldr r9, %[to1]\n" REQUANT("r10", "r2", "r3", "r4") REQUANT("r11", "r2", "r3", "r4")
-                     REQUANT("r12", "r5", "r6", "r7") REQUANT("lr", "r5", "r6", "r7")
+                     "ldr r9, %[to1]\n"
                      "strb r10, [r1], #1\n"
                      "strb r11, [r9], #1\n"
                      "strb r12, [r1], #1\n"
@@ -51,7 +57,7 @@ static inline __attribute__((always_inline)) const int32_t *block(const int32_t 
                      "str r1, %[to0]\n"
                      "str r9, %[to1]\n"
                      : "+r"(weights), "+r"(taps), [to0] "+m"(*to0), [to1] "+m"(*to1)
-                     : [skip] "m"(skip), [end] "m"(end)
+                     : [skip] "m"(skip), [end] "m"(end), [linear] "m"(linear)
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
     return weights;
 }
@@ -82,7 +88,7 @@ void FUNCTION(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, u
                 to0 = last[0];
                 to1 = last[1];
             }
-            stream = block(stream, window, skip, STEP_WORDS * steps, &to0, &to1);
+            stream = block(stream, window, skip, STEP_WORDS * steps, p->linear, &to0, &to1);
             if (left == 1) {
                 *last0 = last[0][0];
                 *last1 = last[1][0];

@@ -22,12 +22,17 @@ def sources(*functions: str) -> tuple[str, ...]:
     return tuple(f"{FOLDER}/{name}.c" for name in functions)
 
 
+def linear(q: Requant) -> bool:
+    """Whether values below the zero point can be seen in the output."""
+    return not (q.min == -128 and q.zero_point == -128)
+
+
 def filters_of(weights: npt.NDArray[np.generic], bias: npt.NDArray[np.int32], in_zero_point: int, q: Requant) -> pack.Filters:
     """The packer's view of a convolution; weights ``[out_c, ...]``."""
     multiplier = np.broadcast_to(q.multiplier.astype(np.int64), (weights.shape[0],))
     shift = np.broadcast_to(q.shift.astype(np.int64), (weights.shape[0],))
     return pack.Filters(
-        cast("npt.NDArray[np.int8]", weights), bias.astype(np.int64), in_zero_point, multiplier, shift, q.zero_point
+        cast("npt.NDArray[np.int8]", weights), bias.astype(np.int64), in_zero_point, multiplier, shift, q.zero_point, linear(q)
     )
 
 
@@ -89,6 +94,7 @@ def direct_emit(site: Site, w: Window, q: Requant, filters: pack.Filters, wide: 
         "in_zero_point": filters.in_zero_point,
         "min": q.min,
         "max": q.max,
+        "linear": int(filters.linear),
         "stream": Array(pack.direct_stream(filters, wide)),
     }
     return Emit(
@@ -176,7 +182,7 @@ class _F4(Kernel):
             "min": q.min,
             "max": q.max,
             "pairs": self.pairs(w),
-            "linear": int(not (q.min == -128 and q.zero_point == -128)),
+            "linear": int(linear(q)),
             "stream": Array(pack.f4_stream(filters, not self.expand)),
             "weights": Array(filters.weights.reshape(-1)) if self.expand else None,
         }
@@ -274,7 +280,7 @@ class Add(Kernel):
             "multiplier": words[0],
             "addend": words[1],
             "shift": words[2],
-            "linear": int(not (p.q.min == -128 and p.q.zero_point == -128)),
+            "linear": int(linear(p.q)),
             "min": p.q.min,
             "max": p.q.max,
         }
@@ -288,5 +294,59 @@ class Add(Kernel):
             site.op.outputs,
             sources(function, "intrs_dsp_clamp"),
             inplace=(0, 1),
+            headers=HEADERS,
+        )
+
+
+@register
+class Depthwise2d(Kernel):
+    """DEPTHWISE_CONV_2D with multiplier 1."""
+
+    name = "depthwise2d.dsp"
+    patterns = (("DEPTHWISE_CONV_2D",),)
+    requires = frozenset({"dsp"})
+    code_bytes = 1500
+
+    def _filters(self, site: Site) -> tuple[Window, Requant, pack.Filters]:
+        w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
+        by_channel = np.moveaxis(constant(site, 1), 3, 0).reshape(w.out_c, -1)
+        return w, p.q, filters_of(by_channel, bias_of(site, w.out_c), p.in_zero_point, p.q)
+
+    def reject(self, site: Site) -> str | None:
+        """Multiplier 1, four channels or more, and the range of three-instruction requantisation."""
+        why = int8_reason(site)
+        if why is not None:
+            return why
+        w, _, filters = self._filters(site)
+        if w.in_c != w.out_c:
+            return f"multiplier {w.out_c // w.in_c}"
+        return "fewer than four channels" if w.in_c < 4 else pack.requant_reason(filters, 1)
+
+    def cost(self, site: Site) -> Cost:
+        """Counted."""
+        w = window(site.graph, site.op)
+        taps, groups = w.filter_h * w.filter_w, -(-w.in_c // 4)
+        return Cost(w.out_h * w.out_w * (groups * (8.5 * taps + 45) + 40), groups * (8 * taps + 64), taps * w.in_c)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_dsp_conv2d``."""
+        w, q, filters = self._filters(site)
+        function = "intrs_dsp_depthwise2d"
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "in_zero_point": filters.in_zero_point,
+            "min": q.min,
+            "max": q.max,
+            "linear": int(filters.linear),
+            "stream": Array(pack.depthwise_stream(filters)),
+        }
+        return Emit(
+            function,
+            "intrs_dsp_conv2d",
+            fields,
+            site.op.inputs[:1],
+            site.op.outputs,
+            sources(function, "intrs_dsp_clamp"),
+            scratch_bytes=w.filter_h * w.filter_w * w.in_c,
             headers=HEADERS,
         )

@@ -7,11 +7,13 @@ hold for these very weights is a reason in words, and the chooser takes another 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.graph.quantize import AddParams, multiply_by_quantized_multiplier
+from intrs_edge.graph.fixedpoint import multiply_by_quantized_multiplier
+from intrs_edge.graph.quantize import AddParams
 
 Ints = npt.NDArray[np.int64]
 
@@ -20,7 +22,8 @@ Ints = npt.NDArray[np.int64]
 class Filters:
     """The constants of a convolution as the contract has them.
 
-    weights: int8 ``[out_c, h, w, in_c]``; bias, multiplier, shift (TFLite: negative is right): ``[out_c]``; zero points of input and output.
+    weights: int8 ``[out_c, h, w, in_c]``; bias, multiplier, shift (TFLite: negative is right): ``[out_c]``; zero points of input and output;
+    linear: the output is not clamped at its zero point, so that the rounding of negative sums shows.
     """
 
     weights: npt.NDArray[np.int8]
@@ -29,6 +32,7 @@ class Filters:
     multiplier: Ints
     shift: Ints
     out_zero_point: int
+    linear: bool = True
 
     @property
     def out_c(self) -> int:
@@ -46,14 +50,38 @@ class Filters:
         return self.bias - self.in_zero_point * self.flat.sum(axis=1)
 
     @property
-    def bound(self) -> int:
-        """The largest magnitude that an accumulator can reach over every possible input, zero point included."""
+    def bounds(self) -> tuple[Ints, Ints]:
+        """The lowest and the highest value of each accumulator over every possible input, zero point included."""
         low, high = -128 - self.in_zero_point, 127 - self.in_zero_point
         positive = np.maximum(self.flat, 0).sum(axis=1)
         negative = np.minimum(self.flat, 0).sum(axis=1)
-        top = self.bias + positive * high + negative * low
-        bottom = self.bias + positive * low + negative * high
-        return int(max(np.abs(top).max(), np.abs(bottom).max()))
+        return self.bias + positive * low + negative * high, self.bias + positive * high + negative * low
+
+    @property
+    def right(self) -> Ints:
+        """The right shift of each channel."""
+        return -self.shift
+
+    @cached_property
+    def constant(self) -> tuple[npt.NDArray[np.bool_], Ints]:
+        """Channels whose output never changes, and that output.
+
+        Requantisation does not decrease, so it is enough that the lowest and the highest accumulator give the same byte. (Batch normalisation of a channel that died
+        in training leaves such channels, with biases near 2^30 and multipliers near 2^-27.)
+        """
+        ends = []
+        for acc in self.bounds:
+            safe = np.clip(acc, -(1 << 31), (1 << 31) - 1)
+            scaled = multiply_by_quantized_multiplier(safe, self.multiplier, np.minimum(self.shift, 0))
+            ends.append(np.clip(scaled + self.out_zero_point, -128, 127))
+        low, high = self.bounds
+        whole = (low >= -(1 << 31)) & (high < 1 << 31) & (self.shift <= 0)
+        return whole & (ends[0] == ends[1]), ends[0]
+
+    @property
+    def up(self) -> Ints:
+        """Left shift of each channel's accumulator, 0 where it is scaled down."""
+        return np.maximum(self.shift, 0)
 
 
 def wrap32(values: Ints) -> npt.NDArray[np.int32]:
@@ -62,19 +90,23 @@ def wrap32(values: Ints) -> npt.NDArray[np.int32]:
 
 
 def requant_reason(filters: Filters, scale_bits: int) -> str | None:
-    """Why three-instruction requantisation of ``2^scale_bits * accumulator`` would not be exact, or None (proof: see `requant_words`).
-
-    It needs a right shift of at least 1, addends that fit, and accumulators below 2^(31 - scale_bits).
-    """
-    right = -filters.shift
-    if int(right.min()) < 1:
-        return "a channel is scaled up (multiplier 0.5 or more)"
-    if int(right.max()) + scale_bits - 1 > 22:
-        return f"a channel's multiplier is below 2^-{23 - scale_bits}"
+    """Why three-instruction requantisation of ``2^scale_bits * accumulator`` would not be exact, or None (proof: see `requant_words`)."""
+    live = ~filters.constant[0]
+    right, up = filters.right[live], filters.up[live]
+    low, high = (bound[live] for bound in filters.bounds)
     if int(filters.multiplier.min()) < 0:
         return "a channel's multiplier is negative"
-    if filters.bound >= 1 << (31 - scale_bits):
-        return f"accumulators reach {filters.bound}, {31 - scale_bits} bits are available"
+    if not live.any():
+        return None
+    if filters.linear and int(right.min()) < 1:
+        return "a channel is scaled up (multiplier 0.5 or more) and not clamped at its zero point"
+    if int(right.max()) + scale_bits - 1 > 22:
+        return f"a channel's multiplier is below 2^-{23 - scale_bits}"
+    if int(up.max()) > (7 if scale_bits == 1 else scale_bits - 2):
+        return f"a channel is scaled up by {int(up.max())} bits"
+    limit = np.int64(1) << (31 - scale_bits - (up if scale_bits == 1 else 0))
+    if bool((np.maximum(-low, high) >= limit).any()):
+        return f"accumulators reach {int(np.maximum(-low, high).max())}, {31 - scale_bits} bits are available"
     return None
 
 
@@ -84,13 +116,17 @@ def requant_words(filters: Filters, scale_bits: int) -> Ints:
     With acc = 2^t y the high word of acc * m is floor(y m / 2^(32 - t)). The inner rounding floor((y m + 2^30) / 2^31) is then a constant
     2^(t-2) below a shift of t - 1 (t = 1: the rounding form of the instruction), the outer one 2^(e-1) above it and the zero point 2^e above
     that; nested floors of halvings are one. |acc m / 2^32| < 2^30 and the addend is below 2^29 + 2^22 + 16, so nothing overflows.
+    Scaled up by s bits there is no outer rounding: t = 1 takes acc = 2^(s+1) y, larger t has s bits less below the point.
+    A constant channel gets the multiplier 0 and a shift of 1.
     """
-    right = -filters.shift
-    total = right + scale_bits - 1
-    addend = (np.int64(1) << (total - 1)) + (np.int64(filters.out_zero_point) << total)
+    constant, value = filters.constant
+    right = np.where(constant, 1, filters.right)
+    total = np.maximum(right, 0) if scale_bits == 1 else right + scale_bits - 1
+    addend = np.where(constant, value, filters.out_zero_point) << total
+    addend = addend + np.where(right >= 1, np.int64(1) << np.maximum(total - 1, 0), 0)
     if scale_bits >= 2:
-        addend = addend + (1 << (scale_bits - 2))
-    return np.stack([filters.multiplier, addend, total], axis=1)
+        addend = addend + (np.int64(1) << (scale_bits - 2 + np.minimum(right, 0)))
+    return np.stack([np.where(constant, 0, filters.multiplier), addend, total], axis=1)
 
 
 def _pad(values: Ints, axis: int, multiple: int) -> Ints:
@@ -114,17 +150,32 @@ def _bytes(taps: Ints) -> Ints:
 
 def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
     """The stream of intrs_dsp_conv2d_s16 (``wide``) or intrs_dsp_conv2d_s8; see intrs_dsp.h."""
-    taps = _pad(_pad(filters.flat, 1, 4), 0, 2)
+    up = filters.up[:, None]
+    flat = filters.flat << (up + 1) if wide else filters.flat
+    taps = _pad(_pad(flat, 1, 4), 0, 2)
     pairs = taps.reshape(-1, 2, taps.shape[1])
-    if wide:
-        words = lanes(2 * pairs).reshape(len(pairs), 2, -1, 2)
-    else:
-        words = _bytes(pairs)[..., None]
+    words = lanes(pairs).reshape(len(pairs), 2, -1, 2) if wide else _bytes(pairs)[..., None]
     # pair, step, filter, word
     body = words.transpose(0, 2, 1, 3).reshape(len(pairs), -1)
-    bias = _pad(filters.folded_bias * (2 if wide else 1), 0, 2).reshape(-1, 2)
-    requant = _pad(requant_words(filters, 1), 0, 2).reshape(-1, 6)
-    return wrap32(np.concatenate([bias, body, requant], axis=1)).reshape(-1)
+    bias = _pad(filters.folded_bias << (filters.up + 1) if wide else filters.folded_bias, 0, 2).reshape(-1, 2)
+    requant = requant_words(filters, 1)
+    if not wide:
+        requant[:, 2] |= (filters.up + 1) << 8
+    return wrap32(np.concatenate([bias, body, _pad(requant, 0, 2).reshape(-1, 6)], axis=1)).reshape(-1)
+
+
+def depthwise_stream(filters: Filters) -> npt.NDArray[np.int32]:
+    """The stream of intrs_dsp_depthwise2d; ``filters.weights`` is ``[channels, taps]``, at least four channels. See intrs_dsp.h."""
+    channels = filters.out_c
+    starts = [*range(0, channels - 3, 4)] + ([channels - 4] if channels % 4 else [])
+    scale = (filters.up + 1)[:, None]
+    taps, bias, requant = filters.flat << scale, filters.folded_bias << scale[:, 0], requant_words(filters, 1)
+    groups = []
+    for c in starts:
+        group = slice(c, c + 4)
+        weights = lanes(np.ascontiguousarray(taps[group].T))  # taps, 2
+        groups += [bias[c : c + 4][[0, 2, 1, 3]], weights.reshape(-1), requant[group].reshape(-1)]
+    return wrap32(np.concatenate(groups))
 
 
 G4 = np.array([[6, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], dtype=np.int64)
