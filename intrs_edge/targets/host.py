@@ -130,9 +130,13 @@ class HostTarget(ContextMixin):
             chosen = self.votes(image, stream, 0, self.info.n0)
             selected = int(chosen.argmax())  # the lowest class of those with most votes, as the firmware
             count = int(self.votes(image, stream, self.info.n0, self.info.n)[selected])
-            squared = self._radius_squared(count)
+            squared = self.radius_squared(count)
             return Certificate(selected if squared else ABSTAIN, selected, count, self.info.n, squared, Stop.FULL)
         return self.certify_alone(image, stream, mode)
+
+    def radius_squared(self, count: int) -> int:
+        """floor(R^2), lattice steps squared, for ``count`` votes of the counting phase."""
+        return int(self._radius_squared(count))
 
     def certify_alone(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
         """The firmware's own loop, in one thread."""

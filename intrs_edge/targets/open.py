@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from intrs_edge.boards import Board, load_board
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.base import Target
+from intrs_edge.targets.fleet import FleetTarget
 from intrs_edge.targets.host import HostTarget
+from intrs_edge.targets.journal import Journal
 from intrs_edge.targets.manifest import Manifest, read_manifest
 from intrs_edge.targets.process import run_program, start_emulator
 from intrs_edge.targets.transport import SerialTransport, SocketTransport, Transport
@@ -17,16 +21,32 @@ from intrs_edge.targets.wire import LinkTarget
 SPECS = "host, emulator, serial:DEVICE, tcp:HOST:PORT, run:PROGRAM"
 
 
-def open_target(project_dir: Path | str, spec: str, threads: int | None = None) -> Target:
-    """The target ``spec`` of a built project: one of SPECS. ``threads`` is for the host; None: all cores.
+def open_target(
+    project_dir: Path | str, spec: str, threads: int | None = None, audit: float = 0.0, journal: Path | None = None
+) -> Target:
+    """The target ``spec`` of a built project: one of SPECS, or several boards with commas between.
 
+    threads: of the host library; None: all cores. audit: share of the boards' answers that the host checks. journal: a
+    file that keeps what boards have counted, so that an interrupted certification goes on.
     Raises IntrsError: no such target, not built, not there, or built from another model or other tables.
     """
     directory = Path(project_dir)
     manifest = read_manifest(directory)
-    if spec == "host":
-        return HostTarget(directory / "build" / "host" / "libintrs.so", manifest, threads)
-    return LinkTarget(open_transport(directory, manifest, spec), manifest)
+    library = directory / "build" / "host" / "libintrs.so"
+    specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:)", spec)
+    if specs == ["host"]:
+        return HostTarget(library, manifest, threads)
+
+    def opener(one: str) -> Callable[[], LinkTarget]:
+        return lambda: LinkTarget(open_transport(directory, manifest, one), manifest)
+
+    if len(specs) == 1 and not audit and journal is None:
+        return opener(spec)()
+    if "host" in specs:
+        raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host")
+    kept = Journal(journal, manifest.model_hash, manifest.table_hash)
+    host = HostTarget(library, manifest, threads)
+    return FleetTarget(host, [(one, opener(one)) for one in specs], audit, kept)
 
 
 def project_board(manifest: Manifest) -> Board:

@@ -45,10 +45,6 @@ def layout_faults(data: bytes, board: Board) -> list[str]:
             faults.append(f"vector {number} ({handler:08x}) is no Thumb code of this image")
     if any(f.runner == "uf2" for f in board.flash):
         family, padded = FAMILIES[board.port], data.ljust(-(-len(data) // 256) * 256, b"\0")
-        if from_uf2(to_uf2(data, flash.origin, family)) != (
-            data.ljust(-(-len(data) // 256) * 256, b"\0"),
-            flash.origin,
-            family,
-        ):
+        if from_uf2(to_uf2(data, flash.origin, family)) != (padded, flash.origin, family):
             faults.append("UF2 blocks do not give the image back")
     return faults
