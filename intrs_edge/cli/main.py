@@ -18,6 +18,7 @@ from intrs_edge.errors import IntrsError
 COMMANDS = {
     "train": "train a network for smoothing, quantisation-aware (needs torch)",
     "convert": "turn a QDQ ONNX model into a fully-integer int8 .tflite",
+    "inspect": "show the ops, cost and memory of a model, for every board",
     "generate": "write the C project of a model for a board",
     "build": "compile a generated project with CMake",
     "infer": "run a built project on raw int8 inputs, without noise",
@@ -25,6 +26,7 @@ COMMANDS = {
     "certify": "certified radii of images, into a log",
     "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",
     "boards": "list the boards, or explain one",
+    "bench": "speed of this machine against other engines, instructions on a board",
     "report": "figures, plot and page from certification logs",
 }
 

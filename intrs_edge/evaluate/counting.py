@@ -91,6 +91,25 @@ def _name(functions: Sequence[tuple[int, int, str]], address: int) -> str:
     return hex(address)
 
 
+def plugin_options(elf: Path, out: Path, function: str, within: str | None = None) -> list[str]:
+    """QEMU's options that count ``function`` of ``elf`` into the file ``out``; see `count_function`."""
+    by_name = {name: (start, size) for start, size, name in symbols(elf)}
+    for name in (function, within):
+        if name is not None and name not in by_name:
+            raise IntrsError(f"{elf.name} has no function {name}; was it inlined?")
+    plugin = f"{build_plugin()},out={out},entry={by_name[function][0]:#x}"
+    if within is not None:
+        low, size = by_name[within]
+        plugin += f",within={low:#x}-{low + size:#x}"
+    return ["-plugin", plugin]
+
+
+def read_counts(elf: Path, out: Path, function: str) -> Counts:
+    """What a finished emulator wrote to ``out``; IntrsError when the function never ran to its end."""
+    rows = [line.split() for line in out.read_text().splitlines()]
+    return _parse(rows, symbols(elf), function)
+
+
 def count_function(
     command: Sequence[str], elf: Path, function: str, within: str | None = None, timeout: float = 600
 ) -> Counts:
@@ -99,20 +118,12 @@ def count_function(
     within: a function called below it whose call sites are told apart (the generated ``intrs_model_run``: one a layer).
     Raises IntrsError when the function is not in the ELF file, never runs to its end, or QEMU fails.
     """
-    functions = symbols(elf)
-    by_name = {name: (start, size) for start, size, name in functions}
-    for name in (function, within):
-        if name is not None and name not in by_name:
-            raise IntrsError(f"{elf.name} has no function {name}; was it inlined?")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
-        plugin = f"{build_plugin()},out={out},entry={by_name[function][0]:#x}"
-        if within is not None:
-            low, size = by_name[within]
-            plugin += f",within={low:#x}-{low + size:#x}"
+        options = plugin_options(elf, out, function, within)
         try:
             result = subprocess.run(
-                [*command, "-plugin", plugin], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+                [*command, *options], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
             )
         except FileNotFoundError as error:
             raise IntrsError(f"{command[0]} is not installed; install qemu-system-arm") from error
@@ -121,8 +132,7 @@ def count_function(
         if not out.exists():
             lines = result.stderr.splitlines() or ["no message"]
             raise IntrsError(f"{command[0]} did not start with the counting plugin: {lines[0]}")
-        rows = [line.split() for line in out.read_text().splitlines()]
-    return _parse(rows, functions, function)
+        return read_counts(elf, out, function)
 
 
 def _parse(rows: list[list[str]], functions: list[tuple[int, int, str]], function: str) -> Counts:
