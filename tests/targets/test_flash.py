@@ -1,0 +1,131 @@
+"""Flashing: the commands, and the gdb runner end to end on an empty emulated board."""
+
+import shutil
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+import toy_model as toy
+
+from intrs_edge.boards import load_board
+from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.results import Stream
+from intrs_edge.targets import flash as flash_module
+from intrs_edge.targets.flash import flash, make_plan
+from intrs_edge.targets.manifest import read_manifest
+from intrs_edge.targets.process import qemu_command
+from intrs_edge.targets.transport import SocketTransport
+from intrs_edge.targets.uf2 import from_uf2
+from intrs_edge.targets.wire import LinkTarget
+
+
+def project(tmp_path, board):
+    return toy.toy_project(tmp_path / "p", board)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def empty_board(board, gdb_port):
+    """A machine without an image, stopped, its serial port a socket of ours."""
+    ours, theirs = socket.socketpair()
+    command = [part for part in qemu_command(board, None) if part not in ("-kernel", "None")]
+    fd = theirs.fileno()
+    process = subprocess.Popen(
+        [*command, "-S", "-gdb", f"tcp:127.0.0.1:{gdb_port}",
+         "-chardev", f"socket,id=l,fd={fd}", "-serial", "chardev:l"],
+        pass_fds=(fd,), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    theirs.close()
+    return process, ours
+
+
+@pytest.mark.parametrize("board", ["mps2-an386", "mps2-an505"])
+def test_gdb_loads_an_empty_board_which_then_certifies(board, tmp_path):
+    if shutil.which("gdb-multiarch") is None:
+        pytest.skip("gdb-multiarch is not installed")
+    directory = project(tmp_path, board)
+    port = free_port()
+    process, ours = empty_board(load_board(board), port)
+    try:
+        assert flash_module.wait_for_port("127.0.0.1", port, 10)
+        plan = flash(directory, "gdb", f"127.0.0.1:{port}")
+        assert "compare-sections" in plan.as_text()
+        with LinkTarget(SocketTransport(ours, "flashed board"), read_manifest(directory)) as target:
+            image = np.zeros(toy.SHAPE, np.uint8)
+            counts = toy.votes(image, 3, 0, 20, 200)
+            assert target.certify(image, Stream(3, 0)).count == counts[1]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_section_that_differs_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "gdb-multiarch").write_text("#!/bin/sh\necho 'Section .text, range 0x0 -- 0x10: MIS-MATCHED!'\n")
+    (tmp_path / "gdb-multiarch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{__import__('os').environ['PATH']}")
+    with pytest.raises(IntrsError, match="MIS-MATCHED"):
+        flash(project(tmp_path, "mps2-an386"), "gdb")
+
+
+def test_commands(tmp_path):
+    directory = project(tmp_path, "nucleo-f446re")
+    elf = directory / "build/board/intrs.elf"
+    assert make_plan(directory).as_text().splitlines() == [
+        f"pyocd load --no-wait --target stm32f446retx {elf}",
+        "pyocd reset --no-wait --target stm32f446retx",
+    ]
+    text = make_plan(directory, "openocd", "0670FF").as_text()
+    program = f"'program \"{elf}\" verify reset exit'"
+    assert (
+        text == f"openocd -c 'adapter serial 0670FF' -f board/st_nucleo_f4.cfg -c 'program \"{elf}\" verify reset exit'"
+    )
+    with pytest.raises(IntrsError, match="knows pyocd, openocd"):
+        make_plan(directory, "ssh")
+    elf.unlink()
+    with pytest.raises(IntrsError, match="build the project first"):
+        make_plan(directory)
+
+
+def test_ssh(tmp_path):
+    directory = project(tmp_path, "rpi-4b")
+    lines = make_plan(directory, where="pi@kitchen").as_text().splitlines()
+    assert lines[0] == f"scp {directory}/build/board/intrs pi@kitchen:intrs.new"
+    assert lines[1].startswith("ssh pi@kitchen ")
+    with pytest.raises(IntrsError, match="not user@host"):
+        make_plan(directory, where="-oProxyCommand=evil")
+
+
+def test_uf2_is_copied_to_a_boot_loaders_volume_only(tmp_path):
+    directory = project(tmp_path, "raspberry-pi-pico")
+    volume = tmp_path / "RPI-RP2"
+    volume.mkdir()
+    with pytest.raises(IntrsError, match="INFO_UF2"):
+        flash(directory, where=str(volume))
+    (volume / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\n")
+    flash(directory, where=str(volume))
+    image = (directory / "build/board/intrs.bin").read_bytes()
+    assert from_uf2((volume / "intrs.uf2").read_bytes())[0][: len(image)] == image
+    with pytest.raises(IntrsError, match="hold BOOTSEL"):
+        make_plan(directory)
+
+
+def test_missing_and_hanging_tools_are_one_line(tmp_path, monkeypatch):
+    directory = project(tmp_path, "nrf52840dk")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    with pytest.raises(IntrsError, match="pyocd is not installed"):
+        flash(directory)
+    (tools / "pyocd").write_text("#!/bin/sh\n/bin/sleep 30\n")
+    (tools / "pyocd").chmod(0o755)
+    monkeypatch.setattr(flash_module, "TIMEOUT", 0.3)
+    with pytest.raises(IntrsError, match="took longer"):
+        flash(directory)
+    (tools / "pyocd").write_text("#!/bin/sh\necho no probe >&2\nexit 1\n")
+    with pytest.raises(IntrsError, match="pyocd failed: no probe"):
+        flash(directory)
