@@ -60,6 +60,15 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
+def check_sound(model: onnx.ModelProto, name: str) -> None:
+    """Raises IntrsError unless onnx's own checker accepts the model: numbers of inputs, types of attributes, order of nodes."""
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise IntrsError(f"{name}: not a sound ONNX model ({lines[0][:200]}); export it again") from error
+
+
 def array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
     """A tensor's values. Raises IntrsError when its size and its data disagree, or for a type that has no use here."""
     name = tensor.name or "a constant"

@@ -18,12 +18,13 @@ import onnx
 
 from intrs_edge.convert import qdq_layout, qdq_ops
 from intrs_edge.convert.emit import Emitter, per_tensor
-from intrs_edge.convert.onnx_file import array, attributes
+from intrs_edge.convert.onnx_file import array, attributes, check_sound
 from intrs_edge.convert.qdq_constants import FOLDED, fold
 from intrs_edge.convert.qdq_context import Context
 from intrs_edge.convert.values import Activation, Constant, Lattice, Pending, Unknown, Unsupported, Value, same_quant
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph, Quant
+from intrs_edge.graph.validate import validate
 
 METADATA = ("intrs.input", "intrs.sigma", "intrs.classes")
 DROPPED_TAIL = ("Softmax", "LogSoftmax", "ArgMax")
@@ -36,6 +37,7 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model") -> Graph:
     name: what error messages call it. Raises IntrsError listing every node that cannot be converted, or naming the
     damage.
     """
+    check_sound(model, name)
     return _Converter(model, name).run()
 
 
@@ -70,7 +72,14 @@ class _Converter:
             )
         assert self.input is not None
         metadata = {p.key: p.value for p in self.model.metadata_props if p.key in METADATA}
-        return self.emit.graph((self.input.index,), (out.index,), self.graph.name or "model", metadata)
+        return self._sound(self.emit.graph((self.input.index,), (out.index,), self.graph.name or "model", metadata))
+
+    def _sound(self, graph: Graph) -> Graph:
+        try:
+            validate(graph)
+        except IntrsError as error:
+            raise IntrsError(f"{self.name}: {error}") from error
+        return graph
 
     def _begin(self) -> None:
         inputs = [i for i in self.graph.input if i.name not in self.values]
@@ -195,18 +204,16 @@ class _Converter:
             raise Unsupported("its scale or zero point is not a constant; use static quantisation")
         assert isinstance(parts[0], Constant)
         scale = parts[0].value
-        if (
-            scale.dtype != np.float32
-            or scale.ndim > 1
-            or scale.size == 0
-            or not np.all(np.isfinite(scale))
-            or np.any(scale <= 0)
-        ):
-            raise Unsupported("its scale is not a positive float32 number (or one per channel)")
+        if scale.dtype != np.float32 or scale.ndim > 1 or scale.size == 0:
+            raise Unsupported("its scale is not a float32 number (or one per channel)")
+        if not np.all((scale >= 2.0**-64) & (scale <= 2.0**64)):  # nan fails too
+            raise Unsupported("its scale lies outside 2^-64..2^64; the file is damaged")
         zero, dtype = np.zeros(scale.size, np.int64), "uint8"
         if len(parts) > 1 and isinstance(parts[1], Constant):
             if parts[1].value.size != scale.size:
                 raise Unsupported("its zero point and scale have different sizes")
+            if parts[1].value.dtype.kind not in "iu":
+                raise Unsupported("its zero point is not an integer")
             zero, dtype = parts[1].value.astype(np.int64).reshape(-1), parts[1].value.dtype.name
         elif node.op_type == "DequantizeLinear":
             source = self.values.get(node.input[0])

@@ -18,7 +18,7 @@ NETWORKS = {
     "resnet20-pad": ("resnet20", (32, 32, 3), {"shortcut": "pad"}),
     "ds-cnn": ("ds-cnn", (49, 10, 1), {}),
     "resnet50-large-stem": ("resnet50", (128, 128, 3), {"widths": (8, 8), "blocks": (1, 1)}),
-    "resnet50-small": ("resnet50", (33, 31, 3), {"widths": (4, 8, 8, 8)}),
+    "resnet50-small": ("resnet50", (33, 31, 3), {"widths": (4, 8, 8, 8), "blocks": (1, 2, 1, 1)}),
     "digits": ("resnet8", (8, 8, 1), {"widths": (16, 32), "blocks": (1, 1), "stem_stride": 2}),
 }
 
@@ -30,7 +30,7 @@ def test_equals_builtin_ref_on_1000_random_inputs(make_network, name: str):
     check_contract(from_qat(make_network(network, shape, **options)), 1000)
 
 
-@pytest.mark.parametrize(("name", "count"), [("resnet8", 50), ("resnet20", 20), ("ds-cnn", 100)])
+@pytest.mark.parametrize(("name", "count"), [("resnet8", 20), ("resnet20", 5), ("ds-cnn", 50)])
 def test_equals_builtin_ref(make_network, name: str, count: int):
     network, shape, options = NETWORKS[name]
     check_contract(from_qat(make_network(network, shape, **options)), count)
@@ -39,7 +39,7 @@ def test_equals_builtin_ref(make_network, name: str, count: int):
 @pytest.mark.parametrize("name", ["resnet20-pad", "resnet50-large-stem", "resnet50-small", "digits"])
 def test_other_shapes_equal_builtin_ref(make_network, name: str):
     network, shape, options = NETWORKS[name]
-    check_contract(from_qat(make_network(network, shape, **options)), 8)
+    check_contract(from_qat(make_network(network, shape, **options)), 3)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
