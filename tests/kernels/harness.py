@@ -137,11 +137,18 @@ static void after(int32_t number, int32_t n, int32_t s) {{
     print("case "); print_number((uint32_t)number); print(" equal\\n");
 }}
 """
-    return "\n".join([includes, *w.lines, support, *body, "int main(void);", "int main(void) {", run, "    return 0;", "}", ""])
+    return "\n".join(
+        [includes, *w.lines, support, *body, "int main(void);", "int main(void) {", run, "    return 0;", "}", ""]
+    )
 
 
 def build(
-    folder: Path, machine: Machine, source: str, sources: Sequence[str], optimize: str = "-O2", include: Sequence[str] = ()
+    folder: Path,
+    machine: Machine,
+    source: str,
+    sources: Sequence[str],
+    optimize: str = "-O2",
+    include: Sequence[str] = (),
 ) -> Path:
     """Compiles a program with firmware sources into an ELF file."""
     main = folder / "main.c"
@@ -149,7 +156,11 @@ def build(
     elf = folder / "main.elf"
     script = folder / "link.ld"
     text = (HERE / "start.ld").read_text()
-    for name, value in (("FLASH_ORIGIN", machine.flash), ("RAM_ORIGIN", machine.ram), ("RAM_LENGTH", machine.ram_bytes)):
+    for name, value in (
+        ("FLASH_ORIGIN", machine.flash),
+        ("RAM_ORIGIN", machine.ram),
+        ("RAM_LENGTH", machine.ram_bytes),
+    ):
         text = text.replace(name, hex(value))
     script.write_text(text)
     folders = [HERE, FIRMWARE / "include", FIRMWARE / "kernels", *(FIRMWARE / i for i in include)]
@@ -178,13 +189,22 @@ def run(machine: Machine, elf: Path) -> str:
 
 
 def check(
-    folder: Path, machine: Machine, cases: Sequence[Case], headers: Sequence[str], sources: Sequence[str], include: Sequence[str]
+    folder: Path,
+    machine: Machine,
+    cases: Sequence[Case],
+    headers: Sequence[str],
+    sources: Sequence[str],
+    include: Sequence[str],
 ) -> None:
     """Fails with the names of the cases whose variant is not the portable kernel, bit for bit."""
     elf = build(folder, machine, program(cases, headers), sources, include=include)
     output = run(machine, elf)
     lines = output.splitlines()
-    wrong = [f"{cases[int(line.split()[1])].name}: {line}" for line in lines if line.startswith("case") and "equal" not in line]
+    wrong = [
+        f"{cases[int(line.split()[1])].name}: {line}"
+        for line in lines
+        if line.startswith("case") and "equal" not in line
+    ]
     equal = sum(line.endswith("equal") for line in lines)
     assert not wrong, wrong[:20]
     assert equal == len(cases) and lines[-1] == "done", output[-500:]

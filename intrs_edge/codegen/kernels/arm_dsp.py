@@ -27,12 +27,20 @@ def linear(q: Requant) -> bool:
     return not (q.min == -128 and q.zero_point == -128)
 
 
-def filters_of(weights: npt.NDArray[np.generic], bias: npt.NDArray[np.int32], in_zero_point: int, q: Requant) -> pack.Filters:
+def filters_of(
+    weights: npt.NDArray[np.generic], bias: npt.NDArray[np.int32], in_zero_point: int, q: Requant
+) -> pack.Filters:
     """The packer's view of a convolution; weights ``[out_c, ...]``."""
     multiplier = np.broadcast_to(q.multiplier.astype(np.int64), (weights.shape[0],))
     shift = np.broadcast_to(q.shift.astype(np.int64), (weights.shape[0],))
     return pack.Filters(
-        cast("npt.NDArray[np.int8]", weights), bias.astype(np.int64), in_zero_point, multiplier, shift, q.zero_point, linear(q)
+        cast("npt.NDArray[np.int8]", weights),
+        bias.astype(np.int64),
+        in_zero_point,
+        multiplier,
+        shift,
+        q.zero_point,
+        linear(q),
     )
 
 
