@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 from itertools import pairwise
 
@@ -146,19 +147,39 @@ def test_radius_table_of_the_device(build, n):
     assert device.lib.intrs_radius_squared(ctypes.c_uint32(n + 1)) == 0
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_sanitizers_see_nothing(tmp_path, compiler):
-    """votes, predict and all three modes under ASan and UBSan, any finding fatal; results as the reference's."""
-    flags = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    program = compile_runtime(tmp_path, SEQUENTIAL, 3, compiler, flags, "study", "smoothing_study.c")
-    done = subprocess.run([program, "certify", "5", "3"], capture_output=True, text=True, check=True, timeout=120)
+def expected_rows(images: int) -> list[tuple[int, ...]]:
+    """What ``smoothing_study certify 5 IMAGES`` must print: predict and every mode, by the reference."""
     image = np.arange(SEQUENTIAL.dimension, dtype=np.uint8).reshape(SEQUENTIAL.shape)
-    rows = [tuple(int(v) for v in line.split()) for line in done.stdout.splitlines()]
-    expected = []
-    for number in range(3):
+    expected: list[tuple[int, ...]] = []
+    for number in range(images):
         p = predict(toy_classifier, image, Stream(5, number), SEQUENTIAL, CLASSES)
         expected.append((p.label, p.top, *p.votes, p.samples))
         for mode in Mode:
             c = certify(toy_classifier, image, Stream(5, number), SEQUENTIAL, CLASSES, mode)
             expected.append((c.label, c.selected, c.count, c.samples, c.radius_squared, int(c.stop)))
-    assert rows == expected
+    return expected
+
+
+def printed_rows(*command: str) -> list[tuple[int, ...]]:
+    done = subprocess.run([*command, "certify", "5", "3"], capture_output=True, text=True, check=True, timeout=120)
+    return [tuple(int(v) for v in line.split()) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_sanitizers_see_nothing(tmp_path, compiler):
+    """votes, predict and all three modes under ASan and UBSan, any finding fatal; results as the reference's."""
+    flags = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    program = compile_runtime(tmp_path, SEQUENTIAL, 3, compiler, flags, "study", "smoothing_study.c")
+    assert printed_rows(str(program)) == expected_rows(3)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "emulator"),
+    [("arm-linux-gnueabihf-gcc", "qemu-arm"), ("aarch64-linux-gnu-gcc", "qemu-aarch64")],
+)
+def test_emulated_arm_stops_where_the_reference_stops(tmp_path, compiler, emulator):
+    """Counts, radii and stopping points of predict and all three modes on 32- and 64-bit Arm."""
+    if shutil.which(emulator) is None:
+        pytest.skip(f"{emulator} is not installed")
+    program = compile_runtime(tmp_path, SEQUENTIAL, 1, compiler, ["-static"], "study", "smoothing_study.c")
+    assert printed_rows(emulator, str(program)) == expected_rows(3)
