@@ -308,7 +308,7 @@ class GraphBuilder:
         q = self.quant_of(x)
         outputs = [self.tensor(Tensor(f"{title}:{i}", tuple(shape), "int8", q)) for i in range(parts)]
         where = self.constant(axis, dtype="int32")
-        self.ops.append(Op("SPLIT", (where, x), tuple(outputs), {"num_splits": parts}, title))
+        self.ops.append(Op("SPLIT", (where, x), tuple(outputs), {"num_splits": parts}, f"{title}:0"))
         return outputs
 
     ### the end ###

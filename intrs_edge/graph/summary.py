@@ -12,7 +12,8 @@ from intrs_edge.graph.ir import Graph, Op, Tensor
 
 @dataclass(frozen=True)
 class OpSummary:
-    """One operator. ``macs`` counts multiply-accumulates of convolutions and matrix products, padding included, for one input.
+    """One operator. ``macs`` counts multiply-accumulates of convolutions and matrix products, padding included, for
+    one input.
 
     ``adds`` counts the other element operations that scale with the window or the operands (pools, sums, products).
     """
@@ -43,7 +44,8 @@ class Summary:
     ops: tuple[OpSummary, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Keys ``name``, ``input``, ``output``, ``macs``, ``weights_bytes``, ``ops`` (a list, in order of execution)."""
+        """Keys ``name``, ``input``, ``output``, ``macs``, ``weights_bytes``, ``ops`` (a list, in order of
+        execution)."""
         return {
             "name": self.name,
             "input": list(self.input_shape),

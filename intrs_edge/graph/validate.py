@@ -298,6 +298,7 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
     activation = op.attrs.get("activation", "NONE")
     if activation not in ACTIVATIONS:
         yield f"fused activation {activation} is not supported: use one of {', '.join(ACTIVATIONS)}"
+        return
     if rule.same or op.kind == "CONCATENATION":
         for value in values:
             if any(per_tensor(value) != per_tensor(output) for output in outputs):

@@ -133,8 +133,8 @@ def fully_connected(draw: Draw) -> Graph:
         x = b.input((1, draw(st.integers(1, 70))), scale=draw(scales), zero_point=draw(zeros))
     n, out = b.tensors[x].elements, draw(st.integers(1, 12))
     weights = weights_like(rng, (out, n))
-    scale = draw(st.floats(1e-4, 0.1))
-    unit = float(b.quant_of(x).scale[0]) * scale
+    scale = _weight_scale(draw, rng, out)
+    unit = float(b.quant_of(x).scale[0]) * float(np.max(scale))
     y = b.fully_connected(
         x, weights, _bias(draw, rng, out), weight_scale=scale, zero_point=draw(zeros),
         scale=_output_scale(draw, rng, unit, weights, n), activation=draw(activations),

@@ -1,4 +1,5 @@
-"""Damaged and hostile .tflite files: an IntrsError of one line or a graph, never anything else, in bounded time and memory."""
+"""Damaged and hostile .tflite files: an IntrsError of one line or a graph, never anything else, in bounded time and
+memory."""
 
 from __future__ import annotations
 
@@ -84,8 +85,11 @@ def survive(data: bytes) -> str:
     try:
         graph = integer_ends(read_tflite(data))
     except IntrsError as error:
-        assert "\n" not in str(error)
-        assert str(error)
+        line = str(error)
+    else:
+        line = ""
+    if line:
+        assert line.isprintable()
         return "error"
     found = problems(graph)
     assert all(p.isprintable() for p in found)
@@ -139,9 +143,9 @@ def test_missing_and_foreign_files(tmp_path) -> None:
     with pytest.raises(IntrsError, match="cannot be read"):
         read_tflite(tmp_path)
     (tmp_path / "text.tflite").write_text("hello, this is no model at all")
-    with pytest.raises(IntrsError, match="not a .tflite file"):
+    with pytest.raises(IntrsError, match=r"not a \.tflite file"):
         read_tflite(tmp_path / "text.tflite")
-    with pytest.raises(IntrsError, match="not a .tflite file"):
+    with pytest.raises(IntrsError, match=r"not a \.tflite file"):
         read_tflite(b"")
 
 
