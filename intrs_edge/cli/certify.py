@@ -37,6 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="stop once the radius is known within the share X (0.1: 10 %%); generated with the same X",
     )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="keep what boards count within an image, so that a crash loses none of it",
+    )
+    parser.add_argument(
+        "--audit",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the boards' answers that the host recomputes (1%%)",
+    )
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
 
 
@@ -53,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     mode, mode_text = _mode(args, manifest.raw["settings"])
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     settings = log_settings(manifest.raw, args.seed, mode_text, images_digest(images))
-    with open_target(args.project, args.target) as target:
+    with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
         rows = certify_images(
             images, target, args.log, settings, seed=int(settings["seed"]), mode=mode, show=args.progress
         )
@@ -92,3 +105,14 @@ def _mode(args: argparse.Namespace, smoothing: dict[str, Any]) -> tuple[Any, str
             raise IntrsError(f"this project was generated with {option} {generated}, not {asked}; generate it again")
         return mode, f"{name.replace('_', '-')}={asked}"
     return Mode.FIXED, "fixed"
+
+
+def _share(text: str) -> float:
+    """``1%`` or ``0.01``."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 1%") from None
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
+    return share

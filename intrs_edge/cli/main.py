@@ -24,6 +24,7 @@ COMMANDS = {
     "infer": "run a built project on raw int8 inputs, without noise",
     "predict": "smoothed predictions with abstention",
     "certify": "certified radii of images, into a log",
+    "flash": "program the board, and check that the build answers",
     "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",
     "boards": "list the boards, or explain one",
     "bench": "speed of this machine against other engines, instructions on a board",

@@ -185,3 +185,37 @@ def test_images_of_another_shape(run_cli, project, tmp_path):
     assert code == 2
     assert "9x8x1, the model takes 8x8x1" in err
     assert not (tmp_path / "l.tsv").exists()
+
+
+def test_audit_and_a_dry_run_of_flash(run_cli, model, project, tmp_path):
+    code, out, _ = run_cli("audit", project)
+    assert code == 0
+    assert "integer-only" in out
+    assert run_cli("audit", project, "--json")[1].startswith("[")
+    code, _, err = run_cli("flash", project, "--dry-run")
+    assert (code, "board host" in err) == (2, True)
+
+
+@pytest.mark.skipif(
+    not shutil.which("arm-none-eabi-gcc") or not shutil.which("qemu-system-arm"), reason="no Arm compiler or no QEMU"
+)
+def test_an_emulated_board_gives_the_hosts_counts(run_cli, model, tmp_path):
+    settings = ["--board", "mps2-an386", "--n0", "10", "--n", "50", "--target-radius", "0.05"]
+    assert run_cli("generate", model, *settings, "-o", tmp_path / "p")[0] == 0
+    assert run_cli("build", tmp_path / "p")[0] == 0
+    for mode in ([], ["--target-radius", "0.05"]):
+        found = []
+        for target in ("host", "emulator"):
+            log = tmp_path / f"{target}{len(mode)}.tsv"
+            assert (
+                run_cli("certify", tmp_path / "p", "digits:test[0:2]", "--log", log, "--target", target, *mode)[0] == 0
+            )
+            found.append([(r.idx, r.predict, dict(r.extra)) for r in read_log(log)])
+        assert found[0] == found[1]
+    code, out, _ = run_cli("flash", tmp_path / "p", "--runner", "gdb", "--dry-run")
+    assert code == 0
+    assert "intrs.elf" in out
+    log = tmp_path / "fleet.tsv"
+    fleet = ["--target", "emulator,emulator", "--audit", "100%", "--journal", tmp_path / "journal"]
+    assert run_cli("certify", tmp_path / "p", "digits:test[0:2]", "--log", log, *fleet)[0] == 0
+    assert [dict(r.extra) for r in read_log(log)] == [dict(r.extra) for r in read_log(tmp_path / "host0.tsv")]
