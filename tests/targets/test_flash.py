@@ -80,7 +80,6 @@ def test_commands(tmp_path):
         "pyocd reset --no-wait --target stm32f446retx",
     ]
     text = make_plan(directory, "openocd", "0670FF").as_text()
-    program = f"'program \"{elf}\" verify reset exit'"
     assert (
         text == f"openocd -c 'adapter serial 0670FF' -f board/st_nucleo_f4.cfg -c 'program \"{elf}\" verify reset exit'"
     )
