@@ -26,6 +26,7 @@ from intrs_edge.graph.shapes import output_shapes
 
 MAX_RANK = 6
 LISTED = 200
+SOFTMAX_DEPTH = 4095  # times 2**19, the largest exponential in Q12.19, is below 2**31
 SCALE_RANGE = (2.0**-64, 2.0**64)
 BROADCAST_RANK = 4
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -319,5 +320,7 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
         actual = per_tensor(outputs[0])
         if actual != (np.float32(scale), zero_point):
             yield f"its output has scale {actual[0]} and zero point {actual[1]}, TFLite fixes {scale} and {zero_point}"
+    if op.kind == "SOFTMAX" and values[0].shape[-1] > SOFTMAX_DEPTH:
+        yield f"it has {values[0].shape[-1]} classes, the limit of its 32-bit sum is {SOFTMAX_DEPTH}: drop it"
     if op.kind == "FULLY_CONNECTED" and op.attrs.get("weights_format", "DEFAULT") != "DEFAULT":
         yield "its weights are shuffled: export with the default weights format"
