@@ -72,7 +72,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     parts: BoardFiles | None = None
     if board.id != "host":
         parts = board_files(board)
-        on_board = _board_model(graph, options, board, input_map)
+        on_board = _board_model(graph, options, board, input_map, sum(table_bytes(smoothing).values()))
         _runtime(files, on_board, parts)
         files |= _target_files("board", on_board, manifest, parts)
         for name, text in parts.generated.items():
@@ -99,11 +99,20 @@ def _host_model(graph: Graph, options: GenerateOptions, input_map: InputMap) -> 
     return _batched_model(graph, levels, "speed", options.batch, input_map)
 
 
-def _board_model(graph: Graph, options: GenerateOptions, board: Board, input_map: InputMap) -> Model:
+# flash and RAM of everything but the model: runtime code; link state besides frames and the image it holds
+_CODE_RESERVE = 24 * 1024
+_DATA_RESERVE = 1024
+
+
+def _board_model(graph: Graph, options: GenerateOptions, board: Board, input_map: InputMap, tables: int) -> Model:
     levels = board_levels(board)
     if board.os == "linux":
         return _batched_model(graph, levels, options.optimize, options.batch, input_map)
-    level = plan_level(graph, levels[0], options.optimize, 1, board.flash_bytes or None, board.ram_bytes or None)
+    flash = max(board.flash_bytes - tables - _CODE_RESERVE, 0)
+    ram = board.ram_bytes
+    if board.workspace_memory == board.first("ram"):
+        ram -= board.stack_bytes + 2 * board.frame_bytes + graph.tensors[graph.inputs[0]].bytes + _DATA_RESERVE
+    level = plan_level(graph, levels[0], options.optimize, 1, flash, max(ram, 0))
     return build_model(graph, (level,), 1, input_map)
 
 

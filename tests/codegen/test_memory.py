@@ -68,7 +68,7 @@ def test_order_is_the_best_of_all(problem) -> None:
     steps, sizes, n = problem
     plan = memory.plan(steps, sizes, [0], [n])
     assert plan.order_proven
-    model = memory._Problem(steps, sizes, (0,), (n,), ())
+    model = memory._Problem([memory._renamed(step, {}, sizes) for step in steps], sizes, (0,), (n,), ())
     peaks = []
     for order in permutations(range(len(steps))):
         done = 0
