@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from intrs_edge.boards import Board, board_ids, load_board
+from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.bench_board import count_board, counting_board
 from intrs_edge.paths import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,21 +68,28 @@ def inserted(readme: str, text: str) -> str:
 
 
 def measure() -> dict[str, Any]:
-    """Sizes of the shipped digits model for every board, as `generate` reports them."""
+    """The digits model on every board: flash and RAM as `generate` measures them, instructions as `bench` counts them."""
     model = shipped("models") / "digits-resnet.onnx"
     graph = load_model(model)
+    counted: dict[str, int] = {}
     boards: dict[str, dict[str, int]] = {}
-    for name in board_ids():
-        if name == "host":
+    for board in map(load_board, board_ids()):
+        if board.id == "host":
             continue
+        print(board.id, file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                sizes = generate(graph, GenerateOptions(board=name), Path(folder) / "project").sizes
-            except IntrsError as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                continue
-        if sizes is not None and sizes.measured:
-            boards[name] = {"flash": sizes.flash, "ram": sizes.arena + sizes.ram + sizes.stack}
+            project = Path(folder) / "project"
+            sizes = generate(graph, GenerateOptions(board=board), project).sizes
+            if sizes.measured:
+                boards[board.id] = {"flash": sizes.flash, "ram": sizes.arena + sizes.ram + sizes.stack}
+            if board.emulator is not None and board.emulator.machine:
+                build_project(project, jobs=2)
+                counted[board.id] = round(count_board(project, board, board.id).instructions_per_inference)
+    for board in map(load_board, boards):
+        try:
+            boards[board.id]["instructions"] = counted[counting_board(board)]
+        except IntrsError:
+            continue  # no emulated board has this core
     return {"model": model.name, "boards": boards}
 
 
