@@ -95,8 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import fields
 
     from intrs_edge.datasets import load_images
-    from intrs_edge.train.config import TrainConfig
-    from intrs_edge.train.loop import train
+    from intrs_edge.train import TrainConfig, train
 
     data = load_images(args.data, args.data_dir, split_seed=args.split_seed)
     test = args.test or (args.data.replace(":train", ":test", 1).partition("[")[0] if ":train" in args.data else None)

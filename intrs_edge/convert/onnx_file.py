@@ -61,7 +61,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 
 def check_sound(model: onnx.ModelProto, name: str) -> None:
-    """Raises IntrsError unless onnx's own checker accepts the model: numbers of inputs, types of attributes, order of nodes."""
+    """Raises IntrsError unless onnx's own checker accepts the model: its nodes' inputs, attributes and order."""
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as error:

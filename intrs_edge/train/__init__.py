@@ -1,21 +1,35 @@
-"""Quantisation-aware training on noisy integer images (needs the extra ``train``); see docs/train.md."""
+"""Quantisation-aware training on noisy integer images (needs the extra ``train``); see docs/train.md.
+
+Names are loaded when they are asked for, so that the parts without torch (settings, architectures, input quantisation)
+work without it, and the others say in a line what to install.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from intrs_edge.errors import IntrsError
 
-try:
-    import torch as _torch  # noqa: F401
-except ModuleNotFoundError as error:  # pragma: no cover - the test suite has torch
-    raise IntrsError("training needs PyTorch; install it with: pip install 'intrs-edge[train]'") from error
+if TYPE_CHECKING:
+    from intrs_edge.train.architecture import NETWORKS, Architecture, Layer, build_architecture
+    from intrs_edge.train.config import TrainConfig
+    from intrs_edge.train.export import export_qdq
+    from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
+    from intrs_edge.train.inputs import InputQuant, choose_input_quant
+    from intrs_edge.train.loop import TrainResult, noisy_accuracy, train
+    from intrs_edge.train.network import QatNetwork, build_network, calibrate
 
-from intrs_edge.train.architecture import NETWORKS, Architecture, Layer, architecture
-from intrs_edge.train.config import TrainConfig
-from intrs_edge.train.export import export_qdq
-from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
-from intrs_edge.train.inputs import InputQuant, choose_input_quant
-from intrs_edge.train.loop import TrainResult, noisy_accuracy, train
-from intrs_edge.train.network import QatNetwork, build_network, calibrate
+_HOMES = {
+    "architecture": ("NETWORKS", "Architecture", "Layer", "build_architecture"),
+    "config": ("TrainConfig",),
+    "export": ("export_qdq",),
+    "frozen": ("FrozenNetwork", "Weights", "freeze"),
+    "inputs": ("InputQuant", "choose_input_quant"),
+    "loop": ("TrainResult", "noisy_accuracy", "train"),
+    "network": ("QatNetwork", "build_network", "calibrate"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "NETWORKS",
@@ -27,7 +41,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "Weights",
-    "architecture",
+    "build_architecture",
     "build_network",
     "calibrate",
     "choose_input_quant",
@@ -36,3 +50,15 @@ __all__ = [
     "noisy_accuracy",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise IntrsError("training needs PyTorch; install it with: pip install 'intrs-edge[train]'") from error
+    return value

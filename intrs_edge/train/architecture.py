@@ -184,7 +184,7 @@ _RESNETS: dict[str, dict[str, object]] = {
 NETWORKS = ("resnet8", "resnet20", "resnet50", "ds-cnn")
 
 
-def architecture(
+def build_architecture(
     name: str, shape: tuple[int, int, int], classes: int, options: dict[str, object] | None = None
 ) -> Architecture:
     """The named network for images of (H, W, C) and a number of classes.

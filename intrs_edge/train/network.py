@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.train.architecture import INPUT, Architecture, Layer, architecture
+from intrs_edge.train.architecture import INPUT, Architecture, Layer, build_architecture
 from intrs_edge.train.inputs import InputQuant, choose_input_quant
 from intrs_edge.train.quantise import ActivationQuant, QatConv, QatLinear
 
@@ -134,7 +134,7 @@ def build_network(
 
     sigma: the noise it will see, in [0,1] pixels; it decides the input quantisation.
     """
-    return QatNetwork(architecture(name, shape, classes, options), sigma, seed, class_names)
+    return QatNetwork(build_architecture(name, shape, classes, options), sigma, seed, class_names)
 
 
 def calibrate(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: int = 64) -> None:

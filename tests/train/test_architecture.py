@@ -1,38 +1,38 @@
 import pytest
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.train import architecture
+from intrs_edge.train import build_architecture
 
 
 def test_resnet8_has_the_published_size():
-    assert architecture("resnet8", (32, 32, 3), 10).macs == 12_501_632
+    assert build_architecture("resnet8", (32, 32, 3), 10).macs == 12_501_632
 
 
 def test_ds_cnn_has_the_published_size_on_keywords():
-    assert architecture("ds-cnn", (49, 10, 1), 12).macs == 2_656_768
+    assert build_architecture("ds-cnn", (49, 10, 1), 12).macs == 2_656_768
 
 
 def test_resnet20_has_twenty_weighted_layers_and_two_shortcuts():
-    convolutional = architecture("resnet20", (32, 32, 3), 10)
+    convolutional = build_architecture("resnet20", (32, 32, 3), 10)
     kinds = [layer.kind for layer in convolutional.layers]
     assert kinds.count("conv") + kinds.count("linear") == 20 + 2
-    padded = architecture("resnet20", (32, 32, 3), 10, {"shortcut": "pad"})
+    padded = build_architecture("resnet20", (32, 32, 3), 10, {"shortcut": "pad"})
     assert [layer.kind for layer in padded.layers].count("subsample") == 2
     assert padded.macs == 40_551_040  # He et al. report 41 M
 
 
 def test_resnet50_uses_the_large_stem_for_large_images_only():
-    large = architecture("resnet50", (224, 224, 3), 101)
+    large = build_architecture("resnet50", (224, 224, 3), 101)
     assert [layer.kind for layer in large.layers[:2]] == ["conv", "max_pool"]
     assert large.shape("pool") == (1, 1, 2048)
     assert large.macs == pytest.approx(4.09e9, rel=0.02)  # torchvision's count, without its 1000 classes
-    assert architecture("resnet50", (32, 32, 3), 10).layers[1].kind == "conv"
+    assert build_architecture("resnet50", (32, 32, 3), 10).layers[1].kind == "conv"
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (49, 10, 1), (33, 31, 3)])
 @pytest.mark.parametrize("name", ["resnet8", "resnet20", "ds-cnn"])
 def test_every_network_fits_any_shape(name: str, shape: tuple[int, int, int]):
-    arch = architecture(name, shape, 10)
+    arch = build_architecture(name, shape, 10)
     for layer in arch.layers:
         h, w, _ = arch.shape(layer.inputs[0])
         if layer.kind in ("conv", "depthwise"):
@@ -56,4 +56,4 @@ def test_every_network_fits_any_shape(name: str, shape: tuple[int, int, int]):
 )
 def test_bad_options_are_named(name: str, options: dict[str, object], says: str):
     with pytest.raises(IntrsError, match=says):
-        architecture(name, (32, 32, 3), 10, options)
+        build_architecture(name, (32, 32, 3), 10, options)

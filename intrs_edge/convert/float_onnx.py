@@ -1,0 +1,124 @@
+"""Float ONNX -> int8 through onnx2tf (extra ``onnx2tf``): post-training quantisation, calibrated on what the device
+will see.
+
+onnx2tf pins an old TensorFlow, so it runs as a process of its own. The calibration images carry the noise, drawn on
+the pixel lattice and saturated as the device saturates it; ranges from clean images would clip most of the noise away.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.convert.onnx_file import read_onnx
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes import drop_tail, integer_ends
+from intrs_edge.graph.tflite_reader import read_tflite
+from intrs_edge.graph.validate import validate
+from intrs_edge.smoothing.generator import XOSHIRO128PP
+from intrs_edge.smoothing.noise import DiscreteGaussian, exact
+from intrs_edge.smoothing.sampler import Sampler
+from intrs_edge.train.inputs import choose_input_quant
+
+LIMIT_S = 1800
+
+
+def from_float_onnx(
+    path: str | Path,
+    images: npt.NDArray[np.uint8],
+    sigma: float,
+    *,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    seed: int = 0,
+) -> Graph:
+    """The int8 graph of a float model, its ranges calibrated on noisy copies of ``images`` (uint8 [K, H, W, C]).
+
+    sigma: in [0,1] pixels. mean and std (one, or one per channel): the model's real input is (pixel / 255 - mean) /
+    std. The scales are measured, not learned: see `agreement` for what that costs. Raises IntrsError when the extra is
+    missing or onnx2tf fails.
+    """
+    path = Path(path)
+    model = read_onnx(path)
+    if importlib.util.find_spec("onnx2tf") is None:
+        raise IntrsError(
+            f"{path}: a float model needs the extra onnx2tf; install it with: pip install 'intrs-edge[onnx2tf]'"
+        )
+    constants = {t.name for t in model.graph.initializer}
+    inputs = [i.name for i in model.graph.input if i.name not in constants]
+    if len(inputs) != 1 or len(images) == 0:
+        raise IntrsError(
+            f"{path}: {len(inputs)} inputs and {len(images)} calibration images; give one input and some images"
+        )
+    samples = calibration_samples(images, sigma, mean, std, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "calibration.npy", samples)
+        graph = read_tflite(_quantise(path, inputs[0], Path(folder), samples.shape[3]).read_bytes())
+    metadata = {"intrs.sigma": repr(float(sigma))}
+    if any(m != 0 for m in mean) or any(s != 1 for s in std):
+        metadata["intrs.input"] = json.dumps({"mean": list(mean), "std": list(std)})
+    graph = replace(drop_tail(integer_ends(graph))[0], name=path.stem, metadata=metadata)
+    try:
+        validate(graph)
+    except IntrsError as error:
+        raise IntrsError(f"{path}: {error}") from error
+    return graph
+
+
+def calibration_samples(
+    images: npt.NDArray[np.uint8], sigma: float, mean: Sequence[float], std: Sequence[float], seed: int
+) -> npt.NDArray[np.float32]:
+    """Real inputs [K, H, W, C]: noisy lattice images within two sigma of the pixel range, whose ends occur.
+
+    The range is that of the smallest input scale 2^k / 255 with room for two sigma on each side (docs/train.md), so
+    that without normalisation the calibrated input scale is that one and the device needs a shift only.
+    """
+    noisy = images.astype(np.int32)
+    if sigma > 0:
+        sampler = Sampler(DiscreteGaussian(exact(sigma, "sigma") * 255), XOSHIRO128PP)
+        dimension = int(np.prod(images.shape[1:]))
+        for i in range(len(images)):
+            noisy[i] += sampler.draw(seed, i, 0, 1, dimension)[0].reshape(images.shape[1:])
+    quant = choose_input_quant(sigma)
+    low, high = ((q - quant.zero_point) << quant.shift for q in (-128, 127))
+    noisy = np.clip(noisy, low, high)
+    noisy[0].reshape(-1)[:2] = low, high
+    real: npt.NDArray[np.float64] = (noisy / 255.0 - np.asarray(mean)) / np.asarray(std)
+    return real.astype(np.float32)
+
+
+def _quantise(path: Path, name: str, folder: Path, channels: int) -> Path:
+    """Runs onnx2tf in ``folder``; gives the full-integer model with int8 ends."""
+    out = folder / "out"
+    zeros, ones = (json.dumps([[[[v] * channels]]]) for v in (0.0, 1.0))
+    command = [
+        sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", str(out), "-oiqt", "-iqd", "int8",
+        "-oqd", "int8", "-qt", "per-channel", "-b", "1", "-n",
+        "-cind", name, str(folder / "calibration.npy"), zeros, ones,
+    ]  # fmt: skip
+    environment: Mapping[str, str] = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise IntrsError(f"{path}: onnx2tf did not finish in {LIMIT_S} s; give fewer calibration images") from error
+    found = sorted(out.glob("*_full_integer_quant.tflite"))
+    if done.returncode or not found:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        why = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
+        raise IntrsError(
+            f"{path}: onnx2tf cannot convert it ({why.strip()[:200]}); run onnx2tf by hand, or quantise to QDQ ONNX"
+        )
+    return found[0]
