@@ -68,7 +68,7 @@ def inserted(readme: str, text: str) -> str:
 
 
 def measure() -> dict[str, Any]:
-    """The digits model on every board: flash and RAM as `generate` measures them, instructions as `bench` counts them."""
+    """The digits model on every board: flash and RAM as generate measures them, instructions as bench counts them."""
     model = shipped("models") / "digits-resnet.onnx"
     graph = load_model(model)
     counted: dict[str, int] = {}
