@@ -26,6 +26,7 @@ from intrs_edge.graph.shapes import output_shapes
 
 MAX_RANK = 6
 LISTED = 200
+SHOWN_NAME = 64
 SOFTMAX_DEPTH = 4095  # times 2**19, the largest exponential in Q12.19, is below 2**31
 SCALE_RANGE = (2.0**-64, 2.0**64)
 BROADCAST_RANK = 4
@@ -98,18 +99,44 @@ FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128)}
 
 
 def problems(graph: Graph) -> list[str]:
-    """Every reason why the graph cannot be compiled, each a line; empty when there is none."""
+    """Every reason why the graph cannot be compiled, each a line; empty when there is none.
+
+    A model that is float or uint8 throughout says so once, not once an operator.
+    """
     found = list(_structure(graph))
     if found:
         return found
+    whole = _whole(graph)
+    if whole:
+        found.append(whole)
     for op in graph.ops:
-        where = f"{op.kind} '{op.name}'"
         if op.kind not in RULES:
-            found.append(f"{where}: this operator is not supported: replace it, or cut the model before it")
-            continue
-        found += [f"{where}: {problem}" for problem in _op(graph, op)]
+            found.append(f"{_where(op)}: this operator is not supported: replace it, or cut the model before it")
+        elif not whole:
+            found += [f"{_where(op)}: {problem}" for problem in _op(graph, op)]
     found += _ends(graph)
     return list(dict.fromkeys(found))
+
+
+def _where(op: Op) -> str:
+    """Kind and name; converters join the names of what they fused, which can fill a page."""
+    name = op.name if len(op.name) <= SHOWN_NAME else op.name[: SHOWN_NAME - 3] + "..."
+    return f"{op.kind} '{name}'"
+
+
+def _whole(graph: Graph) -> str:
+    """The one problem of a model that is not int8 at all, or nothing."""
+    types = [
+        graph.tensors[i].dtype for op in graph.ops for i in op.outputs if op.kind not in ("QUANTIZE", "DEQUANTIZE")
+    ]
+    for dtype, remedy in (
+        ("float32", "convert it with full integer quantisation and a representative data set"),
+        ("uint8", "convert it again to int8 (this is the scheme that TensorFlow Lite gave up in 2020)"),
+        ("int16", "convert it again with int8 activations"),
+    ):
+        if types.count(dtype) * 2 > len(types):
+            return f"the model computes in {dtype}: {remedy}"
+    return ""
 
 
 def validate(graph: Graph) -> None:

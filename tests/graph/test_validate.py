@@ -135,3 +135,19 @@ def test_all_problems_are_listed_at_once() -> None:
     assert line.startswith("3 problems: (1) ")
     for part in ("zero point 300", "BATCH_MATMUL 'product'", "conv/bias", "int16"):
         assert part in line
+
+
+@pytest.mark.parametrize(("dtype", "words"), [("float32", "full integer"), ("uint8", "gave up"), ("int16", "int8 act")])
+def test_a_model_of_another_type_says_so_once(dtype: str, words: str) -> None:
+    g = graph()
+    tensors = [t if t.constant else replace(t, dtype=dtype) for t in g.tensors]
+    found = problems(replace(g, tensors=tuple(tensors)))
+    assert found[0].startswith(f"the model computes in {dtype}: ")
+    assert words in found[0]
+    assert len(found) <= 3
+
+
+def test_long_names_are_cut() -> None:
+    line = problems(with_op(0, kind="CUSTOM:Foo", name="a/b;" * 99))[0]
+    assert len(line) < 200
+    assert "a/b;a/b" in line
