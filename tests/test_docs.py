@@ -1,0 +1,60 @@
+"""The documents agree with the code: links lead somewhere, commands exist, the board table is the script's."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from intrs_edge.boards import board_ids
+from intrs_edge.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?://|#)([^)\s#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_exist(page):
+    named = set(re.findall(r"intrs-edge ([a-z]+)\b(?! package)", page.read_text(encoding="utf-8")))
+    assert named - set(COMMANDS) <= {"firmware", "project"}
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {p.name for p in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+def test_every_command_is_documented():
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"intrs-edge {name}" not in text] == []
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("boards_table", ROOT / "scripts" / "boards_table.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_board_table_is_the_scripts(script):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    results = json.loads(script.RESULTS.read_text(encoding="utf-8"))
+    assert script.inserted(readme, script.table(results)) == readme
+    assert script.inserted(readme, "another table") != readme  # the control
+    assert set(results["boards"]) <= set(board_ids())
