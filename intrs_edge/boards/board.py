@@ -86,6 +86,10 @@ class Board:
         " or delay (address ignored, value loops)",
         (),
     )
+    watchdog: tuple[int, int] | None = _f(
+        "[address, value]: the write that keeps the watchdog, which `startup` has started, from resetting the board",
+        None,
+    )
     entropy: str = _f("hardware random source", "", choices=("", "host", "stm32", "nrf"))
     emulator: Emulator | None = _f("how to run it here", None)  # noqa: RUF009
     flash: tuple[Flash, ...] = _f("ways of programming it, the default first", ())

@@ -142,6 +142,8 @@ def _check(board: Board, where: str) -> None:
         require(
             0 <= address < 1 << 32 and 0 <= value < 1 << 32, f"startup {op} needs an address and a value of 32 bits"
         )
+    if board.watchdog is not None:
+        require(all(0 <= v < 1 << 32 for v in board.watchdog), "watchdog needs an address and a value of 32 bits")
     if board.arena:
         require(
             any(m.name == board.arena and m.kind == "ram" for m in board.memory),

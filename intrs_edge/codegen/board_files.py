@@ -73,6 +73,9 @@ def board_files(board: Board) -> BoardFiles:
         "INTRS_UART_RX": str(uart.rx),
         "INTRS_CLOCK_HZ": f"{board.clock_hz}u",
     }
+    if board.watchdog is not None:
+        address, value = board.watchdog
+        config |= {"INTRS_WATCHDOG_AT": f"0x{address:08X}u", "INTRS_WATCHDOG_VALUE": f"0x{value:08X}u"}
     generated = {
         "intrs.ld": _render("link.ld.j2", board),
         "intrs_startup_table.c": _render("startup_table.c.j2", board),

@@ -15,6 +15,9 @@ uint32_t intrs_port_patience(void)
 
 void intrs_port_alive(void)
 {
+#if defined(INTRS_WATCHDOG_AT)
+    *(volatile uint32_t *)INTRS_WATCHDOG_AT = INTRS_WATCHDOG_VALUE;
+#endif
 }
 
 int intrs_port_entropy(uint8_t *out, size_t n)

@@ -35,6 +35,14 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
         if (progress != NULL && progress(context, i, count) != 0) {
             return INTRS_E_ABORTED;
         }
+#if INTRS_TOY_STUCK
+        /* hangs once: what a reset does not clear remembers it */
+        if (image[0] == 77u && ws->arena[32] != 99u) {
+            ws->arena[32] = 99u;
+            for (;;) {
+            }
+        }
+#endif
         uint32_t x = mix((uint32_t)stream->seed ^ mix(stream->image ^ mix(first + i)));
         x += image[x % INTRS_IMAGE_BYTES];
         for (uint32_t work = INTRS_TOY_WORK; work != 0; work--) {

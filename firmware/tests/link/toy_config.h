@@ -17,6 +17,9 @@
 #ifndef INTRS_TOY_WORK
 #define INTRS_TOY_WORK 0u
 #endif
+#ifndef INTRS_TOY_STUCK
+#define INTRS_TOY_STUCK 0
+#endif
 #include "toy_board.h"
 
 #endif

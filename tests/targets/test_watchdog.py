@@ -1,0 +1,52 @@
+"""A stuck board is reset by its watchdog, and the host goes on."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import toy_model as toy
+
+from intrs_edge.boards import load_board
+from intrs_edge.smoothing.results import Stream
+from intrs_edge.targets.manifest import read_manifest
+from intrs_edge.targets.process import EmulatorTransport
+from intrs_edge.targets.transport import LinkLostError
+from intrs_edge.targets.wire import LinkTarget
+
+IMAGE = np.full(toy.SHAPE, 77, np.uint8)  # the toy hangs on this one
+
+
+def stuck_board(tmp_path, monkeypatch, watchdog):
+    board = load_board("mps2-an386")
+    steps = [s if s[1] != 0x40008000 else (s[0], s[1], 25_000_000 // 2) for s in board.startup]  # half a second
+    board = dataclasses.replace(board, startup=tuple(steps) if watchdog else ())
+    monkeypatch.setattr(toy, "load_board", lambda _: board)
+    image = toy.compile_toy("mps2-an386", tmp_path / "board", extra=("-DINTRS_TOY_STUCK=1",))
+    monkeypatch.undo()
+    manifest = read_manifest(toy.toy_project(tmp_path / "p"))
+    target = LinkTarget(EmulatorTransport(board, image), manifest)
+    target.seconds_per_sample = 0.001
+    target._patience = lambda: 1.0
+    target.client.patience = 1.0
+    return target
+
+
+def test_a_stuck_board_comes_back(tmp_path, monkeypatch):
+    with stuck_board(tmp_path, monkeypatch, True) as target:
+        begun = time.monotonic()
+        right = toy.votes(IMAGE, 1, 2, 0, 50)
+        np.testing.assert_array_equal(target.votes(IMAGE, Stream(1, 2), 0, 50), right)
+        assert target.client.repeated >= 1
+        assert time.monotonic() - begun < 20
+        # it stays alive while it works and while it waits: a reset would have lost the input
+        time.sleep(1.2)
+        monkeypatch.setattr(target, "_write", None)
+        np.testing.assert_array_equal(target.votes(IMAGE, Stream(1, 2), 0, 50), right)
+
+
+def test_without_a_watchdog_it_stays_stuck(tmp_path, monkeypatch):
+    with stuck_board(tmp_path, monkeypatch, False) as target:
+        target.client.attempts = 2
+        with pytest.raises(LinkLostError, match="no answer"):
+            target.votes(IMAGE, Stream(1, 2), 0, 50)
