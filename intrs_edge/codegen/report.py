@@ -42,6 +42,7 @@ class Report:
             f"board    {self.board.id} ({self.board.name})",
             f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, image {'x'.join(map(str, m['image_shape']))}",
             f"tables   {m['table_hash'][:16]}",
+            *claim_lines(m["certificate"]),
             *sizes_lines(s, self.board),
             *(
                 []
@@ -52,6 +53,16 @@ class Report:
             *level_lines(self.model.levels[0]),
         ]
         return "\n".join(lines)
+
+
+def claim_lines(c: dict[str, str]) -> list[str]:
+    """The certificate in words: noise, the sampler's error, the most that can be certified."""
+    lines = [
+        f"noise    {c['noise']}",
+        f"radius   at most {c['largest_radius']} ([0,1] pixels) when all samples agree; "
+        f"sampler error D <= {c['total_variation']} charged",
+    ]
+    return lines if c["claim"] == "sound" else [*lines, f"WARNING  certificate {c['claim']}"]
 
 
 def sizes_lines(s: Sizes, board: Board) -> list[str]:

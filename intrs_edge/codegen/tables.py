@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import jinja2
@@ -71,6 +72,17 @@ def summary(smoothing: Smoothing) -> str:
         f"{smoothing.noise} noise, sigma {float(smoothing.sigma):g} ({float(smoothing.sigma_steps):g} steps), "
         f"n0 {smoothing.n0}, n {smoothing.n}, alpha {float(smoothing.alpha):g}, {smoothing.rng}"
     )
+
+
+def claim(smoothing: Smoothing) -> dict[str, str]:
+    """What the generated tables claim, for the manifest and the report: noise, D, the largest radius, soundness."""
+    largest = math.isqrt(smoothing.radius.lookup(smoothing.n) * 10**8 // 255**2) / 10**4
+    return {
+        "noise": summary(smoothing),
+        "total_variation": f"{float(smoothing.total_variation):.3e}",
+        "largest_radius": f"{largest:.4f}",
+        "claim": "sound" if smoothing.sound else "NOT SOUND: the published quantile, for comparison only",
+    }
 
 
 def table_bytes(smoothing: Smoothing) -> dict[str, int]:

@@ -10,7 +10,7 @@ an interrupted run is resumed only when every setting of every line agrees.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import isqrt
@@ -25,6 +25,7 @@ RESULT = ("selected", "count", "samples", "L", "stop")
 SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", "images")
 COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS)
 
+NOT_SOUND = " [NOT SOUND: the published quantile]"
 _LEVELS = 255  # lattice steps in one unit of [0,1] pixels
 _DIGITS = 6
 
@@ -72,6 +73,15 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
         str(timedelta(seconds=round(seconds, 6))),
         extra,
     )
+
+
+def labelled(logs: Mapping[str, Sequence[Row]]) -> dict[str, Sequence[Row]]:
+    """The logs, with a warning in the name of each that was made with a certificate that is not sound."""
+    return {name + (NOT_SOUND if _unsound(rows) else ""): rows for name, rows in logs.items()}
+
+
+def _unsound(rows: Sequence[Row]) -> bool:
+    return any(row.extra.get("certificate", "sound") != "sound" for row in rows)
 
 
 def format_row(row: Row) -> str:

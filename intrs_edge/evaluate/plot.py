@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import Row
+from intrs_edge.evaluate.log import Row, labelled
 from intrs_edge.evaluate.metrics import certified_accuracy, curve
 
 _COLOURS = ("#1f6feb", "#d1491f", "#2d8a4e", "#8250c4", "#9a6700", "#0f7b8a")
@@ -22,6 +22,7 @@ def draw(logs: Mapping[str, Sequence[Row]], path: Path, title: str = "") -> None
 
     Raises IntrsError for another suffix, and for .png without matplotlib.
     """
+    logs = labelled(logs)
     if path.suffix == ".svg":
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text(svg(logs, title), encoding="utf-8")
@@ -81,6 +82,7 @@ def svg(logs: Mapping[str, Sequence[Row]], title: str = "") -> str:
 
 def text_table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float]) -> str:
     """Certified accuracy at ``radii``, one line a log, for a terminal."""
+    logs = labelled(logs)
     width = max([len(name) for name in logs] + [len("radius")])
     lines = [f"{'radius':<{width}}" + "".join(f"{radius:>8.2f}" for radius in radii)]
     for name, rows in logs.items():

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import SETTINGS, Row
+from intrs_edge.evaluate.log import SETTINGS, Row, labelled
 from intrs_edge.evaluate.metrics import RADII, Summary, summarise
 from intrs_edge.evaluate.plot import svg
 
@@ -26,6 +26,7 @@ NOTES = (
 
 def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[float] = RADII) -> None:
     """Writes the report on ``logs`` (name -> rows) as ``path``'s suffix says: .html or .md (IntrsError for another)."""
+    logs = labelled(logs)
     if path.suffix == ".html":
         text = html(logs, radii)
     elif path.suffix == ".md":
