@@ -57,7 +57,8 @@ def input_normalisation(graph: Graph, channels: int) -> tuple[tuple[Fraction, ..
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IntrsError(
-            f"metadata intrs.input is not {{'mean': [..], 'std': [..]}} with {channels} numbers each and positive std: write it again"
+            f"metadata intrs.input is not {{'mean': [..], 'std': [..]}} with {channels} numbers each and "
+            "positive std: write it again"
         ) from None
     return tuple(mean), tuple(std)
 

@@ -46,7 +46,9 @@ def values(graph: Graph, inputs: Sequence[Array], keep: bool = False) -> dict[in
     found: dict[int, Array] = {}
     for index, x in zip(graph.inputs, inputs, strict=True):
         tensor = graph.tensors[index]
-        found[index] = _with_batch(np.asarray(x), tensor.shape, tensor.name).astype(tensor.dtype, casting="safe")
+        if np.asarray(x).dtype.name != tensor.dtype:
+            raise IntrsError(f"input '{tensor.name}' takes {tensor.dtype}, not values of type {np.asarray(x).dtype}")
+        found[index] = _with_batch(np.asarray(x), tensor.shape, tensor.name)
     last_use = {i: n for n, op in enumerate(graph.ops) for i in op.inputs}
     for number, op in enumerate(graph.ops):
         args = [_argument(graph, found, i) for i in op.inputs]
