@@ -101,6 +101,9 @@ def calibration_samples(
 def _quantise(path: Path, name: str, folder: Path, channels: int) -> Path:
     """Runs onnx2tf in ``folder``; gives the full-integer model with int8 ends."""
     out = folder / "out"
+    # onnx2tf compares its conversion on 20 images that it would fetch from the net, unless they lie in its working folder
+    own_check = np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32)
+    np.save(folder / "calibration_image_sample_data_20x128x128x3_float32.npy", own_check)
     zeros, ones = (json.dumps([[[[v] * channels]]]) for v in (0.0, 1.0))
     command = [
         sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", str(out), "-oiqt", "-iqd", "int8",

@@ -66,7 +66,7 @@ class _Writer:
         return output
 
     def constant(self, name: str, value: npt.ArrayLike) -> str:
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def quantise(self, value: str, layer: str) -> None:

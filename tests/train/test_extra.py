@@ -8,7 +8,9 @@ import sys
 sys.modules["torch"] = None  # an import of it now raises ModuleNotFoundError
 from intrs_edge.errors import IntrsError
 from intrs_edge.train import TrainConfig, build_architecture, choose_input_quant
-assert choose_input_quant(0.25).shift == 1 and build_architecture("resnet8", (8, 8, 1), 10).macs and TrainConfig().epochs
+assert choose_input_quant(0.25).shift == 1
+assert build_architecture("resnet8", (8, 8, 1), 10).macs
+assert TrainConfig().epochs
 try:
     from intrs_edge.train import train
 except IntrsError as error:
