@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,10 @@ class HostTarget(ContextMixin):
         self._radius_squared.argtypes, self._radius_squared.restype = [ctypes.c_uint32], ctypes.c_uint32
         self.threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self.threads)
-        self._spaces: list[Any] = [self._space() for _ in range(self.threads)]
+        # as many workspaces as threads; a call takes one for its time, so that calls from several threads share none
+        self._spaces: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.threads):
+            self._spaces.put(self._space())
 
     def close(self) -> None:
         """Ends the threads."""
@@ -152,9 +156,15 @@ class HostTarget(ContextMixin):
         c_stream = _Stream(stream.seed, stream.image)
         stopped = False
         progress = _PROGRESS(lambda _context, _done, _total: int(stopped))
-        future: Future[int] = self._pool.submit(
-            function, self._spaces[0], data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out)
-        )
+
+        def whole() -> int:
+            space = self._spaces.get()
+            try:
+                return function(space, data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out))
+            finally:
+                self._spaces.put(space)
+
+        future = self._pool.submit(whole)
         try:
             self._check(future.result())
         except KeyboardInterrupt:
@@ -167,13 +177,17 @@ class HostTarget(ContextMixin):
         todo = iter(range(first, end, chunk))
         stopped = False
 
-        def worker(space: Any) -> None:
-            for start in todo:  # an iterator over a range hands out each start once under the GIL
-                if stopped:
-                    return
-                work(space, start, min(start + chunk, end))
+        def worker() -> None:
+            space = self._spaces.get()
+            try:
+                for start in todo:  # an iterator over a range hands out each start once under the GIL
+                    if stopped:
+                        return
+                    work(space, start, min(start + chunk, end))
+            finally:
+                self._spaces.put(space)
 
-        futures: list[Future[None]] = [self._pool.submit(worker, space) for space in self._spaces]
+        futures: list[Future[None]] = [self._pool.submit(worker) for _ in range(self.threads)]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:

@@ -1,9 +1,11 @@
 """The link under faults: every answer is right, or there is none."""
 
+import os
 import random
 import shutil
 import struct
 import subprocess
+import tty
 import zlib
 
 import numpy as np
@@ -17,6 +19,8 @@ from intrs_edge.targets.frame import Decoder, encode
 from intrs_edge.targets.link import LinkClient, LinkRefusedError, Message
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import open_transport
+from intrs_edge.targets.process import run_program
+from intrs_edge.targets.transport import SerialTransport
 from intrs_edge.targets.wire import LinkTarget
 
 IMAGE = np.random.default_rng(1).integers(0, 256, toy.SHAPE, dtype=np.uint8)
@@ -242,6 +246,30 @@ def test_abort_and_status_during_a_computation(tmp_path):
     client.request(Message.ABORT, struct.pack("<I", 99))
     assert client.request(Message.HELLO)
     assert struct.unpack_from("<I", client.request(Message.STATUS))[0] == 0
+    transport.close()
+
+
+def test_a_serial_port_that_goes_away_is_one_line():
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    name = os.ttyname(theirs)
+    transport = SerialTransport(name)
+    os.close(theirs)
+    transport.write(b"hello")
+    assert os.read(ours, 5) == b"hello"
+    os.close(ours)  # unplugged
+    client = LinkClient(transport)
+    with pytest.raises(LinkLostError, match=f"serial:{name}: the port is gone"):
+        client.hello()
+    transport.close()
+    with pytest.raises(LinkLostError, match="cannot open the port"):
+        SerialTransport(name)
+
+
+def test_a_program_that_ends_is_one_line(built):
+    transport = run_program(["false"], "run:false")
+    with pytest.raises(LinkLostError, match="the program ended"):
+        LinkClient(transport).hello()
     transport.close()
 
 

@@ -1,6 +1,7 @@
 """The whole chain: one seed gives one set of counts on every target, and another seed others."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -46,6 +47,18 @@ def test_threads_and_ranges_do_not_matter(built):
         parts = sum(seven.votes(IMAGES[0], stream, a, b - a) for a, b in ((11, 12), (12, 500), (500, 1011)))
         np.testing.assert_array_equal(whole, parts)
         assert seven.certify(IMAGES[0], stream) == seven.certify_alone(IMAGES[0], stream)
+
+
+def test_calls_from_several_threads_do_not_mix(built):
+    with open_target(built, "host", threads=3) as host:
+
+        def work(seed):
+            stream = Stream(seed, 0)
+            return host.votes(IMAGES[0], stream, 0, 3000).tolist(), host.certify(IMAGES[0], stream, Mode.TARGET)
+
+        alone = [work(seed) for seed in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(work, range(8))) == alone
 
 
 def test_audit_holds(built):
