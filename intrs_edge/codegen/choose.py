@@ -70,7 +70,7 @@ def _options(
 
 
 def _cover(options: list[list[_Option]], price: float | None) -> list[_Option]:
-    """The cheapest kernels that cover every op once, with weight bytes at a price in instructions (None: bytes first)."""
+    """The cheapest kernels that cover every op once, with weight bytes at a price (None: bytes first)."""
 
     def key(option: _Option) -> tuple[float, float]:
         cost = option.cost
@@ -110,8 +110,10 @@ def choose(
 ) -> tuple[Choice, ...]:
     """A kernel for every op, in an order of execution.
 
-    ``size``: the fewest instructions with at most an eighth more than the fewest weight bytes and 4 KiB of scratch. ``balanced``: the fewest instructions with at most
-    twice those bytes. ``speed``: the fewest instructions with at most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError where an op has no kernel.
+    ``size``: the fewest instructions with at most an eighth more than the fewest weight bytes and 4 KiB of scratch.
+    ``balanced``: the fewest instructions with at most twice those bytes. ``speed``: the fewest instructions with at
+    most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError
+    where an op has no kernel.
     """
     if optimize not in OPTIMIZE:
         raise IntrsError(f"optimize {optimize!r} is not one of {', '.join(OPTIMIZE)}")
@@ -138,7 +140,9 @@ def choose(
 
 
 def _within(options: list[list[_Option]], budget: int | None, smallest: list[_Option]) -> list[_Option]:
-    """The fastest cover within the budget: the smallest price that meets it, by bisection (a Lagrange multiplier, on the convex hull)."""
+    """The fastest cover within the budget: the smallest price that meets it, by bisection (a Lagrange multiplier, on
+    the convex hull).
+    """
     fastest = _cover(options, 0.0)
     if budget is None or _weights(fastest) <= budget:
         return fastest
@@ -158,7 +162,7 @@ def _within(options: list[list[_Option]], budget: int | None, smallest: list[_Op
 
 
 def _fill(options: list[list[_Option]], budget: int, chosen: list[_Option]) -> list[_Option]:
-    """Spends what the hull left over: the best exchange of one kernel after another for a faster one on the same ops."""
+    """Spends what the hull left over: the best exchange for a faster kernel on the same ops, again and again."""
     while True:
         left = budget - _weights(chosen)
         best: tuple[float, int, _Option] | None = None

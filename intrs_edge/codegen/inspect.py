@@ -14,7 +14,8 @@ from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.passes import integer_ends, simplify
 from intrs_edge.graph.validate import validate
 
-# code besides the kernels (certification, link, start-up) and the tables of a common certificate (sigma 0.25, N 1000), rounded up from measured images
+# code besides the kernels (certification, link, start-up) and the tables of a common certificate (sigma 0.25, N 1000),
+# rounded up from measured images
 RUNTIME_BYTES = 12 * 1024
 TABLE_BYTES = 7 * 1024
 
@@ -32,9 +33,11 @@ def macs(graph: Graph, op: Op) -> int:
 
 
 def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
-    """The model as data, ready for json.dumps; flash and arena for ``optimize size`` (the least that a board needs), estimates where code is concerned.
+    """The model as data, ready for json.dumps; flash and arena for ``optimize size`` (the least that a board needs),
+    estimates where code is concerned.
 
-    Keys: ``macs``, ``arena_bytes``, ``flash_bytes``, ``weights_bytes`` (portable kernels), ``ops``, ``memory``, ``boards``.
+    Keys: ``macs``, ``arena_bytes``, ``flash_bytes``, ``weights_bytes`` (portable kernels), ``ops``, ``memory``,
+    ``boards``.
     """
     graph = signed_ends(integer_ends(graph))
     validate(graph)

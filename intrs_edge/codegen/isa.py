@@ -1,6 +1,7 @@
 """Instruction sets: which kernel features a CPU has, and how generated code finds out at run time.
 
-A target gets one model per level, best first; the last level needs nothing. On a microcontroller there is one level, known when the project is generated.
+A target gets one model per level, best first; the last level needs nothing. On a microcontroller there is one level,
+known when the project is generated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from intrs_edge.errors import IntrsError
 
 @dataclass(frozen=True)
 class Level:
-    """A set of features, the preprocessor condition under which its code compiles, and the C expression that is true when the CPU has them."""
+    """A set of features, the preprocessor condition under which its code compiles, and the C expression that is true
+    when the CPU has them.
+    """
 
     name: str
     features: frozenset[str]
@@ -54,7 +57,9 @@ _MCU = {
 
 
 def levels(cpu: str) -> tuple[Level, ...]:
-    """The levels of a CPU, best first: ``x86_64``, ``aarch64``, ``armhf``, or a Cortex-M name as in a board file; IntrsError for another."""
+    """The levels of a CPU, best first: ``x86_64``, ``aarch64``, ``armhf``, or a Cortex-M name as in a board file;
+    IntrsError for another.
+    """
     if cpu in _HOST:
         return _HOST[cpu]
     if cpu in _MCU:
@@ -66,7 +71,9 @@ _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64
 
 
 def host_levels(machine: str | None = None) -> tuple[Level, ...]:
-    """The levels of the machine that generates (or of a named one, as platform.machine() spells it); portable alone where unknown."""
+    """The levels of the machine that generates (or of a named one, as platform.machine() spells it); portable alone
+    where unknown.
+    """
     name = _MACHINES.get((machine or platform.machine()).lower())
     return levels(name) if name else (PORTABLE,)
 

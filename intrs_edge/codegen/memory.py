@@ -1,9 +1,10 @@
 """Where every tensor lies in the arena, and in which order the calls run.
 
-Two searches. The order: dynamic programming over the sets of executed calls, which is exact while there are at most `MAX_STATES` of them
-(chains and residual networks have a few per call); else the model's own order. The offsets, for that order: dynamic storage allocation by first fit
-over several sortings, then branch and bound over first-fit sequences. The sum of what is alive at the worst call bounds every plan from below, so a
-plan that meets it is optimal, and the report says so or gives the gap.
+Two searches. The order: dynamic programming over the sets of executed calls, which is exact while there are at most
+`MAX_STATES` of them (chains and residual networks have a few per call); else the model's own order. The offsets, for
+that order: dynamic storage allocation by first fit over several sortings, then branch and bound over first-fit
+sequences. The sum of what is alive at the worst call bounds every plan from below, so a plan that meets it is optimal,
+and the report says so or gives the gap.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ MAX_NODES = 50_000
 
 @dataclass(frozen=True)
 class Step:
-    """A call: tensors it reads and writes, scratch bytes, and the positions in ``inputs`` whose memory its first output may take over."""
+    """A call: tensors it reads and writes, scratch bytes, and the positions in ``inputs`` whose memory its first output
+    may take over.
+    """
 
     name: str
     inputs: tuple[int, ...]
@@ -29,9 +32,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of the arena: offset and bytes, alive from call ``first`` to call ``last`` (positions in the order), for these tensors.
+    """A piece of the arena: offset and bytes, alive from call ``first`` to call ``last`` (positions in the order), for
+    these tensors.
 
-    The input is alive from call 0, the output to the last call. ``scratch`` names the step whose scratch it is, else -1.
+    The input is alive from call 0, the output to the last call. ``scratch`` names the step whose scratch it is, else
+    -1.
     """
 
     tensors: tuple[int, ...]
@@ -96,8 +101,8 @@ def plan(
 ) -> Plan:
     """Plans the arena.
 
-    sizes: bytes of every tensor that needs memory (constants have none). aliases: tensor -> the tensor whose bytes it is. pinned: tensor -> fixed offset
-    (inputs or outputs only, used where several models share one arena).
+    sizes: bytes of every tensor that needs memory (constants have none). aliases: tensor -> the tensor whose bytes it
+    is. pinned: tensor -> fixed offset (inputs or outputs only, used where several models share one arena).
     """
     home = _homes(aliases or {})
     steps = [_renamed(step, home, sizes) for step in steps]

@@ -29,7 +29,9 @@ def verdict(plan: Plan) -> str:
 
 
 def table(plan: Plan, steps: Sequence[str]) -> list[str]:
-    """One line a block, with its lifetime drawn over the schedule; ``steps``: a name for every call in the order of execution."""
+    """One line a block, with its lifetime drawn over the schedule; ``steps``: a name for every call in the order of
+    execution.
+    """
     blocks = by_address(plan)
     width = max((len(label(b)) for b in blocks), default=0)
     width = min(max(width, 6), 40)

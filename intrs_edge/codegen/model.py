@@ -6,18 +6,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
-import jinja2
-
 from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, choose
 from intrs_edge.codegen.cwrite import Pool
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Array, Choice, Emit
+from intrs_edge.codegen.render import render
 from intrs_edge.codegen.samplers import Sampler, samplers
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap
 from intrs_edge.graph.ir import Graph
-from intrs_edge.paths import shipped
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,12 @@ def plan_level(
     shared: bool = False,
     only: Collection[str] | None = None,
 ) -> LevelModel:
-    """Chooses kernels and plans their memory; where the arena passes its budget, kernels at the fullest calls give way to others.
+    """Chooses kernels and plans their memory; where the arena passes its budget, kernels at the fullest calls give way
+    to others.
 
-    ``optimize size`` asks for the smallest arena found so at no more than a tenth more instructions. ``shared``: fix where input and output lie, because other levels use the same arena. An arena that
-    stays above its budget is returned as it is: the caller knows what else competes for the memory.
+    ``optimize size`` asks for the smallest arena found so at no more than a tenth more instructions. ``shared``: fix
+    where input and output lie, because other levels use the same arena. An arena that stays above its budget is
+    returned as it is: the caller knows what else competes for the memory.
     """
     banned: Banned = {}
     best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, only)
@@ -177,7 +177,9 @@ def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool) -> memory.P
 
 
 def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_map: InputMap) -> Model:
-    """The text of intrs_model.c for planned levels, best first. A level that chose exactly what the next one did is left out."""
+    """The text of intrs_model.c for planned levels, best first. A level that chose exactly what the next one did is
+    left out.
+    """
     kept = [m for m, following in pairwise(levels) if _names(m) != _names(following)] + [levels[-1]]
     pool = Pool()
     parts = []
@@ -195,16 +197,8 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
     offsets = {(m.plan.offset(graph.inputs[0]), m.plan.offset(graph.outputs[0])) for m in kept}
     if len(offsets) != 1:
         raise AssertionError("levels of one target disagree on the input's or output's place")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(shipped("templates"))),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    text = environment.get_template("intrs_model.c.j2").render(
-        parts=parts, dispatch=[m.level for m in kept], headers=headers, map=input_map, batch=batch
+    text = render(
+        "intrs_model.c.j2", parts=parts, dispatch=[m.level for m in kept], headers=headers, map=input_map, batch=batch
     )
     input_offset, output_offset = offsets.pop()
     arena = max(m.plan.bytes for m in kept)

@@ -16,10 +16,12 @@ HOST_BATCH = 16
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """Settings of a project. ``board``: an id, a path of a TOML file, or a Board. The certificate's settings are those of `Smoothing`.
+    """Settings of a project. ``board``: an id, a path of a TOML file, or a Board. The certificate's settings are those
+    of `Smoothing`.
 
-    ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``: images that the host library takes at once
-    where its kernels can (1 otherwise). ``machine``: the host's architecture as platform.machine() spells it; None: this one.
+    ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``:
+    images that the host library takes at once where its kernels can (1 otherwise). ``machine``: the host's architecture
+    as platform.machine() spells it; None: this one.
     """
 
     board: str | Path | Board = "host"

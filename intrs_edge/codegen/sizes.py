@@ -1,4 +1,6 @@
-"""Flash, RAM and stack of a board's image before anything is written: compiled and linked where the compiler is there, else estimated."""
+"""Flash, RAM and stack of a board's image before anything is written: compiled and linked where the compiler is there,
+else estimated.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ _TIMEOUT = 300
 class Sizes:
     """Bytes on one target.
 
-    ``measured``: code, data and stack come from compiling and linking with the board's compiler; else code is an upper-bound estimate and stack is unknown (0).
-    ``ram`` is static data besides the arena.
+    ``measured``: code, data and stack come from compiling and linking with the board's compiler; else code is an
+    upper-bound estimate and stack is unknown (0). ``ram`` is static data besides the arena.
     """
 
     code: int
@@ -64,7 +66,9 @@ def estimate(sources: Iterable[bytes], weights: int, tables: int, arena: int) ->
 
 
 def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int, arena: int) -> Sizes | None:
-    """Compiles and links in a temporary folder; None where the compiler is not there. Raises IntrsError where the image does not fit or does not build."""
+    """Compiles and links in a temporary folder; None where the compiler is not there. Raises IntrsError where the image
+    does not fit or does not build.
+    """
     compiler = shutil.which(f"{build.compiler}gcc")
     size_tool = shutil.which(f"{build.compiler}size")
     if compiler is None or size_tool is None:
@@ -134,7 +138,8 @@ _FRAME = re.compile(r"(\d+) bytes \((static|dynamic|dynamic,bounded)\)")
 def stack_bound(graphs: Iterable[str], entry: str) -> int:
     """The most stack below ``entry`` from the call graphs that ``gcc -fcallgraph-info=su`` writes.
 
-    A call through a pointer may reach every function that nothing calls by name. IntrsError for recursion by name or a frame of unknown size.
+    A call through a pointer may reach every function that nothing calls by name. IntrsError for recursion by name or a
+    frame of unknown size.
     """
     frames: dict[str, int] = {}
     calls: dict[str, set[str]] = {}

@@ -27,7 +27,8 @@ KEPT = (
 
 @pytest.mark.parametrize("name", KEPT)
 def test_generated_text(name: str, tmp_path: Path) -> None:
-    # an M3 has no kernels of its own, and an unknown machine's host library is portable: the text is that of portable kernels
+    # an M3 has no kernels of its own, and an unknown machine's host library is portable: the text is that of portable
+    # kernels
     options = GenerateOptions(board="mps2-an385", n0=10, n=100, sigma=Decimal("0.1"), machine="none")
     generate(tiny(), options, tmp_path / "p")
     text = (tmp_path / "p" / name).read_text()

@@ -137,7 +137,9 @@ def test_malformed_metadata_and_ends_are_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with sanitizers off, warnings as errors, built by CMake for the host (and the board where its compiler is)."""
+    """A project with sanitizers off, warnings as errors, built by CMake for the host (and the board where its compiler
+    is).
+    """
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     project = tmp_path_factory.mktemp("project") / "p"

@@ -1,4 +1,6 @@
-"""The portable kernels as C programs with golden vectors from the numpy reference: gcc and clang, strict warnings, ASan and UBSan."""
+"""The portable kernels as C programs with golden vectors from the numpy reference: gcc and clang, strict warnings, ASan
+and UBSan.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,8 @@ MAIN = """
 #include <stdlib.h>
 #include <string.h>
 #include "intrs_kernels.h"
-struct golden { void (*run)(uint8_t *arena); size_t arena, in_at, in_bytes, out_at, out_bytes; const int8_t *in, *out; };
-%(declarations)s
-static const struct golden all[] = {
-%(rows)s
-};
-int main(void)
-{
+struct golden { void (*run)(uint8_t *arena); size_t arena, in_at, in_bytes, out_at, out_bytes; const int8_t *in, *out;
+}; %(declarations)s static const struct golden all[] = { %(rows)s }; int main(void) {
     int bad = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         const struct golden *g = &all[i];

@@ -1,7 +1,9 @@
-"""The kernels the generator can choose from. A module registers its kernels when it is imported; list new modules here."""
+"""The kernels to choose from. A module registers its kernels when it is imported; list new modules here."""
 
 from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
     arm_dsp,
+    neon_conv,
+    neon_elementwise,
     portable_conv,
     portable_data,
     portable_elementwise,

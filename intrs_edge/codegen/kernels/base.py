@@ -1,7 +1,8 @@
 """What a kernel is to the generator: a C function, where it fits, what it costs, and how its constants are packed.
 
-Adding a kernel variant means one subclass of `Kernel`, decorated with `@register`, and its C file below ``firmware/kernels``. Nothing else
-knows about it: the chooser compares the costs that the registered kernels state for a site and takes what fits.
+Adding a kernel variant means one subclass of `Kernel`, decorated with `@register`, and its C file below
+``firmware/kernels``. Nothing else knows about it: the chooser compares the costs that the registered kernels state for
+a site and takes what fits.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ Value = Union[int, None, Array, Symbol, Struct, Mapping[str, "Value"], Sequence[
 
 @dataclass(frozen=True)
 class Cost:
-    """What a kernel takes at a site, for one image: estimated instructions, bytes of constants in flash, bytes of scratch in RAM."""
+    """What a kernel takes at a site, for one image: estimated instructions, bytes of constants in flash, bytes of
+    scratch in RAM.
+    """
 
     instructions: float
     weight_bytes: int
@@ -78,13 +81,16 @@ class Cost:
 class Emit:
     """A call, ready to be written.
 
-    The generated call is ``function([&params,] [batch,] input..., output..., [scratch])``: params as ``const struct <struct> *``; ``batch`` (int32_t, the
-    number of images) only where ``batched``; inputs as ``const int8_t *`` in the order of ``inputs`` (tensor indices; constant tensors are emitted to flash);
-    outputs as ``int8_t *``; scratch as ``uint8_t *``, 16-byte aligned, only where ``scratch_bytes`` is not None. Without ``batched`` the generator calls the
-    function once an image. Images of a tensor lie one after another without gaps; every tensor's first image is 16-byte aligned.
+    The generated call is ``function([&params,] [batch,] input..., output..., [scratch])``: params as ``const struct
+    <struct> *``; ``batch`` (int32_t, the number of images) only where ``batched``; inputs as ``const int8_t *`` in the
+    order of ``inputs`` (tensor indices; constant tensors are emitted to flash); outputs as ``int8_t *``; scratch as
+    ``uint8_t *``, 16-byte aligned, only where ``scratch_bytes`` is not None. Without ``batched`` the generator calls
+    the function once an image. Images of a tensor lie one after another without gaps; every tensor's first image is
+    16-byte aligned.
 
-    ``inplace`` lists positions in ``inputs`` whose memory the (first) output may take over: the kernel then reads and writes the same address.
-    ``aliases``: the op moves no data at all; its output is its first input (reshape), and no call is made.
+    ``inplace`` lists positions in ``inputs`` whose memory the (first) output may take over: the kernel then reads and
+    writes the same address. ``aliases``: the op moves no data at all; its output is its first input (reshape), and no
+    call is made.
     """
 
     function: str
@@ -104,7 +110,8 @@ class Emit:
 class Site:
     """Where a kernel may stand: one op, or a chain of ops that a fused kernel replaces.
 
-    In a chain each op's only output feeds the next op alone, so that the values between them need not exist. ``batch``: images a call sees on this target.
+    In a chain each op's only output feeds the next op alone, so that the values between them need not exist. ``batch``:
+    images a call sees on this target.
     """
 
     graph: Graph
@@ -153,7 +160,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def reject(self, site: Site) -> str | None:
-        """Why the kernel cannot stand here (a range that its arithmetic needs and these weights break, a shape), or None when it can."""
+        """Why the kernel cannot stand here (a range that its arithmetic needs and these weights break, a shape), or
+        None when it can.
+        """
 
     @abstractmethod
     def cost(self, site: Site) -> Cost:
@@ -183,7 +192,7 @@ def registered() -> Mapping[str, Kernel]:
 
 @dataclass(frozen=True)
 class Choice:
-    """A site and the kernel that stands there, with what else was considered: (kernel name, reason or cost in words)."""
+    """A site and the kernel that stands there, and what else was considered: (kernel name, reason or cost in words)."""
 
     site: Site
     kernel: Kernel

@@ -1,4 +1,6 @@
-"""Parameter structs of firmware/include/intrs_kernels.h as field values, from the graph's own quantisation and geometry."""
+"""Parameter structs of firmware/include/intrs_kernels.h as field values, from the graph's own quantisation and
+geometry.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def contiguous_strides(shape: Shape) -> Shape:
 
 
 def broadcast_fields(a: Shape, b: Shape, out: Shape) -> Struct | None:
-    """``struct intrs_broadcast``, axes that walk together merged; None where nothing is repeated. ValueError above rank 4 after merging."""
+    """``struct intrs_broadcast``, axes that walk together merged; None where nothing is repeated. ValueError above rank
+    4 after merging.
+    """
     rank = len(out)
     strides = []
     for shape in (a, b):

@@ -51,7 +51,9 @@ class Conv2d(Kernel):
 
 @register
 class Conv2dAdd(Conv2d):
-    """CONV_2D and the ADD of its result to another tensor, which the sum may overwrite: a residual block needs one buffer less."""
+    """CONV_2D and the ADD of its result to another tensor, which the sum may overwrite: a residual block needs one
+    buffer less.
+    """
 
     name = "conv2d_add.portable"
     patterns = (("CONV_2D", "ADD"),)

@@ -1,4 +1,4 @@
-"""Portable kernels that move values without arithmetic: reshape, pad, concatenate, and everything that picks elements."""
+"""Portable kernels that move values without arithmetic: reshape, pad, concatenate, pick."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Alias(Kernel):
 
 
 def fold_pads(shape: tuple[int, ...], pads: list[tuple[int, int]]) -> tuple[list[int], list[int], list[int]]:
-    """(in, before, out) extents of a padding, neighbouring unpadded axes merged, as rank 4. ValueError where that is not enough."""
+    """(in, before, out) extents of a padding, neighbouring unpadded axes merged, as rank 4. ValueError where that is
+    not enough.
+    """
     axes: list[list[int]] = []  # [in, before, after]
     for extent, (before, after) in zip(shape, pads, strict=True):
         if axes and before == after == 0:
@@ -177,7 +179,9 @@ class Copy(_Picks):
 
 @register
 class Gather(_Picks):
-    """Everything whose input position is a sum of one number per output axis: transpose, slices, mirror padding, nearest neighbour."""
+    """Everything whose input position is a sum of one number per output axis: transpose, slices, mirror padding,
+    nearest neighbour.
+    """
 
     name = "gather.portable"
     code_bytes = 250

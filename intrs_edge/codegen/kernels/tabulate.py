@@ -12,7 +12,9 @@ from intrs_edge.graph.reference import KERNELS
 
 
 def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
-    """For an op that only moves values of its first non-constant input: per output, which input element each output element is."""
+    """For an op that only moves values of its first non-constant input: per output, which input element each output
+    element is.
+    """
     arguments: list[npt.NDArray[Any]] = []
     for index in op.inputs:
         tensor = graph.tensors[index]
@@ -49,7 +51,9 @@ def separable(positions: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]] |
 
 
 def block_copy(positions: npt.NDArray[np.int64]) -> tuple[int, int, int, int] | None:
-    """(rows, run, first, stride) where the positions are ``rows`` runs of consecutive elements a constant stride apart, else None."""
+    """(rows, run, first, stride) where the positions are ``rows`` runs of consecutive elements a constant stride apart,
+    else None.
+    """
     flat = positions.reshape(-1)
     breaks = np.flatnonzero(np.diff(flat) != 1)
     run = int(breaks[0]) + 1 if breaks.size else flat.size

@@ -1,0 +1,83 @@
+"""The content of project.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from intrs_edge.boards import Board
+from intrs_edge.codegen.model import Model
+from intrs_edge.codegen.options import GenerateOptions
+from intrs_edge.codegen.tables import claim
+from intrs_edge.errors import IntrsError
+from intrs_edge.graph.input_map import InputMap, image_shape
+from intrs_edge.graph.ir import Graph
+from intrs_edge.smoothing import Smoothing
+
+FORMAT = 1
+
+
+def make_manifest(
+    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap, model_hash: str
+) -> dict[str, Any]:
+    """The content of project.json; hashes are SHA-256 in hexadecimal."""
+    classes = graph.tensors[graph.outputs[0]].elements
+    names = class_names(graph, classes)
+    source = graph.tensors[graph.inputs[0]]
+    assert source.quant is not None
+    return {
+        "format": FORMAT,
+        "board": board.id,
+        "model_hash": model_hash,
+        "table_hash": smoothing.table_hash,
+        "certificate": claim(smoothing),
+        "image_shape": list(image_shape(graph)),
+        "classes": names,
+        "input": {"scale": float(source.quant.scale[0]), "zero_point": int(source.quant.zero_point[0])},
+        "input_map": {
+            "mul": list(input_map.mul),
+            "add": list(input_map.add),
+            "shift": input_map.shift,
+            "reach": input_map.reach,
+            "exact": input_map.exact,
+        },
+        "settings": {
+            "sigma": str(options.sigma),
+            "n0": options.n0,
+            "n": options.n,
+            "alpha": str(options.alpha),
+            "seed": options.seed,
+            "noise": options.noise,
+            "rng": options.rng,
+            "certificate": options.certificate,
+            "optimize": options.optimize,
+            "target_radius": None if options.target_radius is None else str(options.target_radius),
+            "precision": None if options.precision is None else str(options.precision),
+        },
+    }
+
+
+def class_names(graph: Graph, classes: int) -> list[str]:
+    """Names from the metadata, or the numbers."""
+    text = graph.metadata.get("intrs.classes")
+    if text is not None:
+        try:
+            names = json.loads(text)
+        except ValueError:
+            names = None
+        if isinstance(names, list) and len(names) == classes and all(isinstance(n, str) for n in names):
+            return names
+        raise IntrsError(f"metadata intrs.classes is not a JSON list of {classes} names: write it again")
+    return [str(i) for i in range(classes)]
+
+
+def describe(model: Model) -> dict[str, Any]:
+    return {
+        "arena_bytes": model.arena_bytes,
+        "batch": model.batch,
+        "weights_bytes": model.weight_bytes,
+        "kernels": {
+            m.level.name: {c.site.name: c.kernel.name for c in sorted(m.choices, key=lambda c: c.site.ops)}
+            for m in model.levels
+        },
+    }
