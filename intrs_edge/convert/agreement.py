@@ -66,8 +66,12 @@ def agreement(graph: Graph, path: str | Path, images: npt.NDArray[np.uint8]) -> 
 
 
 def run_onnx(path: Path, images: Floats) -> Floats:
-    """Logits [K, classes] of an ONNX model on real images [K, H, W, C], laid out as its input asks, one by one."""
+    """Logits [K, classes] of an ONNX model on real images [K, H, W, C], laid out as its input asks, one by one.
+
+    A softmax at its end is left out, as conversion leaves it out.
+    """
     model = read_onnx(path)
+    _end_in_logits(model)
     constants = {t.name for t in model.graph.initializer}
     source = next((i for i in model.graph.input if i.name not in constants), None)
     if source is None:
@@ -80,6 +84,16 @@ def run_onnx(path: Path, images: Floats) -> Floats:
     for image in images:
         rows.append(np.asarray(run(source.name, np.ascontiguousarray(image[np.newaxis])), np.float32).reshape(-1))
     return np.stack(rows)
+
+
+def _end_in_logits(model: Any) -> None:
+    """Makes the input of a final Softmax the model's output."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    node = makers.get(model.graph.output[0].name)
+    while node is not None and node.op_type in ("QuantizeLinear", "DequantizeLinear", "Identity") and node.input:
+        node = makers.get(node.input[0])
+    if node is not None and node.op_type in ("Softmax", "LogSoftmax") and node.input:
+        model.graph.output[0].name = node.input[0]
 
 
 def _runner(path: Path, model: Any) -> Any:
@@ -95,7 +109,7 @@ def _runner(path: Path, model: Any) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return lambda name, x: session.run(None, {name: x})[0]
     except Exception as error:
         raise IntrsError(f"{path}: ONNX Runtime cannot run it ({str(error).splitlines()[0][:120]})") from error
