@@ -90,7 +90,7 @@ class Board:
         "[address, value]: the write that keeps the watchdog, which `startup` has started, from resetting the board",
         None,
     )
-    entropy: str = _f("hardware random source", "", choices=("", "host", "stm32", "nrf"))
+    entropy: str = _f("hardware random source", "", choices=("", "host", "nrf"))
     emulator: Emulator | None = _f("how to run it here", None)  # noqa: RUF009
     flash: tuple[Flash, ...] = _f("ways of programming it, the default first", ())
     notes: str = _f("what a user should know", "")

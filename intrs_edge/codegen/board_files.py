@@ -92,6 +92,7 @@ def board_files(board: Board) -> BoardFiles:
             "ports/cortexm/mem.c",
             "ports/cortexm/main.c",
             f"ports/uart/{uart.driver}.c",
+            f"ports/entropy/{board.entropy or 'none'}.c",
             *_BOOT.get(board.port, ()),
         ),
         headers=_HEADERS,

@@ -49,6 +49,9 @@ class Target(Protocol):
     def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
         """The certificate, by the firmware's own loop."""
 
+    def entropy(self) -> int:
+        """A 64-bit seed from its random source; IntrsError where it has none."""
+
     def close(self) -> None:
         """Ends it; may be called twice."""
 

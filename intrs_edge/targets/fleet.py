@@ -136,6 +136,10 @@ class FleetTarget(ContextMixin):
             )
         return total
 
+    def entropy(self) -> int:
+        """A 64-bit seed of the first board that lives."""
+        return self._first(lambda target: target.entropy())
+
     def _first(self, call: Callable[[LinkTarget], _T]) -> _T:
         for member in self.members:
             while not member.out:

@@ -148,6 +148,10 @@ class HostTarget(ContextMixin):
         self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
         return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop))
 
+    def entropy(self) -> int:
+        """A 64-bit seed from the operating system."""
+        return int.from_bytes(os.urandom(8), "little")
+
     def _loop(
         self, function: Callable[..., int], image: Image, stream: Stream, extra: tuple[Any, ...], out: ctypes.Structure
     ) -> None:

@@ -7,6 +7,7 @@ import toy_model as toy
 from intrs_edge.boards import board_ids, load_board
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target, rp2040js
+from intrs_edge.targets.link import LinkRefusedError
 
 EMULATED = [i for i in board_ids() if load_board(i).status == "emulated"]
 rng = np.random.default_rng(1)
@@ -33,6 +34,11 @@ def test_board_answers_as_the_model_in_python(board, tmp_path):
     with open_target(toy.toy_project(tmp_path, board), "emulator") as target:
         assert target.info.board == board
         check(target)
+        if load_board(board).entropy:
+            assert len({target.entropy() for _ in range(4)}) == 4
+        else:
+            with pytest.raises(LinkRefusedError, match="cannot do that"):
+                target.entropy()
         assert (target.client.dropped, target.client.repeated, target.client.foreign) == (0, 0, 0)
 
 

@@ -19,10 +19,3 @@ void intrs_port_alive(void)
     *(volatile uint32_t *)INTRS_WATCHDOG_AT = INTRS_WATCHDOG_VALUE;
 #endif
 }
-
-int intrs_port_entropy(uint8_t *out, size_t n)
-{
-    (void)out;
-    (void)n;
-    return -1;
-}
