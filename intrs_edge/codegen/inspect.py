@@ -104,7 +104,8 @@ def _op(graph: Graph, number: int) -> dict[str, Any]:
 def inspect_text(found: dict[str, Any]) -> str:
     """`inspect` for people."""
     lines = [
-        f"{found['macs']} multiply-accumulates, weights {found['weights_bytes']} bytes, arena {found['arena_bytes']} bytes "
+        f"{found['macs']} multiply-accumulates, weights {found['weights_bytes']} bytes, "
+        f"arena {found['arena_bytes']} bytes "
         f"(lower bound {found['memory']['lower_bound']}), flash about {found['flash_bytes']} bytes",
         "",
         f"{'op':>3}  {'kind':<24} {'output':<16} {'scale':>10} {'zero':>5} {'MACs':>12} {'weights':>9}",
@@ -114,7 +115,8 @@ def inspect_text(found: dict[str, Any]) -> str:
         scale = "" if op["scale"] is None else f"{op['scale']:.3e}"
         zero = "" if op["zero_point"] is None else op["zero_point"]
         lines.append(
-            f"{op['index']:>3}  {op['kind']:<24} {shape:<16} {scale:>10} {zero:>5} {op['macs']:>12} {op['weights_bytes']:>9}"
+            f"{op['index']:>3}  {op['kind']:<24} {shape:<16} {scale:>10} {zero:>5} {op['macs']:>12} "
+            f"{op['weights_bytes']:>9}"
         )
     lines += ["", f"{'board':<20} {'flash (estimate)':>22} {'arena':>20}  fits"]
     for b in found["boards"]:

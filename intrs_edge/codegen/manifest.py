@@ -72,6 +72,7 @@ def class_names(graph: Graph, classes: int) -> list[str]:
 
 
 def describe(model: Model) -> dict[str, Any]:
+    """What the manifest says of one target's model."""
     return {
         "arena_bytes": model.arena_bytes,
         "batch": model.batch,

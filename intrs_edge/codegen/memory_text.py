@@ -49,7 +49,8 @@ def svg(plan: Plan, steps: Sequence[str]) -> str:
     width = left + column * max(len(steps), 1) + 10
     scale = height / total
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height + top + 60}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height + top + 60}" '
+        'font-family="sans-serif" '
         'font-size="10">',
         f'<text x="{left}" y="14">arena {plan.bytes} bytes, lower bound {plan.lower_bound}</text>',
     ]

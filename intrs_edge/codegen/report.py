@@ -40,7 +40,8 @@ class Report:
         lines = [
             f"project  {self.project}",
             f"board    {self.board.id} ({self.board.name})",
-            f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, image {'x'.join(map(str, m['image_shape']))}",
+            f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, "
+            f"image {'x'.join(map(str, m['image_shape']))}",
             f"tables   {m['table_hash'][:16]}",
             *claim_lines(m["certificate"]),
             *sizes_lines(s, self.board),

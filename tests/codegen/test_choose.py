@@ -39,7 +39,7 @@ def fake(label: str, speed: float, weight: float, pattern: tuple[str, ...] = ("C
 
 @pytest.fixture
 def rivals() -> Iterator[None]:
-    """Three convolutions of a made-up instruction set: fast and fat, middling, lean and slow; and one that never fits."""
+    """Three convolutions of a made-up instruction set: fast and fat, middling, lean and slow; one never fits."""
     before = dict(base._REGISTRY)
     for cls in (
         fake("fat", 1, 8),

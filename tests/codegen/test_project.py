@@ -41,7 +41,8 @@ def test_layout_and_manifest(tmp_path: Path) -> None:
     report = generate(tiny(), replace(OPTIONS, board="mps2-an386"), tmp_path / "p")
     files = contents(tmp_path / "p")
     for name in (
-        "CMakeLists.txt", "project.json", "README.md", "include/intrs.h", "common/intrs_tables.c", "host/intrs_config.h",
+        "CMakeLists.txt", "project.json", "README.md", "include/intrs.h", "common/intrs_tables.c",
+        "host/intrs_config.h",
         "host/intrs_model.c", "board/intrs_config.h", "board/intrs_model.c", "board/intrs.ld", "memory.svg",
         "runtime/kernels/intrs_requant.h",
     ):  # fmt: skip

@@ -77,7 +77,8 @@ def build(folder: Path, compiler: str, graphs, spoil: bool = False) -> Path:
         sources |= set(model.sources)
         path = folder / f"m{i}.c"
         path.write_text(
-            f"#define intrs_model_run run_{i}\n#define intrs_input_map map_{i}\nvoid run_{i}(unsigned char *arena);\n{model.text}"
+            f"#define intrs_model_run run_{i}\n#define intrs_input_map map_{i}\n"
+            f"void run_{i}(unsigned char *arena);\n{model.text}"
         )
         texts.append(str(path))
         x = inputs_for(graph, RUNS, i)
@@ -90,7 +91,8 @@ def build(folder: Path, compiler: str, graphs, spoil: bool = False) -> Path:
         declarations.append(f"void run_{i}(uint8_t *arena);")
         a, b = graph.tensors[graph.inputs[0]].bytes, graph.tensors[graph.outputs[0]].bytes
         rows.append(
-            f"    {{run_{i}, {model.arena_bytes}, {model.input_offset}, {a}, {model.output_offset}, {b}, in_{i}, out_{i}}},"
+            f"    {{run_{i}, {model.arena_bytes}, {model.input_offset}, {a}, {model.output_offset}, {b}, "
+            f"in_{i}, out_{i}}},"
         )
     main = folder / "main.c"
     main.write_text(MAIN % {"declarations": "\n".join(declarations), "rows": "\n".join(rows), "runs": RUNS})
