@@ -25,8 +25,10 @@ COMMANDS = {
     "predict": "smoothed predictions with abstention",
     "certify": "certified radii of images, into a log",
     "flash": "program the board, and check that the build answers",
+    "emulate": "run the board in its emulator, for any serial program",
     "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",
     "boards": "list the boards, or explain one",
+    "doctor": "what is installed for which board, and how to install the rest",
     "bench": "speed of this machine against other engines, instructions on a board",
     "report": "figures, plot and page from certification logs",
 }

@@ -1,0 +1,26 @@
+"""``intrs-edge emulate DIR``: the project's board in its emulator, for any serial program."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("project", type=Path, metavar="DIR", help="a project built for a board that has an emulator")
+    parser.add_argument(
+        "--tcp", type=int, metavar="PORT", help="a TCP port of this computer, 0 for any (default: a pseudo-terminal)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until interrupted."""
+    from intrs_edge.targets.emulate import emulate
+
+    def ready(name: str) -> None:
+        target = name if name.startswith("tcp:") else f"serial:{name}"
+        print(f"{name}   (--target {target}; Ctrl-C ends it)", flush=True)
+
+    emulate(args.project, args.tcp, ready)
+    return 0
