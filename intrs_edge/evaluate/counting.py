@@ -21,7 +21,7 @@ from intrs_edge.paths import shipped
 
 @dataclass(frozen=True)
 class Site:
-    """One call site inside the caller: its address, the function it calls, and the instructions charged to it per call."""
+    """One call site inside the caller: its address, the function it calls, the instructions charged to it per call."""
 
     address: int
     callee: str
@@ -58,7 +58,7 @@ def build_plugin() -> Path:
     os.close(handle)
     try:
         command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", "-o", temporary, str(source)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if result.returncode != 0:
             lines = result.stderr.splitlines() or ["no message"]
             raise IntrsError(f"{compiler} cannot build the counting plugin: {lines[0]}")
@@ -68,13 +68,19 @@ def build_plugin() -> Path:
     return library
 
 
+_NM = ("arm-none-eabi-nm", "nm", "aarch64-linux-gnu-nm", "arm-linux-gnueabihf-nm")
+
+
 def symbols(elf: Path) -> list[tuple[int, int, str]]:
     """(address, size, name) of the functions of an ELF file by address, the Thumb bit cleared."""
-    nm = next((found for tool in ("arm-none-eabi-nm", "nm") if (found := shutil.which(tool))), None)
-    if nm is None:
+    tools = [path for tool in _NM if (path := shutil.which(tool))]
+    if not tools:
         raise IntrsError("reading an ELF file's symbols needs nm; install binutils-arm-none-eabi")
-    result = subprocess.run([nm, "-S", "-n", str(elf)], capture_output=True, text=True, timeout=60)
-    if result.returncode != 0:
+    for nm in tools:  # each reads the architectures that it was built for
+        result = subprocess.run([nm, "-S", "-n", str(elf)], capture_output=True, text=True, timeout=60, check=False)
+        if result.returncode == 0:
+            break
+    else:
         raise IntrsError(f"{elf} is not a readable ELF file")
     found = []
     for line in result.stdout.splitlines():
@@ -113,7 +119,7 @@ def read_counts(elf: Path, out: Path, function: str) -> Counts:
 def count_function(
     command: Sequence[str], elf: Path, function: str, within: str | None = None, timeout: float = 600
 ) -> Counts:
-    """Runs ``command`` (a qemu-system-* call that ends by itself) with the plugin and counts ``function``.
+    """Runs ``command`` (a QEMU call that ends by itself) with the plugin and counts ``function``.
 
     within: a function called below it whose call sites are told apart (the generated ``intrs_model_run``: one a layer).
     Raises IntrsError when the function is not in the ELF file, never runs to its end, or QEMU fails.
@@ -123,8 +129,10 @@ def count_function(
         options = plugin_options(elf, out, function, within)
         try:
             result = subprocess.run(
-                [*command, *options], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-            )
+                [command[0], *options, *command[1:]],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                text=True, errors="replace", timeout=timeout, check=False,
+            )  # fmt: skip
         except FileNotFoundError as error:
             raise IntrsError(f"{command[0]} is not installed; install qemu-system-arm") from error
         except subprocess.TimeoutExpired as error:

@@ -81,6 +81,57 @@ def kernel_object(source: str, flags: tuple[str, ...], compiler: str, options: t
     return target
 
 
+def _arena(model: Model, graph: Graph) -> str:
+    """A program: inputs from standard input (zeros without), outputs to standard output, a guarded arena."""
+    inputs, outputs = (graph.tensors[i].elements * model.batch for i in (graph.inputs[0], graph.outputs[0]))
+    return f"""#include <stdio.h>
+#include <string.h>
+#include "intrs_model.h"
+static _Alignas(16) unsigned char memory[{model.arena_bytes} + 2 * {GUARD}];
+int main(void)
+{{
+    unsigned char *arena = memory + {GUARD};
+    memset(memory, 0x5A, sizeof memory);
+    memset(arena + {model.input_offset}, 0, {inputs});
+    if (fread(arena + {model.input_offset}, 1, {inputs}, stdin) == 1) return 2;
+    intrs_model_run(arena);
+    for (int i = 0; i < {GUARD}; i++) {{
+        if (memory[i] != 0x5A || arena[{model.arena_bytes} + i] != 0x5A) return 3;
+    }}
+    return fwrite(arena + {model.output_offset}, 1, {outputs}, stdout) == {outputs} ? 0 : 4;
+}}
+"""
+
+
+def program(folder: Path, graph: Graph, model: Model, compiler: str, options: Collection[str]) -> Path:
+    """A static program of the model for another architecture."""
+    main, elf = folder / "main.c", folder / "main.elf"
+    main.write_text(_arena(model, graph))
+    objects = compile_model(folder, graph, model, compiler, options)
+    include = [f"-I{folder}", f"-I{FIRMWARE / 'include'}"]
+    command = [
+        compiler,
+        *STRICT,
+        *options,
+        "-static",
+        "-no-pie",
+        *include,
+        "-o",
+        str(elf),
+        str(main),
+        *map(str, objects),
+    ]
+    subprocess.run(command, check=True, timeout=120)
+    return elf
+
+
+def run_program(elf: Path, model: Model, inputs: Int8s, runner: Collection[str]) -> Int8s:
+    """Outputs ``[batch, elements]`` of the program under an emulator; exit code 3 is a write outside the arena."""
+    result = subprocess.run([*runner, str(elf)], input=inputs.tobytes(), capture_output=True, timeout=120, check=False)
+    assert result.returncode == 0, f"exit code {result.returncode}: {result.stderr.decode()[:300]}"
+    return np.frombuffer(result.stdout, np.int8).reshape(model.batch, -1)
+
+
 def run_model(folder: Path, graph: Graph, model: Model, inputs: Int8s) -> Int8s:
     """Outputs ``[batch, elements]`` of one intrs_model_run; asserts that it kept to its arena."""
     library = folder / "model.so"

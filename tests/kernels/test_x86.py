@@ -14,19 +14,11 @@ from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.quantize import AddParams, Requant, quantize_multiplier
-from tests.kernels.host import Int8s, model_of, needs_avx2, run_model
+from tests.kernels.host import model_of, needs_avx2, run_model
+from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, residual
 
 AVX2 = Level("avx2", frozenset({"x86", "avx2"}))
 BATCH = 5
-
-
-def inputs_for(graph: Graph, rng: np.random.Generator) -> Int8s:
-    """Random images, and two of nothing but extremes."""
-    shape = graph.tensors[graph.inputs[0]].shape[1:]
-    x = rng.integers(-128, 128, (BATCH, *shape)).astype(np.int8)
-    x[1] = rng.choice([-128, 127], shape)
-    x[2] = -128
-    return x
 
 
 def check(tmp_path: Path, graph: Graph, kernel: str, seed: int = 0) -> None:
@@ -34,25 +26,8 @@ def check(tmp_path: Path, graph: Graph, kernel: str, seed: int = 0) -> None:
     names = {kernel, *(name for name in registered() if name.endswith(".portable"))}
     model = model_of(graph, AVX2, BATCH, names)
     assert kernel in [c.kernel.name for c in model.levels[0].choices], model.levels[0].choices
-    x = inputs_for(graph, np.random.default_rng(seed))
+    x = inputs_for(graph, np.random.default_rng(seed), BATCH)
     assert np.array_equal(run_model(tmp_path, graph, model, x), reference.run(graph, x).reshape(BATCH, -1))
-
-
-def conv(
-    h: int, w: int, in_c: int, out_c: int, filter_: int | tuple[int, int], *, zero_point: int = -128, out_zero: int = 3,
-    extreme: bool = False, rng: np.random.Generator, skip: float = 0.0, **options: object,
-) -> Graph:  # fmt: skip
-    """One convolution with weights of full range; with ``skip``, its sum with the input at that scale."""
-    fh, fw = filter_ if isinstance(filter_, tuple) else (filter_, filter_)
-    b = GraphBuilder("conv")
-    x = b.input((1, h, w, in_c), scale=0.02, zero_point=zero_point)
-    shape = (out_c, fh, fw, in_c)
-    weights = rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape)
-    bias = rng.integers(-20000, 20000, out_c)
-    scales = rng.uniform(0.002, 0.02, out_c)
-    scale = 0.02 * 0.01 * 75 * 70 * (fh * fw * in_c) ** 0.5 / 128
-    y = b.conv_2d(x, weights, bias, weight_scale=scales, scale=scale, zero_point=out_zero, **options)  # type: ignore[arg-type]
-    return b.build(b.add(x, y, scale=skip, zero_point=-20) if skip else y)
 
 
 @needs_avx2
@@ -107,13 +82,7 @@ def test_direct(
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize(("in_n", "out_n"), [(64, 10), (33, 5), (1, 1), (640, 128)])
 def test_fully_connected(tmp_path: Path, rows: int, in_n: int, out_n: int) -> None:
-    rng = np.random.default_rng(in_n)
-    b = GraphBuilder("fc")
-    x = b.input((1, rows, in_n), scale=0.02, zero_point=-5)
-    y = b.fully_connected(
-        x, rng.integers(-127, 128, (out_n, in_n)), rng.integers(-99, 99, out_n), weight_scale=0.01, scale=0.05
-    )
-    check(tmp_path, b.build(y), "fully_connected.avx2")
+    check(tmp_path, fully_connected(rows, in_n, out_n, np.random.default_rng(in_n)), "fully_connected.avx2")
 
 
 @needs_avx2
@@ -122,29 +91,14 @@ def test_fully_connected(tmp_path: Path, rows: int, in_n: int, out_n: int) -> No
 )
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_depthwise(tmp_path: Path, channels: int, filter_: int, stride: int, padding: str) -> None:
-    rng = np.random.default_rng(channels)
-    b = GraphBuilder("depthwise")
-    x = b.input((1, 9, 11, channels), scale=0.02, zero_point=-7)
-    weights = rng.integers(-127, 128, (1, filter_, filter_, channels))
-    y = b.depthwise_conv_2d(
-        x, weights, rng.integers(-999, 999, channels), weight_scale=rng.uniform(0.002, 0.02, channels), scale=0.2,
-        stride=stride, padding=padding, activation="RELU6",
-    )  # fmt: skip
-    check(tmp_path, b.build(y), "depthwise2d.avx2")
-
-
-def _sum(n: int, scales: tuple[float, float, float], kind: str = "ADD", activation: str = "RELU") -> Graph:
-    b = GraphBuilder("sum")
-    x = b.input((1, n, 1, 2), scale=scales[0], zero_point=-100)
-    y = b.conv_2d(x, [[[[0, 90]]], [[[-60, 0]]]], [5, 9], weight_scale=0.01, scale=scales[1], zero_point=11)
-    return b.build(b.binary(kind, x, y, scale=scales[2], zero_point=-30, activation=activation))
+    check(tmp_path, depthwise(channels, filter_, stride, padding, np.random.default_rng(channels)), "depthwise2d.avx2")
 
 
 @needs_avx2
 @pytest.mark.parametrize("n", [1, 7, 8, 50])
 @pytest.mark.parametrize("kind", ["ADD", "SUB"])
 def test_sum(tmp_path: Path, n: int, kind: str) -> None:
-    check(tmp_path, _sum(n, (0.02, 0.0151, 0.0263), kind), "add.sum_avx2")
+    check(tmp_path, residual(n, (0.02, 0.0151, 0.0263), kind), "add.sum_avx2")
 
 
 @needs_avx2
@@ -152,7 +106,7 @@ def test_sum(tmp_path: Path, n: int, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["ADD", "SUB"])
 def test_add_without_a_formula(tmp_path: Path, n: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x86_pack, "find_sum", lambda p: None)
-    check(tmp_path, _sum(n, (0.02, 0.0151, 0.0263), kind, "NONE"), "add.avx2")
+    check(tmp_path, residual(n, (0.02, 0.0151, 0.0263), kind, "NONE"), "add.avx2")
 
 
 @needs_avx2
@@ -172,9 +126,7 @@ def test_f4_with_residual_sum(tmp_path: Path, size: tuple[int, int]) -> None:
     ("size", "channels", "filter_", "padding"), [(8, 64, 8, "VALID"), (7, 19, 3, "SAME"), (32, 16, 16, "VALID")]
 )
 def test_average_pool(tmp_path: Path, size: int, channels: int, filter_: int, padding: str) -> None:
-    b = GraphBuilder("pool")
-    x = b.input((1, size, size, channels), scale=0.02)
-    check(tmp_path, b.build(b.average_pool_2d(x, filter_, padding=padding)), "average_pool2d.avx2")
+    check(tmp_path, average_pool(size, channels, filter_, padding), "average_pool2d.avx2")
 
 
 ### guards ###

@@ -35,16 +35,19 @@ def int8_reason(site: Site) -> str | None:
     return None if site.input(1).constant else "the weights are not constant"
 
 
-def _weights(site: Site) -> npt.NDArray[np.int8]:
+def weights_of(site: Site) -> npt.NDArray[np.int8]:
+    """The int8 weights."""
     return cast("npt.NDArray[np.int8]", constant(site, 1))
 
 
-def _macs(site: Site, op: int = 0) -> int:
+def macs(site: Site, op: int = 0) -> int:
+    """Multiply-accumulates of a convolution."""
     weights = site.input(1, op)
     return site.output(op).elements * weights.elements // weights.shape[0]
 
 
-def _frame(w: Window) -> tuple[int, int]:
+def frame_extent(w: Window) -> tuple[int, int]:
+    """Rows and columns that the windows reach."""
     rows = (w.out_h - 1) * w.stride_h + (w.filter_h - 1) * w.dilation_h + 1
     return rows, (w.out_w - 1) * w.stride_w + (w.filter_w - 1) * w.dilation_w + 1
 
@@ -66,26 +69,26 @@ class Conv2dAvx2(Kernel):
         w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
         if site.input(1).shape[3] != w.in_c:
             return "a grouped convolution"
-        return pack.range_reason(_weights(site), bias_of(site, w.out_c), p.in_zero_point, p.q, 30)
+        return pack.range_reason(weights_of(site), bias_of(site, w.out_c), p.in_zero_point, p.q, 30)
 
     def cost(self, site: Site) -> Cost:
         """Weights as int16, channels rounded up to 16."""
         w = window(site.graph, site.op)
         waste = (-(-w.out_c // pack.BLOCK) * pack.BLOCK) / w.out_c
         weights = 2 * site.input(1).elements * waste
-        return Cost(_macs(site) * 0.2 * waste + site.output().elements * _PER_REQUANT * waste, int(weights))
+        return Cost(macs(site) * 0.2 * waste + site.output().elements * _PER_REQUANT * waste, int(weights))
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_x86_conv2d``."""
         w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
-        rows, columns = _frame(w)
+        rows, columns = frame_extent(w)
         if w.in_h * w.in_w == 1 and w.filter_h * w.filter_w == 1:
             columns = site.batch
         runs = w.filter_h * (w.filter_w if w.dilation_w > 1 else 1)
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
-            "weights": Array(pack.direct_weights(_weights(site), w.dilation_w), align=32),
+            "weights": Array(pack.direct_weights(weights_of(site), w.dilation_w), align=32),
             "q": requant_fields(bias_of(site, w.out_c), p.q),
         }
         scratch = 64 + 8 * runs + 2 * rows * columns * w.in_c + 64
@@ -124,7 +127,7 @@ class FullyConnectedAvx2(Kernel):
         if why is not None:
             return why
         p = fully_connected_params(site.graph, site.op)
-        return pack.range_reason(_weights(site), bias_of(site, site.input(1).shape[0]), p.in_zero_point, p.q, 30)
+        return pack.range_reason(weights_of(site), bias_of(site, site.input(1).shape[0]), p.in_zero_point, p.q, 30)
 
     def cost(self, site: Site) -> Cost:
         """Weights as int16, outputs rounded up to 16."""
@@ -135,7 +138,7 @@ class FullyConnectedAvx2(Kernel):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_x86_conv2d``, of a 1x1 filter."""
         p = fully_connected_params(site.graph, site.op)
-        weights = _weights(site)
+        weights = weights_of(site)
         out_n, in_n = weights.shape
         rows = site.input(0).elements // in_n
         w = Window(1, rows, in_n, 1, rows, out_n, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
@@ -165,7 +168,7 @@ class _F4(Kernel):
             return "not 3x3 with stride 1, dilation 1 and one group"
         if w.in_c % pack.BLOCK or w.out_c % pack.BLOCK:
             return f"{w.in_c} to {w.out_c} channels: not multiples of 16"
-        return pack.range_reason(_weights(site), bias_of(site, w.out_c), p.in_zero_point, p.q, 25)
+        return pack.range_reason(weights_of(site), bias_of(site, w.out_c), p.in_zero_point, p.q, 25)
 
     def cost(self, site: Site) -> Cost:
         """36 products for 9 weights, of whole tiles."""
@@ -181,7 +184,7 @@ class _F4(Kernel):
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
-            "weights": Array(pack.f4_weights(_weights(site)), align=32),
+            "weights": Array(pack.f4_weights(weights_of(site)), align=32),
             "q": requant_fields(bias_of(site, w.out_c), p.q, pack.F4_GAIN),
         }
         v_bytes = 36 * (2 * _F4_TILES * w.in_c + 64)
@@ -274,7 +277,7 @@ class Depthwise2dAvx2(Kernel):
         w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
         if w.in_c != w.out_c:
             return f"multiplier {w.out_c // w.in_c}"
-        by_channel = np.moveaxis(_weights(site), 3, 0)
+        by_channel = np.moveaxis(weights_of(site), 3, 0)
         return pack.range_reason(by_channel, bias_of(site, w.out_c), p.in_zero_point, p.q, 30)
 
     def cost(self, site: Site) -> Cost:
@@ -288,7 +291,7 @@ class Depthwise2dAvx2(Kernel):
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
-            "weights": Array(pack.depthwise_weights(_weights(site)), align=32),
+            "weights": Array(pack.depthwise_weights(weights_of(site)), align=32),
             "q": requant_fields(bias_of(site, w.out_c), p.q),
         }
         scratch = 64 + -(-w.in_c // 16) * 16 + 8 * (w.filter_h * w.filter_w + 1)

@@ -21,7 +21,7 @@ BLOCK = 16
 LANES = (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15)
 
 # rows of G of F(4x4,3x3), scaled to integers: A^T ((G g G^T) * (B^T d B)) A is then 576 times the convolution
-_G4 = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 3]], np.int64)
+G4 = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 3]], np.int64)
 F4_GAIN = 576
 
 
@@ -45,9 +45,15 @@ def range_reason(weights: Int8s, bias: Int32s, in_zero_point: int, q: Requant, b
     return None
 
 
-def _padded(values: npt.NDArray[np.generic], axis: int, multiple: int) -> npt.NDArray[np.generic]:
+def padded(values: npt.NDArray[np.generic], axis: int, multiple: int) -> npt.NDArray[np.generic]:
+    """Zeros at the end of an axis, up to a multiple."""
     missing = -values.shape[axis] % multiple
     return np.pad(values, [(0, missing if i == axis else 0) for i in range(values.ndim)])
+
+
+def wrap32(values: npt.NDArray[np.generic]) -> Int32s:
+    """Modulo 2^32, as int32."""
+    return (values.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
 
 def requant_table(bias: Int32s, q: Requant, gain: int = 1) -> Int32s:
@@ -62,23 +68,23 @@ def requant_table(bias: Int32s, q: Requant, gain: int = 1) -> Int32s:
             -(shift > 0).astype(np.int64),
         ]
     )
-    blocks = _padded(rows, 1, BLOCK).reshape(len(rows), -1, BLOCK).transpose(1, 0, 2)[:, :, LANES]
-    return (blocks & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)
+    blocks = padded(rows, 1, BLOCK).reshape(len(rows), -1, BLOCK).transpose(1, 0, 2)[:, :, LANES]
+    return wrap32(blocks).reshape(-1)
 
 
 def direct_weights(weights: Int8s, dilation_w: int) -> Int16s:
     """``[blocks][runs][pairs][16 in lane order][2]`` from OHWI: a run is a filter row, or a tap if taps are apart."""
     out_c, h, w, in_c = weights.shape
     runs = weights.reshape(out_c, h * w, in_c) if dilation_w > 1 else weights.reshape(out_c, h, w * in_c)
-    padded = _padded(_padded(runs, 2, 2), 0, BLOCK)
-    pairs = padded.reshape(-1, BLOCK, padded.shape[1], padded.shape[2] // 2, 2)[:, LANES]
+    whole = padded(padded(runs, 2, 2), 0, BLOCK)
+    pairs = whole.reshape(-1, BLOCK, whole.shape[1], whole.shape[2] // 2, 2)[:, LANES]
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 1, 4)).astype(np.int16).reshape(-1)
 
 
 def f4_weights(weights: Int8s) -> Int16s:
     """``[blocks][36][in_c / 2][16 in lane order][2]`` from OHWI 3x3: G g G^T, at most 18 432 in magnitude."""
     out_c, _, _, in_c = weights.shape
-    u = np.einsum("ia,oabc,jb->oijc", _G4, weights.astype(np.int64), _G4, optimize=True)
+    u = np.einsum("ia,oabc,jb->oijc", G4, weights.astype(np.int64), G4, optimize=True)
     pairs = u.reshape(out_c // BLOCK, BLOCK, 36, in_c // 2, 2)[:, LANES]
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 1, 4)).astype(np.int16).reshape(-1)
 
@@ -86,7 +92,7 @@ def f4_weights(weights: Int8s) -> Int16s:
 def depthwise_weights(weights: Int8s) -> Int16s:
     """``[blocks][pairs of taps][16 in lane order][2]`` from 1HWC."""
     channels = weights.shape[3]
-    taps = _padded(_padded(weights.reshape(-1, channels), 0, 2), 1, BLOCK)
+    taps = padded(padded(weights.reshape(-1, channels), 0, 2), 1, BLOCK)
     pairs = taps.reshape(taps.shape[0] // 2, 2, -1, BLOCK)[:, :, :, LANES]
     return np.ascontiguousarray(pairs.transpose(2, 0, 3, 1)).astype(np.int16).reshape(-1)
 

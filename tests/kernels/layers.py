@@ -1,0 +1,70 @@
+"""Graphs of one layer for the tests of kernel variants, and inputs that reach their extremes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intrs_edge.graph.builder import GraphBuilder
+from intrs_edge.graph.ir import Graph
+from tests.kernels.host import Int8s
+
+
+def inputs_for(graph: Graph, rng: np.random.Generator, batch: int) -> Int8s:
+    """Random images, and two of nothing but extremes."""
+    shape = graph.tensors[graph.inputs[0]].shape[1:]
+    x = rng.integers(-128, 128, (batch, *shape)).astype(np.int8)
+    x[1] = rng.choice([-128, 127], shape)
+    x[2] = -128
+    return x
+
+
+def conv(
+    h: int, w: int, in_c: int, out_c: int, filter_: int | tuple[int, int], *, zero_point: int = -128, out_zero: int = 3,
+    extreme: bool = False, rng: np.random.Generator, skip: float = 0.0, **options: object,
+) -> Graph:  # fmt: skip
+    """One convolution with weights of full range; with ``skip``, its sum with the input at that scale."""
+    fh, fw = filter_ if isinstance(filter_, tuple) else (filter_, filter_)
+    b = GraphBuilder("conv")
+    x = b.input((1, h, w, in_c), scale=0.02, zero_point=zero_point)
+    shape = (out_c, fh, fw, in_c)
+    weights = rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape)
+    bias = rng.integers(-20000, 20000, out_c)
+    scales = rng.uniform(0.002, 0.02, out_c)
+    scale = 0.02 * 0.01 * 75 * 70 * (fh * fw * in_c) ** 0.5 / 128
+    y = b.conv_2d(x, weights, bias, weight_scale=scales, scale=scale, zero_point=out_zero, **options)  # type: ignore[arg-type]
+    return b.build(b.add(x, y, scale=skip, zero_point=-20) if skip else y)
+
+
+def residual(n: int, scales: tuple[float, float, float], kind: str = "ADD", activation: str = "RELU") -> Graph:
+    """A sum of the input and a convolution of it, n times 2 values; scales of the input, the convolution, the sum."""
+    b = GraphBuilder("sum")
+    x = b.input((1, n, 1, 2), scale=scales[0], zero_point=-100)
+    y = b.conv_2d(x, [[[[0, 90]]], [[[-60, 0]]]], [5, 9], weight_scale=0.01, scale=scales[1], zero_point=11)
+    return b.build(b.binary(kind, x, y, scale=scales[2], zero_point=-30, activation=activation))
+
+
+def depthwise(channels: int, filter_: int, stride: int, padding: str, rng: np.random.Generator) -> Graph:
+    """One depthwise convolution of a 9x11 image."""
+    b = GraphBuilder("depthwise")
+    x = b.input((1, 9, 11, channels), scale=0.02, zero_point=-7)
+    weights = rng.integers(-127, 128, (1, filter_, filter_, channels))
+    y = b.depthwise_conv_2d(
+        x, weights, rng.integers(-999, 999, channels), weight_scale=rng.uniform(0.002, 0.02, channels), scale=0.2,
+        stride=stride, padding=padding, activation="RELU6",
+    )  # fmt: skip
+    return b.build(y)
+
+
+def fully_connected(rows: int, in_n: int, out_n: int, rng: np.random.Generator) -> Graph:
+    """One fully connected layer on rows."""
+    b = GraphBuilder("fc")
+    x = b.input((1, rows, in_n), scale=0.02, zero_point=-5)
+    weights, bias = rng.integers(-127, 128, (out_n, in_n)), rng.integers(-99, 99, out_n)
+    return b.build(b.fully_connected(x, weights, bias, weight_scale=0.01, scale=0.05))
+
+
+def average_pool(size: int, channels: int, filter_: int, padding: str) -> Graph:
+    """One average pool."""
+    b = GraphBuilder("pool")
+    x = b.input((1, size, size, channels), scale=0.02)
+    return b.build(b.average_pool_2d(x, filter_, padding=padding))

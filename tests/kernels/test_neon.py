@@ -1,0 +1,144 @@
+"""The NEON kernels equal the numpy reference under qemu-user, on CPUs with and without SDOT and on 32-bit ARM."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intrs_edge.codegen.choose import choose
+from intrs_edge.codegen.isa import Level, levels
+from intrs_edge.codegen.kernels import registered
+from intrs_edge.evaluate.counting import count_function
+from intrs_edge.graph import reference
+from intrs_edge.graph.ir import Graph
+from tests.kernels.host import model_of, program, run_program
+from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, residual
+
+BATCH = 3
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An architecture, as the compiler and QEMU know it."""
+
+    level: Level
+    compiler: str
+    options: tuple[str, ...]
+    runner: tuple[str, ...]
+
+    def skip(self) -> None:
+        """Skips the test without the tools."""
+        for tool in (self.compiler, self.runner[0]):
+            if shutil.which(tool) is None:
+                pytest.skip(f"needs {tool}")
+
+
+A64 = levels("aarch64")
+SDOT = Arm(A64[0], "aarch64-linux-gnu-gcc", (), ("qemu-aarch64", "-cpu", "max"))
+A53 = Arm(A64[1], "aarch64-linux-gnu-gcc", (), ("qemu-aarch64", "-cpu", "cortex-a53"))
+_A32 = ("-march=armv7-a+neon-vfpv4", "-mfloat-abi=hard")
+ARMHF = Arm(levels("armhf")[0], "arm-linux-gnueabihf-gcc", _A32, ("qemu-arm", "-cpu", "cortex-a7"))
+
+
+def rng() -> np.random.Generator:
+    """The same weights in every run."""
+    return np.random.default_rng(11)
+
+
+def layer_cases() -> dict[str, Callable[[], Graph]]:
+    """Layers by name: what precedes the first dot is the op."""
+    return {
+        "conv2d.3x3_16": lambda: conv(9, 7, 16, 24, 3, rng=rng(), activation="RELU"),
+        "conv2d.3x3_valid": lambda: conv(8, 8, 40, 8, 3, rng=rng(), padding="VALID", zero_point=3),
+        "conv2d.3x3_extreme": lambda: conv(4, 4, 64, 16, 3, rng=rng(), extreme=True),
+        "conv2d.stem": lambda: conv(12, 12, 3, 16, 3, rng=rng(), zero_point=-9),
+        "conv2d.stride2": lambda: conv(9, 10, 16, 33, 3, rng=rng(), stride=2),
+        "conv2d.1x1_stride2": lambda: conv(8, 8, 16, 32, 1, rng=rng(), stride=2, padding="VALID"),
+        "conv2d.odd": lambda: conv(5, 6, 7, 9, 3, rng=rng(), zero_point=17),
+        "conv2d.dilated": lambda: conv(9, 12, 3, 17, (2, 3), rng=rng(), dilation=(1, 3)),
+        "conv2d.one": lambda: conv(6, 7, 1, 1, 2, rng=rng(), stride=(2, 1)),
+        "fully_connected.10": lambda: fully_connected(1, 64, 10, rng()),
+        "fully_connected.rows": lambda: fully_connected(3, 33, 5, rng()),
+        "depthwise2d.16": lambda: depthwise(16, 3, 1, "SAME", rng()),
+        "depthwise2d.odd": lambda: depthwise(21, 3, 2, "VALID", rng()),
+        "add.sum": lambda: residual(25, (0.02, 0.0151, 0.0263)),
+        "add.sub": lambda: residual(7, (0.02, 0.0151, 0.0263), "SUB"),
+        "average_pool2d.8": lambda: average_pool(8, 64, 8, "VALID"),
+        "average_pool2d.odd": lambda: average_pool(7, 19, 3, "SAME"),
+    }
+
+
+VARIANTS = [
+    *((SDOT, op, kernel) for op, kernel in (("conv2d", "conv2d.sdot"), ("fully_connected", "fully_connected.sdot"))),
+    *(
+        (arm, op, kernel)
+        for arm in (A53, ARMHF)
+        for op, kernel in (
+            ("conv2d", "conv2d.neon"),
+            ("conv2d", "conv2d.f4_neon"),
+            ("fully_connected", "fully_connected.neon"),
+            ("depthwise2d", "depthwise2d.neon"),
+            ("add", "add.sum_neon"),
+            ("add", "add.neon"),
+            ("average_pool2d", "average_pool2d.neon"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("arm", "op", "kernel"), VARIANTS, ids=lambda v: getattr(v, "runner", (v,))[-1])
+def test_equals_the_reference(tmp_path: Path, arm: Arm, op: str, kernel: str) -> None:
+    arm.skip()
+    names = {kernel, *(name for name in registered() if name.endswith(".portable"))}
+    ran = 0
+    for name, make in layer_cases().items():
+        if name.split(".")[0] != op:
+            continue
+        graph = make()
+        if registered()[kernel].reject(_site(graph)) is not None:
+            continue
+        model = model_of(graph, arm.level, BATCH, names)
+        assert kernel in [c.kernel.name for c in model.levels[0].choices]
+        elf = program(tmp_path, graph, model, arm.compiler, arm.options)
+        x = inputs_for(graph, np.random.default_rng(0), BATCH)
+        got = run_program(elf, model, x, arm.runner)
+        assert np.array_equal(got, reference.run(graph, x).reshape(BATCH, -1)), name
+        ran += 1
+    assert ran >= 2
+
+
+def _site(graph: Graph) -> object:
+    from intrs_edge.codegen.kernels import Site
+
+    return Site(graph, (len(graph.ops) - 1,))
+
+
+def test_sdot_traps_without_it(tmp_path: Path) -> None:
+    """The control: the program really holds SDOT, so that asking the CPU first matters."""
+    SDOT.skip()
+    graph = conv(4, 4, 16, 16, 1, rng=rng())
+    model = model_of(graph, SDOT.level, 1, {"conv2d.sdot"})
+    elf = program(tmp_path, graph, model, SDOT.compiler, SDOT.options)
+    with pytest.raises(AssertionError, match=r"exit code (-4|132)"):
+        run_program(elf, model, np.zeros((1, 4, 4, 16), np.int8), A53.runner)
+
+
+def test_the_chooser_takes_sdot_where_it_may_and_winograd_elsewhere() -> None:
+    graph = conv(16, 16, 32, 32, 3, rng=rng())
+    assert [c.kernel.name for c in choose(graph, A64[0], "speed")] == ["conv2d.sdot"]
+    assert [c.kernel.name for c in choose(graph, A64[1], "speed")] == ["conv2d.f4_neon"]
+
+
+@pytest.mark.parametrize(("arm", "limit"), [(SDOT, 0.16), (A53, 0.22)], ids=["sdot", "neon"])
+def test_instructions_of_a_convolution(tmp_path: Path, arm: Arm, limit: float) -> None:
+    arm.skip()
+    graph = conv(16, 16, 32, 32, 3, rng=rng())
+    model = model_of(graph, arm.level, 1)
+    elf = program(tmp_path, graph, model, arm.compiler, arm.options)
+    counts = count_function([*arm.runner, str(elf)], elf, "intrs_model_run")
+    assert counts.per_call / (256 * 9 * 32 * 32) < limit
