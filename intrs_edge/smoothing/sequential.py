@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.binomial import clopper_pearson, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.binomial import checked_alpha, clopper_pearson, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.noise import Number, exact
 from intrs_edge.smoothing.radius import Rule, SoundRule, level_counts, next_level
 from intrs_edge.smoothing.results import Stop
 
@@ -47,9 +48,31 @@ class Look:
 
 @dataclass(frozen=True)
 class SequentialPlan:
-    """The looks of one certification, the last of them at all samples."""
+    """The looks of one certification, the last of them at all samples.
+
+    Made by ``for_target`` or ``for_precision``; sound by a union bound over the looks (docs/certificate.md, section 5).
+    """
 
     looks: tuple[Look, ...]
+
+    @classmethod
+    def for_target(cls, n: int, alpha: Number, sigma: Number, radius: Number, tv: Number = 0) -> SequentialPlan:
+        """Decides R >= radius from at most n samples with error alpha.
+
+        sigma and radius in [0,1] pixels; tv: total variation of the sampler's noise vector. Raises IntrsError for a
+        radius below one lattice step or out of reach of n samples.
+        """
+        steps = 255 * exact(sigma, "sigma")
+        rule = SoundRule(steps, exact(tv, "tv"))
+        return target_plan(n, checked_alpha(alpha), rule, exact(radius, "target radius"), steps)
+
+    @classmethod
+    def for_precision(cls, n: int, alpha: Number, sigma: Number, precision: Number, tv: Number = 0) -> SequentialPlan:
+        """Reports a radius to ``precision`` (0.1 is 10 %, 0.02 .. 0.5) from at most n samples with error alpha; units
+        as above.
+        """
+        rule = SoundRule(255 * exact(sigma, "sigma"), exact(tv, "tv"))
+        return precision_plan(n, checked_alpha(alpha), rule, exact(precision, "precision"))
 
     def decide(self, index: int, count: int) -> tuple[Stop, int] | None:
         """(stop, squared radius) when look ``index`` ends the certification at this count, else None; exactly as

@@ -193,6 +193,13 @@ def test_an_edge_image_is_rarely_given_up():
     assert 0 < given_up <= float(GIVE_UP)
 
 
+def test_public_constructors_are_the_plans_of_a_configuration():
+    smoothing = Smoothing(shape=(4, 4, 1), sigma="0.25", n=1000, target_radius="0.25", precision="0.2")
+    tv = smoothing.total_variation
+    assert SequentialPlan.for_target(1000, "0.001", "0.25", "0.25", tv) == smoothing.target_plan
+    assert SequentialPlan.for_precision(1000, "0.001", "0.25", "0.2", tv) == smoothing.precision_plan
+
+
 def test_decide():
     plan = SequentialPlan((Look(10, 3, 8, 4, (6, 9)), Look(20, 0, 20, 1, (11, 13, 18))))
     assert plan.decide(0, 2) == (Stop.REJECT, 0)
