@@ -1,4 +1,4 @@
-"""Reproduces the shipped models: python models/train_digits.py [NAME ...] (needs the extra `train`; minutes on one core)."""
+"""Reproduces the shipped models: python models/train_digits.py [NAME ...] (extra `train`; minutes on one core)."""
 
 import shutil
 import sys

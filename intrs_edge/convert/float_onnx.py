@@ -76,6 +76,17 @@ def from_float_onnx(
     return graph
 
 
+def onnx_image_shape(path: str | Path) -> tuple[int, int, int]:
+    """(H, W, C) of the image that an ONNX model takes; IntrsError when its input is no single image of fixed size."""
+    model = read_onnx(Path(path))
+    constants = {t.name for t in model.graph.initializer}
+    shapes = [[d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input if i.name not in constants]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or min(shapes[0][1:]) < 1:
+        raise IntrsError(f"{path}: its input is not one image [1, C, H, W] of fixed size; export it so")
+    a, b, c = shapes[0][1:]
+    return (a, b, c) if c in (1, 3) and a not in (1, 3) else (b, c, a)
+
+
 def calibration_samples(
     images: npt.NDArray[np.uint8], sigma: float, mean: Sequence[float], std: Sequence[float], seed: int
 ) -> npt.NDArray[np.float32]:
@@ -101,7 +112,7 @@ def calibration_samples(
 def _quantise(path: Path, name: str, folder: Path, channels: int) -> Path:
     """Runs onnx2tf in ``folder``; gives the full-integer model with int8 ends."""
     out = folder / "out"
-    # onnx2tf compares its conversion on 20 images that it would fetch from the net, unless they lie in its working folder
+    # onnx2tf compares its conversion on 20 images that it fetches from the net, unless they lie in its working folder
     own_check = np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32)
     np.save(folder / "calibration_image_sample_data_20x128x128x3_float32.npy", own_check)
     zeros, ones = (json.dumps([[[[v] * channels]]]) for v in (0.0, 1.0))
