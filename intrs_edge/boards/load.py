@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import re
 import sys
 import types
@@ -59,6 +60,26 @@ def parse_board(text: str, where: str = "board") -> Board:
     board: Board = _build(Board, data, where)
     _check(board, where)
     return board
+
+
+def board_to_json(board: Board) -> str:
+    """A board as JSON, fields that are not set left out: how a project keeps the board it was generated for."""
+    return json.dumps(dataclasses.asdict(board, dict_factory=_set_fields), indent=1) + "\n"
+
+
+def board_from_json(text: str, where: str) -> Board:
+    """The board that `board_to_json` wrote; raises IntrsError for a wrong field, as `parse_board` does."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise IntrsError(f"{where}: not JSON: {error}") from error
+    board: Board = _build(Board, data, where)
+    _check(board, where)
+    return board
+
+
+def _set_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if value is not None}
 
 
 def _build(cls: Any, data: Any, where: str) -> Any:
@@ -118,6 +139,7 @@ def _check(board: Board, where: str) -> None:
         bool(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", board.id)),
         f"id = {board.id!r} must be 1 to 31 lower-case letters, digits or '-'",
     )
+    require(board.name.isprintable() and "*/" not in board.name, f"name = {board.name!r} must be one line without '*/'")
     for flag in (board.cpu, *board.cflags):
         require(bool(_FLAG.fullmatch(flag)), f"flag {flag!r} has characters other than letters, digits and +=._/,:-")
     require(

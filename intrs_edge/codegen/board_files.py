@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import jinja2
 
-from intrs_edge.boards import Board
+from intrs_edge.boards import Board, board_to_json
 from intrs_edge.paths import shipped
 
 # with -nostdlib: memcpy and friends are ours (ports/cortexm/mem.c), integer division helpers come from libgcc
@@ -62,6 +62,7 @@ def board_files(board: Board) -> BoardFiles:
             program_sources=(*_LINK, "ports/host/main.c", "ports/host/port.c"),
             headers=_HEADERS,
             config=config,
+            generated={"board.json": board_to_json(board)},
         )
     uart = board.uart
     assert uart is not None  # the loader's check
@@ -77,6 +78,7 @@ def board_files(board: Board) -> BoardFiles:
         address, value = board.watchdog
         config |= {"INTRS_WATCHDOG_AT": f"0x{address:08X}u", "INTRS_WATCHDOG_VALUE": f"0x{value:08X}u"}
     generated = {
+        "board.json": board_to_json(board),
         "intrs.ld": _render("link.ld.j2", board),
         "intrs_startup_table.c": _render("startup_table.c.j2", board),
     }

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from intrs_edge.boards import Board, load_board
+from intrs_edge.boards import Board, board_from_json, load_board
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.base import Target
 from intrs_edge.targets.fleet import FleetTarget
@@ -50,9 +50,11 @@ def open_target(
 
 
 def project_board(manifest: Manifest) -> Board:
-    """The board a project was generated for; its own copy of a user's TOML where it has one."""
-    own = manifest.directory / "board" / "board.toml"
-    return load_board(str(own)) if own.is_file() else load_board(manifest.board)
+    """The board a project was generated for, from the project's own copy of its description."""
+    own = manifest.directory / "board" / "board.json"
+    if not own.is_file():
+        return load_board(manifest.board)
+    return board_from_json(own.read_text(encoding="utf-8"), str(own))
 
 
 def open_transport(directory: Path, manifest: Manifest, spec: str) -> Transport:

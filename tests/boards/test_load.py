@@ -4,7 +4,18 @@ import dataclasses
 
 import pytest
 
-from intrs_edge.boards import Board, Emulator, Flash, Memory, Uart, board_ids, load_board, parse_board
+from intrs_edge.boards import (
+    Board,
+    Emulator,
+    Flash,
+    Memory,
+    Uart,
+    board_from_json,
+    board_ids,
+    board_to_json,
+    load_board,
+    parse_board,
+)
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 
@@ -32,6 +43,7 @@ def test_every_shipped_board_loads_under_its_own_name(board):
     assert loaded.status != "emulated" or loaded.emulator is not None
     assert loaded.cycles_source or board == "host"
     assert load_board(str(path)) == loaded
+    assert board_from_json(board_to_json(loaded), board) == loaded
 
 
 def test_the_boards_that_were_promised_are_there():
@@ -69,6 +81,7 @@ def test_the_boards_that_were_promised_are_there():
         ('id = "mine"', 'id = "mine"\nstartup = [["set", 1]]', r"startup\[0\] must have 3 entries"),
         ('id = "mine"', 'id = "mine"\nemulator = 4', "emulator: must be a table"),
         ('id = "mine"', "id = ", "not TOML"),
+        ("My board", "*/ int x; /*", "must be one line without"),
         ('kind = "ram"', 'kind = "flash"', "needs a flash and a ram"),
     ],
 )
@@ -105,3 +118,9 @@ def test_the_arena_may_have_a_memory_of_its_own():
     )
     board = parse_board(text)
     assert (board.ram_bytes, board.data_ram_bytes) == (0x8000, 0x1000)
+
+
+def test_damaged_json_is_one_line():
+    for text in ("{", "[]", '{"id": 3}'):
+        with pytest.raises(IntrsError, match=r"board\.json"):
+            board_from_json(text, "board.json")

@@ -9,6 +9,7 @@ import small_project as project
 
 from intrs_edge.boards import load_board
 from intrs_edge.errors import IntrsError
+from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.targets import open_target
 from intrs_edge.targets.audit import audit_project
@@ -37,6 +38,17 @@ def test_host_and_emulated_board_agree(built):
         rng = np.random.default_rng(0)
         inputs = rng.integers(-128, 128, (50, *project.SHAPE)).astype(np.int8)
         np.testing.assert_array_equal(host.infer(inputs), board.infer(inputs))
+
+
+def test_a_users_own_board_runs_like_ours(tmp_path):
+    text = (shipped("boards") / "mps2-an385.toml").read_text()
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text.replace('id = "mps2-an385"', 'id = "my-board"', 1))
+    built = project.build_small(tmp_path / "p", str(mine))
+    mine.unlink()  # the project keeps what it needs
+    with open_target(built, "host") as host, open_target(built, "emulator") as board:
+        assert board.info.board == "my-board"
+        assert host.certify(IMAGES[0], Stream(1, 0)) == board.certify(IMAGES[0], Stream(1, 0))
 
 
 def test_threads_and_ranges_do_not_matter(built):
