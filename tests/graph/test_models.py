@@ -15,7 +15,7 @@ from graph_cases import inputs_for
 from interpreter import interpret
 
 from intrs_edge.graph import reference
-from intrs_edge.graph.passes import integer_ends, simplify
+from intrs_edge.graph.passes import normalize, simplify
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.graph.validate import problems
@@ -28,7 +28,7 @@ MODELS = sorted(Path(FOLDER).glob("*.tflite")) if FOLDER else []
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
 def test_foreign_model_equals_builtin_ref(path: Path) -> None:
     original = read_tflite(path)
-    graph = integer_ends(original)
+    graph = normalize(original)
     found = problems(graph)
     if found:
         pytest.skip(f"not supported, and says so: {found[0]}")

@@ -11,11 +11,20 @@ from intrs_edge.graph.passes.drop_tail import drop_tail
 from intrs_edge.graph.passes.fold_constants import fold_constants
 from intrs_edge.graph.passes.fold_reshapes import fold_reshapes
 from intrs_edge.graph.passes.fuse_activation import fuse_activation
+from intrs_edge.graph.passes.fuse_dilation import fuse_dilation
 from intrs_edge.graph.passes.fuse_pad import fuse_pad
 from intrs_edge.graph.passes.integer_ends import integer_ends
 from intrs_edge.graph.passes.remove_dead import remove_dead
 
 PASSES = (fold_constants, fuse_activation, fuse_pad, fold_reshapes, remove_dead)
+
+
+def normalize(graph: Graph) -> Graph:
+    """A graph as it was read, before `validate`: without float ends, dilated convolutions in one piece.
+
+    What neither needs is left as it is, and the result can be written as .tflite.
+    """
+    return fuse_dilation(integer_ends(graph))
 
 
 def simplify(graph: Graph) -> Graph:
@@ -31,8 +40,10 @@ __all__ = [
     "fold_constants",
     "fold_reshapes",
     "fuse_activation",
+    "fuse_dilation",
     "fuse_pad",
     "integer_ends",
+    "normalize",
     "remove_dead",
     "simplify",
 ]

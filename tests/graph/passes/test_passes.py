@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from graph_cases import inputs_for, small_graph
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from interpreter import interpret
 
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder, quant
+from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Graph, Tensor
 from intrs_edge.graph.passes import (
     PASSES,
@@ -17,6 +21,7 @@ from intrs_edge.graph.passes import (
     fold_constants,
     fold_reshapes,
     fuse_activation,
+    fuse_dilation,
     fuse_pad,
     integer_ends,
     remove_dead,
@@ -184,3 +189,53 @@ def test_float_ends_go() -> None:
     assert kinds(after) == ["TANH"]
     assert {after.tensors[i].dtype for i in (*after.inputs, *after.outputs)} == {"int8"}
     validate(after)
+
+
+def spaced(block: tuple[int, int], padding: str, side: tuple[int, int]) -> tuple[Graph, Graph]:
+    """(as Keras exports it, in one piece) a dilated 3x3 convolution of an image."""
+    rng = np.random.default_rng(2)
+    w = rng.integers(-127, 128, (4, 3, 3, 2))
+    graphs = []
+    for pieces in (True, False):
+        b = GraphBuilder()
+        x = b.input((1, *side, 2), scale=0.05, zero_point=7)
+        if not pieces:
+            y = b.conv_2d(x, w, weight_scale=0.01, scale=0.5, padding=padding, dilation=block)
+            graphs.append(b.build(y))
+            continue
+        pads, crops, shape = [], [], []
+        for n, d in zip(side, block, strict=True):
+            _, before, after = same_or_valid(padding, n, 3, 1, d)
+            more = -(n + before + after) % d
+            pads.append((before, after + more))
+            crops.append((0, more))
+            shape.append((n + before + after + more) // d)
+        batch = block[0] * block[1]
+        grid = b.constant(block, dtype="int32")
+        s = b.op("SPACE_TO_BATCH_ND", [x, grid, b.constant(pads, dtype="int32")], (batch, *shape, 2), b.quant_of(x))
+        y = b.conv_2d(s, w, weight_scale=0.01, scale=0.5, padding="VALID")
+        final = (1, *(same_or_valid(padding, n, 3, 1, d)[0] for n, d in zip(side, block, strict=True)), 4)
+        y = b.op("BATCH_TO_SPACE_ND", [y, grid, b.constant(crops, dtype="int32")], final, b.quant_of(y))
+        graphs.append(b.build(y))
+    return graphs[0], graphs[1]
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("block", [(2, 2), (3, 2), (1, 4)])
+@pytest.mark.parametrize("side", [(9, 9), (12, 10)])
+def test_dilated_convolutions_come_in_one_piece(padding: str, block: tuple[int, int], side: tuple[int, int]) -> None:
+    pieces, whole = spaced(block, padding, side)
+    after = fuse_dilation(pieces)
+    assert kinds(after) == ["CONV_2D"]
+    validate(after)
+    x = inputs_for(pieces, 5, 0)
+    np.testing.assert_array_equal(reference.run(after, x), reference.run(whole, x))
+    np.testing.assert_array_equal(reference.run(after, x), interpret(pieces, x))
+
+
+def test_other_uses_of_space_to_batch_stay() -> None:
+    pieces, _ = spaced((2, 2), "SAME", (8, 8))
+    tensors = list(pieces.tensors)
+    pads = pieces.ops[0].inputs[2]
+    tensors[pads] = replace(tensors[pads], data=np.asarray(tensors[pads].data) + 2)  # and no more cropped at the end
+    assert kinds(fuse_dilation(replace(pieces, tensors=tuple(tensors)))) == kinds(pieces)
