@@ -27,12 +27,20 @@ class _Option:
     cost: Cost
 
 
-def chains(graph: Graph, first: int, pattern: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
-    """The chain of ops from ``first`` with these kinds, each op's only output read by the next alone (none or one)."""
+def readers_of(graph: Graph) -> dict[int, list[int]]:
+    """The ops that read each tensor."""
     readers: dict[int, list[int]] = {}
     for i, op in enumerate(graph.ops):
         for t in set(op.inputs):
             readers.setdefault(t, []).append(i)
+    return readers
+
+
+def chains(
+    graph: Graph, first: int, pattern: tuple[str, ...], readers: dict[int, list[int]] | None = None
+) -> Iterator[tuple[int, ...]]:
+    """The chain of ops from ``first`` with these kinds, each op's only output read by the next alone (none or one)."""
+    readers = readers_of(graph) if readers is None else readers
     ops = [first]
     if graph.ops[first].kind != pattern[0]:
         return
@@ -48,24 +56,42 @@ def chains(graph: Graph, first: int, pattern: tuple[str, ...]) -> Iterator[tuple
     yield tuple(ops)
 
 
-def _options(
-    graph: Graph, level: Level, batch: int, banned: Banned, only: Collection[str] | None
-) -> tuple[list[list[_Option]], dict[tuple[int, ...], list[tuple[str, str]]]]:
-    """Options by first op, and by chain what was rejected and why."""
-    options: list[list[_Option]] = [[] for _ in graph.ops]
-    rejected: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+Considered = tuple[tuple[_Option, str | None], ...]
+
+
+def consider(graph: Graph, level: Level, batch: int = 1, only: Collection[str] | None = None) -> Considered:
+    """Every kernel at every place that its pattern fits, with the reason where it cannot stand there.
+
+    This looks at all weights; a caller that chooses again and again from the same graph does it once.
+    """
+    readers = readers_of(graph)
+    found: list[tuple[_Option, str | None]] = []
     for kernel in registered().values():
         if not kernel.requires <= level.features or (only is not None and kernel.name not in only):
             continue
         for first in range(len(graph.ops)):
             for pattern in kernel.patterns:
-                for ops in chains(graph, first, pattern):
+                for ops in chains(graph, first, pattern, readers):
                     site = Site(graph, ops, batch)
-                    why = banned.get((ops, kernel.name)) or kernel.reject(site)
-                    if why is None:
-                        options[first].append(_Option(site, kernel, kernel.cost(site)))
-                    else:
-                        rejected.setdefault(ops, []).append((kernel.name, f"rejected: {why}"))
+                    why = kernel.reject(site)
+                    cost = kernel.cost(site) if why is None else Cost(0, 0)
+                    found.append((_Option(site, kernel, cost), why))
+    return tuple(found)
+
+
+def _options(
+    graph: Graph, considered: Considered, banned: Banned
+) -> tuple[list[list[_Option]], dict[tuple[int, ...], list[tuple[str, str]]]]:
+    """Options by first op, and by chain what was rejected and why."""
+    options: list[list[_Option]] = [[] for _ in graph.ops]
+    rejected: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for option, reason in considered:
+        ops = option.site.ops
+        why = banned.get((ops, option.kernel.name)) or reason
+        if why is None:
+            options[ops[0]].append(option)
+        else:
+            rejected.setdefault(ops, []).append((option.kernel.name, f"rejected: {why}"))
     return options, rejected
 
 
@@ -107,17 +133,18 @@ def choose(
     batch: int = 1,
     banned: Banned | None = None,
     only: Collection[str] | None = None,
+    considered: Considered | None = None,
 ) -> tuple[Choice, ...]:
     """A kernel for every op, in an order of execution.
 
     ``size``: the fewest instructions with at most an eighth more than the fewest weight bytes and 4 KiB of scratch.
     ``balanced``: the fewest instructions with at most twice those bytes. ``speed``: the fewest instructions with at
-    most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). Raises IntrsError
-    where an op has no kernel.
+    most ``weight_budget`` bytes. ``only`` restricts the choice to kernels of these names (tests). ``considered``: what
+    `consider` found for the same graph and level. Raises IntrsError where an op has no kernel.
     """
     if optimize not in OPTIMIZE:
         raise IntrsError(f"optimize {optimize!r} is not one of {', '.join(OPTIMIZE)}")
-    options, rejected = _options(graph, level, batch, banned or {}, only)
+    options, rejected = _options(graph, considered or consider(graph, level, batch, only), banned or {})
     smallest = _cover(options, None)
     covered = {op for o in smallest for op in o.site.ops}
     missing = [i for i in range(len(graph.ops)) if i not in covered]

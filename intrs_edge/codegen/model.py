@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from intrs_edge.codegen import memory
-from intrs_edge.codegen.choose import Banned, choose
+from intrs_edge.codegen.choose import Banned, Considered, choose, consider
 from intrs_edge.codegen.cwrite import Pool
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Array, Choice, Emit
@@ -90,7 +90,8 @@ def plan_level(
     returned as it is: the caller knows what else competes for the memory.
     """
     banned: Banned = {}
-    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, only)
+    considered = consider(graph, level, batch, only)
+    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, considered)
     small = optimize == "size" and batch == 1
     patience = 1.1 * _instructions(best)
     while (small and best.plan.bytes > 0) or (arena_budget is not None and best.plan.bytes > arena_budget):
@@ -102,7 +103,7 @@ def plan_level(
             for choice in (best.calls[step].choice for step in group):
                 trial[(choice.site.ops, choice.kernel.name)] = "another kernel makes the arena smaller"
             try:
-                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, only)
+                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, considered)
             except IntrsError:  # nothing else can stand there
                 continue
             if other.plan.bytes < (better or best).plan.bytes and (must or _instructions(other) <= patience):
@@ -131,9 +132,9 @@ def _planned(
     weight_budget: int | None,
     banned: Banned,
     shared: bool,
-    only: Collection[str] | None,
+    considered: Considered,
 ) -> LevelModel:
-    choices = choose(graph, level, optimize, weight_budget, batch, banned, only)
+    choices = choose(graph, level, optimize, weight_budget, batch, banned, considered=considered)
     calls = _calls(choices)
     plan = _plan(graph, calls, batch, shared)
     return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)

