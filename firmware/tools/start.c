@@ -34,6 +34,10 @@ static void fault(void) {
 }
 
 void start(void) {
+#if defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88 |= 0xFU << 20; /* CPACR: MVE on */
+    __asm__ volatile("dsb\n isb");
+#endif
     const uint32_t *from = &data_load;
     for (uint32_t *to = &data_start; to < &data_end; to++) {
         *to = *from++;
@@ -41,10 +45,6 @@ void start(void) {
     for (uint32_t *to = &bss_start; to < &bss_end; to++) {
         *to = 0;
     }
-#if defined(__ARM_FEATURE_MVE)
-    *(volatile uint32_t *)0xE000ED88 |= 0xFU << 20; /* CPACR: MVE on */
-    __asm__ volatile("dsb\n isb");
-#endif
     (void)main();
     print("done\n");
     for (;;) {

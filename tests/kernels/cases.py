@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.kernels.arm_dsp_pack import Filters
+from intrs_edge.graph.quantize import AddParams, Requant
 from tests.kernels.harness import Call
 
 Rng = np.random.Generator
@@ -112,3 +113,33 @@ def layer(
         low = -128
     filters = Filters(weights, bias, int(rng.integers(-128, 128)), multiplier, shift, zero, not relu)
     return Layer(window, filters, low, high, x)
+
+
+Int8s = npt.NDArray[np.int8]
+
+
+def sums(rng: Rng) -> Iterator[tuple[tuple[Int8s, Int8s], AddParams, dict[str, object]]]:
+    """Additions of all 65 536 pairs, each operand once the one with the larger scale, with and without ReLU: operands (the exact one second),
+    parameters, and the portable kernel's fields for operands in that order."""
+    a, b = (x.reshape(-1).astype(np.uint8).view(np.int8) for x in np.meshgrid(np.arange(256), np.arange(256)))
+    for i in range(6):
+        zero = (int(rng.integers(-128, 128)), int(rng.integers(-128, 128)))
+        small, right = int(rng.integers(1 << 30, 1 << 31)), int(rng.integers(0, 4))
+        first = i % 2 == 0  # the exact operand
+        multiplier = (1 << 30, small) if first else (small, 1 << 30)
+        shift = (0, -right) if first else (-right, 0)
+        relu = i >= 3
+        low, high = ((-128, 127), (-100, 100))[i == 1]
+        out_zero = -128 if relu else int(rng.integers(-128, 128))
+        q = Requant(np.array([1518500250], np.int32), np.array([-18], np.int8), out_zero, low, high)
+        n = a.size - i % 4
+        order = slice(None, None, -1 if first else 1)
+        portable = {
+            "n": n,
+            "zero_point": list(zero[order]),
+            "multiplier": list(multiplier[order]),
+            "shift": list(shift[order]),
+            "left_shift": 20,
+            "q": {"multiplier": q.multiplier, "shift": q.shift, "zero_point": out_zero, "min": low, "max": high},
+        }
+        yield (a, b), AddParams(zero, multiplier, shift, 20, q), portable

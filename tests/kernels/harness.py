@@ -36,7 +36,7 @@ class Machine:
 
 M0 = Machine("m0", ("-mcpu=cortex-m0",), "mps2-an385", 0, 0x20000000, 0x400000)
 M4 = Machine("m4", ("-mcpu=cortex-m4+nofp",), "mps2-an386", 0, 0x20000000, 0x400000)
-M55 = Machine("m55", ("-mcpu=cortex-m55+nofp", "-mfloat-abi=hard"), "mps3-an547", 0, 0x20000000, 0x80000)
+M55 = Machine("m55", ("-mcpu=cortex-m55+nofp", "-mfloat-abi=hard"), "mps3-an547", 0, 0x30000000, 0x80000)
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,13 @@ def _numbers(values: npt.NDArray[np.generic]) -> str:
 class _Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.count = 0
+        self.names: dict[tuple[str, bytes], str] = {}
 
     def array(self, data: npt.NDArray[np.generic]) -> str:
-        name = f"a{self.count}"
-        self.count += 1
+        key = (data.dtype.name, data.tobytes())
+        if key in self.names:
+            return self.names[key]
+        name = self.names[key] = f"a{len(self.names)}"
         ctype = f"{data.dtype.name}_t"
         # INT32_MIN has no literal of its own type
         text = _numbers(data).replace("-2147483648", "INT32_MIN")

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from intrs_edge.codegen.kernels import arm_dsp_pack as pack
-from intrs_edge.graph.quantize import AddParams, Requant
-from tests.kernels.cases import Layer, layer
+from tests.kernels.cases import Layer, layer, sums
 from tests.kernels.harness import M4, Call, Case, check, needs_emulator
 
 FOLDER = "kernels/arm_dsp"
@@ -131,39 +130,17 @@ def test_depthwise(tmp_path: Path, style: str) -> None:
 
 @needs_emulator
 def test_add_every_pair(tmp_path: Path) -> None:
-    """All 65 536 pairs of operands, each operand once the one with the larger scale, with and without ReLU, and in place."""
-    rng = np.random.default_rng(5)
-    a, b = (x.reshape(-1).astype(np.uint8).view(np.int8) for x in np.meshgrid(np.arange(256), np.arange(256)))
     cases = []
-    for i in range(6):
-        zero = tuple(int(z) for z in rng.integers(-128, 128, 2))
-        small = int(rng.integers(1 << 30, 1 << 31))
-        exact = i % 2
-        multiplier = (1 << 30, small) if exact == 0 else (small, 1 << 30)
-        shift = (0, -int(rng.integers(1, 4))) if exact == 0 else (-int(rng.integers(1, 4)), 0)
-        relu = i >= 3
-        out_zero = -128 if relu else int(rng.integers(-128, 128))
-        low, high = ((-128, 127), (-100, 100))[i == 1]
-        q = Requant(np.array([1518500250], np.int32), np.array([-18], np.int8), out_zero, low, high)
-        p = AddParams(zero, multiplier, shift, 20, q)
-        assert pack.add_reason(p) is None and pack.exact_operand(p) == exact
+    for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(5))):
+        assert pack.add_reason(p) is None
         table, words = pack.add_table(p)
-        n = a.size - (i % 4)
-        operands = (a[:n], b[:n])
-        portable = {
-            "n": n, "zero_point": list(zero), "multiplier": list(multiplier), "shift": list(shift), "left_shift": 20,
-            "q": {"multiplier": q.multiplier, "shift": q.shift, "zero_point": out_zero, "min": low, "max": high},
-        }  # fmt: skip
+        n = int(str(portable["n"]))
         fields = {
             "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
-            "linear": int(not relu), "min": low, "max": high,
+            "linear": int(p.q.zero_point != -128), "min": p.q.min, "max": p.q.max,
         }  # fmt: skip
-        if exact == 0:
-            # the variant takes the exact operand second: exchange the portable kernel's operands
-            for key in ("zero_point", "multiplier", "shift"):
-                portable[key] = portable[key][::-1]  # type: ignore[index]
-        expected = Call("intrs_add", "intrs_add", portable)
-        cases.append(Case(f"add {i}", operands, n, expected, Call("intrs_dsp_add", "intrs_dsp_add", fields), i == 2))
+        call = Call("intrs_dsp_add", "intrs_dsp_add", fields)
+        cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
     _check(tmp_path, cases)
 
 

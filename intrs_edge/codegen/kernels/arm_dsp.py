@@ -44,7 +44,7 @@ def filters_of(
     )
 
 
-def _conv(site: Site) -> tuple[Window, Requant, pack.Filters]:
+def conv_filters(site: Site) -> tuple[Window, Requant, pack.Filters]:
     w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
     return w, p.q, filters_of(constant(site, 1), bias_of(site, w.out_c), p.in_zero_point, p.q)
 
@@ -79,7 +79,7 @@ class _Direct(Kernel):
         why = int8_reason(site)
         if why is not None:
             return why
-        w, _, filters = _conv(site)
+        w, _, filters = conv_filters(site)
         if site.input(1).shape[3] != w.in_c:
             return "a grouped convolution"
         return pack.requant_reason(filters, 1)
@@ -90,7 +90,7 @@ class _Direct(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_dsp_conv2d``."""
-        w, q, filters = _conv(site)
+        w, q, filters = conv_filters(site)
         return direct_emit(site, w, q, filters, self.wide)
 
 
@@ -143,7 +143,7 @@ class _F4(Kernel):
         why = int8_reason(site)
         if why is not None:
             return why
-        w, _, filters = _conv(site)
+        w, _, filters = conv_filters(site)
         shape = (w.filter_h, w.filter_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w)
         if shape != (3, 3, 1, 1, 1, 1) or site.input(1).shape[3] != w.in_c:
             return "not 3x3 with stride 1, dilation 1 and one group"
@@ -182,7 +182,7 @@ class _F4(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_dsp_conv2d_f4``."""
-        w, q, filters = _conv(site)
+        w, q, filters = conv_filters(site)
         function = "intrs_dsp_conv2d_f4"
         fields: dict[str, Value] = {
             "w": window_fields(w),
@@ -221,6 +221,13 @@ class Conv2dF4Expand(_F4):
     expand = True
 
 
+def fully_connected_window(site: Site) -> Window:
+    """A FULLY_CONNECTED as a 1x1 convolution over one row of pixels."""
+    out_n, in_n = site.input(1).shape
+    rows = site.input(0).elements // in_n
+    return Window(1, rows, in_n, 1, rows, out_n, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
+
+
 @register
 class FullyConnected(Kernel):
     """FULLY_CONNECTED: a direct convolution of rows of pixels with a 1x1 filter."""
@@ -228,11 +235,6 @@ class FullyConnected(Kernel):
     name = "fully_connected.dsp_s8"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"dsp"})
-
-    def _window(self, site: Site) -> Window:
-        out_n, in_n = site.input(1).shape
-        rows = site.input(0).elements // in_n
-        return Window(1, rows, in_n, 1, rows, out_n, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
 
     def reject(self, site: Site) -> str | None:
         """The range of three-instruction requantisation."""
@@ -245,14 +247,22 @@ class FullyConnected(Kernel):
 
     def cost(self, site: Site) -> Cost:
         """Counted."""
-        return direct_cost(self._window(site), wide=False)
+        return direct_cost(fully_connected_window(site), wide=False)
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_dsp_conv2d``."""
         p = fully_connected_params(site.graph, site.op)
         weights = constant(site, 1)
         filters = filters_of(weights, bias_of(site, weights.shape[0]), p.in_zero_point, p.q)
-        return direct_emit(site, self._window(site), p.q, filters, wide=False)
+        return direct_emit(site, fully_connected_window(site), p.q, filters, wide=False)
+
+
+def sum_reason(site: Site) -> str | None:
+    """Why an op does not combine two int8 activations of one shape, or None."""
+    tensors = [site.input(0), site.input(1), site.output()]
+    if any(t.dtype != "int8" or t.constant for t in tensors):
+        return "operands that are not int8 activations"
+    return "a broadcast operand" if len({t.shape for t in tensors}) != 1 else None
 
 
 @register
@@ -266,12 +276,7 @@ class Add(Kernel):
 
     def reject(self, site: Site) -> str | None:
         """Two int8 activations of one shape, one of which is scaled by exactly 1/2."""
-        tensors = [site.input(0), site.input(1), site.output()]
-        if any(t.dtype != "int8" or t.constant for t in tensors):
-            return "operands that are not int8 activations"
-        if len({t.shape for t in tensors}) != 1:
-            return "a broadcast operand"
-        return pack.add_reason(add_params(site.graph, site.op))
+        return sum_reason(site) or pack.add_reason(add_params(site.graph, site.op))
 
     def cost(self, site: Site) -> Cost:
         """Counted."""

@@ -1,0 +1,49 @@
+"""Weight streams of the MVE kernels (firmware/kernels/arm_mve), and the ranges that their arithmetic needs. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.codegen.kernels.arm_dsp_pack import Filters, Ints, wrap32
+
+
+def mve_reason(filters: Filters) -> str | None:
+    """Why the kernels would not be exact, or None: accumulators, scaled up where their channel is, must fit in 32 bits."""
+    low, high = filters.bounds
+    limit = np.int64(1) << (31 - filters.up)
+    if bool((np.maximum(-low, high) >= limit).any()):
+        return f"accumulators reach {int(np.maximum(-low, high).max())}, more than 31 bits"
+    if int(filters.right.max()) > 31:
+        return "a channel's multiplier is below 2^-31"
+    return None
+
+
+def _padded(values: Ints, multiple: int) -> Ints:
+    extra = -len(values) % multiple
+    return np.concatenate([values, np.zeros((extra, *values.shape[1:]), values.dtype)])
+
+
+def _words(values: Ints) -> npt.NDArray[np.int8]:
+    return wrap32(values).reshape(-1).view(np.int8)
+
+
+def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
+    """The stream of intrs_mve_conv2d; see intrs_mve.h."""
+    taps = filters.weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
+    taps = np.pad(taps, ((0, -filters.out_c % 4), (0, -taps.shape[1] % 16)))
+    parts = []
+    rows = [_padded(x, 4) for x in (filters.folded_bias, filters.multiplier, -filters.right * (filters.right > 0), filters.up)]
+    for f in range(0, len(taps), 4):
+        body = taps[f : f + 4].reshape(4, -1, 16).transpose(1, 0, 2)
+        parts += [body.reshape(-1), *(_words(r[f : f + 4]) for r in rows)]
+    return np.concatenate(parts)
+
+
+def kind(filters: Filters) -> int:
+    """The field ``kind`` of intrs_mve.h: how much of requantisation a layer needs."""
+    if filters.up.any():
+        return 2
+    if not filters.linear:
+        return 0
+    return 1 if int(filters.right.min()) >= 1 else 2
