@@ -103,24 +103,18 @@ int main(void)
 """
 
 
-def program(folder: Path, graph: Graph, model: Model, compiler: str, options: Collection[str]) -> Path:
-    """A static program of the model for another architecture."""
+STATIC = ("-static", "-no-pie")
+
+
+def program(
+    folder: Path, graph: Graph, model: Model, compiler: str, options: Collection[str], link: Collection[str] = STATIC
+) -> Path:
+    """A program of the model, static for another architecture."""
     main, elf = folder / "main.c", folder / "main.elf"
     main.write_text(_arena(model, graph))
     objects = compile_model(folder, graph, model, compiler, options)
     include = [f"-I{folder}", f"-I{FIRMWARE / 'include'}"]
-    command = [
-        compiler,
-        *STRICT,
-        *options,
-        "-static",
-        "-no-pie",
-        *include,
-        "-o",
-        str(elf),
-        str(main),
-        *map(str, objects),
-    ]
+    command = [compiler, *STRICT, *options, *link, *include, "-o", str(elf), str(main), *map(str, objects)]
     subprocess.run(command, check=True, timeout=120)
     return elf
 

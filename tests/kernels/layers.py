@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from intrs_edge.graph.builder import GraphBuilder
@@ -68,3 +70,31 @@ def average_pool(size: int, channels: int, filter_: int, padding: str) -> Graph:
     b = GraphBuilder("pool")
     x = b.input((1, size, size, channels), scale=0.02)
     return b.build(b.average_pool_2d(x, filter_, padding=padding))
+
+
+def rng() -> np.random.Generator:
+    """The same weights in every run."""
+    return np.random.default_rng(11)
+
+
+def layer_cases() -> dict[str, Callable[[], Graph]]:
+    """Layers by name: what precedes the first dot is the op."""
+    return {
+        "conv2d.3x3_16": lambda: conv(9, 7, 16, 24, 3, rng=rng(), activation="RELU"),
+        "conv2d.3x3_valid": lambda: conv(8, 8, 40, 8, 3, rng=rng(), padding="VALID", zero_point=3),
+        "conv2d.3x3_extreme": lambda: conv(4, 4, 64, 16, 3, rng=rng(), extreme=True),
+        "conv2d.stem": lambda: conv(12, 12, 3, 16, 3, rng=rng(), zero_point=-9),
+        "conv2d.stride2": lambda: conv(9, 10, 16, 33, 3, rng=rng(), stride=2),
+        "conv2d.1x1_stride2": lambda: conv(8, 8, 16, 32, 1, rng=rng(), stride=2, padding="VALID"),
+        "conv2d.odd": lambda: conv(5, 6, 7, 9, 3, rng=rng(), zero_point=17),
+        "conv2d.dilated": lambda: conv(9, 12, 3, 17, (2, 3), rng=rng(), dilation=(1, 3)),
+        "conv2d.one": lambda: conv(6, 7, 1, 1, 2, rng=rng(), stride=(2, 1)),
+        "fully_connected.10": lambda: fully_connected(1, 64, 10, rng()),
+        "fully_connected.rows": lambda: fully_connected(3, 33, 5, rng()),
+        "depthwise2d.16": lambda: depthwise(16, 3, 1, "SAME", rng()),
+        "depthwise2d.odd": lambda: depthwise(21, 3, 2, "VALID", rng()),
+        "add.sum": lambda: residual(25, (0.02, 0.0151, 0.0263)),
+        "add.sub": lambda: residual(7, (0.02, 0.0151, 0.0263), "SUB"),
+        "average_pool2d.8": lambda: average_pool(8, 64, 8, "VALID"),
+        "average_pool2d.odd": lambda: average_pool(7, 19, 3, "SAME"),
+    }

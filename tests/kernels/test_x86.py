@@ -14,8 +14,8 @@ from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.quantize import AddParams, Requant, quantize_multiplier
-from tests.kernels.host import model_of, needs_avx2, run_model
-from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, residual
+from tests.kernels.host import model_of, needs_avx2, program, run_model, run_program
+from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, layer_cases, residual
 
 AVX2 = Level("avx2", frozenset({"x86", "avx2"}))
 BATCH = 5
@@ -127,6 +127,31 @@ def test_f4_with_residual_sum(tmp_path: Path, size: tuple[int, int]) -> None:
 )
 def test_average_pool(tmp_path: Path, size: int, channels: int, filter_: int, padding: str) -> None:
     check(tmp_path, average_pool(size, channels, filter_, padding), "average_pool2d.avx2")
+
+
+### sanitizers ###
+
+
+@needs_avx2
+@pytest.mark.parametrize("op", ["conv2d", "fully_connected", "depthwise2d", "add", "average_pool2d"])
+def test_under_the_sanitizers(tmp_path: Path, op: str) -> None:
+    """Every variant, compiled with the address and undefined-behaviour sanitizers."""
+    options = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+    kernels = [k for name, k in registered().items() if "avx2" in name and name.split(".")[0] == op]
+    ran: dict[str, int] = {}
+    for name, make in layer_cases().items():
+        graph = make()
+        for kernel in kernels:
+            if name.split(".")[0] != op or kernel.reject(Site(graph, (len(graph.ops) - 1,))) is not None:
+                continue
+            if ran.get(kernel.name, 0) == 2:
+                continue
+            ran[kernel.name] = ran.get(kernel.name, 0) + 1
+            model = model_of(graph, AVX2, BATCH, {kernel.name, *(n for n in registered() if n.endswith(".portable"))})
+            elf = program(tmp_path, graph, model, "cc", options, ())
+            x = inputs_for(graph, np.random.default_rng(1), BATCH)
+            assert np.array_equal(run_program(elf, model, x, ()), reference.run(graph, x).reshape(BATCH, -1))
+    assert set(ran) == {k.name for k in kernels}
 
 
 ### guards ###
