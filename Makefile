@@ -10,9 +10,9 @@ NEWLIB := /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi
 DEMO_TOOLS := gcc=gcc arm-none-eabi-gcc=gcc-arm-none-eabi $(NEWLIB) qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
 TEST_TOOLS := $(DEMO_TOOLS) clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
     g++=g++ qemu-aarch64=qemu-user aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf \
-    gdb-multiarch=gdb-multiarch
+    gdb-multiarch=gdb-multiarch node=nodejs npm=npm
 
-.PHONY: demo test lint types check-c pytest install tools-demo tools-test clean help
+.PHONY: demo test lint types check-c pytest install tools-demo tools-test rp2040js clean help
 
 help:
 	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
@@ -22,7 +22,7 @@ help:
 demo: $(VENV)/.core | tools-demo
 	$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.all | tools-test
+test: $(VENV)/.all | tools-test rp2040js
 	$(MAKE) lint types pytest
 
 lint:
@@ -40,6 +40,9 @@ tools-demo:
 
 tools-test:
 	@scripts/debian-packages $(TEST_TOOLS)
+
+rp2040js: $(VENV)/.all | tools-test
+	@scripts/rp2040js $(BIN)/python
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/debian-packages /nonexistent=python3-venv
