@@ -11,7 +11,7 @@ from intrs_edge.codegen.isa import PORTABLE, Level, board_levels
 from intrs_edge.codegen.model import LevelModel, plan_level
 from intrs_edge.codegen.report import memory_json
 from intrs_edge.graph.ir import Graph, Op
-from intrs_edge.graph.passes import integer_ends, simplify
+from intrs_edge.graph.passes import normalize, simplify
 from intrs_edge.graph.validate import validate
 
 # code besides the kernels (certification, link, start-up) and the tables of a common certificate (sigma 0.25, N 1000),
@@ -39,7 +39,7 @@ def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
     Keys: ``macs``, ``arena_bytes``, ``flash_bytes``, ``weights_bytes`` (portable kernels), ``ops``, ``memory``,
     ``boards``.
     """
-    graph = signed_ends(integer_ends(graph))
+    graph = signed_ends(normalize(graph))
     validate(graph)
     simple = simplify(graph)
     plans: dict[frozenset[str], LevelModel] = {}

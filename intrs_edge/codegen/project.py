@@ -27,7 +27,7 @@ from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.passes import integer_ends, simplify
+from intrs_edge.graph.passes import normalize, simplify
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.graph.validate import validate
 from intrs_edge.paths import shipped
@@ -45,7 +45,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
-    graph = signed_ends(integer_ends(graph))
+    graph = signed_ends(normalize(graph))
     validate(graph)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(

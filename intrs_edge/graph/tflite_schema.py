@@ -148,6 +148,8 @@ OPTIONS: dict[str, Options] = {
     ),
     "QUANTIZE": Options(BuiltinOptions.QuantizeOptions, 0),
     "DEQUANTIZE": Options(BuiltinOptions.DequantizeOptions, 0),
+    "SHAPE": Options(BuiltinOptions.ShapeOptions, 1, (Field("out_type", 0, "int8", 0),)),
+    "PACK": Options(BuiltinOptions.PackOptions, 2, (_int("values_count", 0), _int("axis", 1))),
     "ARG_MAX": Options(BuiltinOptions.ArgMaxOptions, 1, (Field("output_type", 0, "int8", 0),)),
 }
 

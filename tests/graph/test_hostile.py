@@ -13,7 +13,7 @@ import pytest
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.builder import GraphBuilder
-from intrs_edge.graph.passes import integer_ends
+from intrs_edge.graph.passes import normalize
 from intrs_edge.graph.summary import summarize
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_writer import write_tflite
@@ -83,7 +83,7 @@ def mutate(rng: np.random.Generator, data: bytes, other: bytes) -> bytes:
 def survive(data: bytes) -> str:
     """How far a file gets: 'error', 'read' (validation lists problems) or 'valid'; any other exception is a defect."""
     try:
-        graph = integer_ends(read_tflite(data))
+        graph = normalize(read_tflite(data))
     except IntrsError as error:
         line = str(error)
     else:

@@ -10,6 +10,7 @@ from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes.drop_tail import drop_tail
 from intrs_edge.graph.passes.fold_constants import fold_constants
 from intrs_edge.graph.passes.fold_reshapes import fold_reshapes
+from intrs_edge.graph.passes.fold_shapes import fold_shapes
 from intrs_edge.graph.passes.fuse_activation import fuse_activation
 from intrs_edge.graph.passes.fuse_dilation import fuse_dilation
 from intrs_edge.graph.passes.fuse_pad import fuse_pad
@@ -20,11 +21,12 @@ PASSES = (fold_constants, fuse_activation, fuse_pad, fold_reshapes, remove_dead)
 
 
 def normalize(graph: Graph) -> Graph:
-    """A graph as it was read, before `validate`: without float ends, dilated convolutions in one piece.
+    """A graph as it was read, before `validate`: without float ends and shape arithmetic, dilated convolutions in one
+    piece.
 
     What neither needs is left as it is, and the result can be written as .tflite.
     """
-    return fuse_dilation(integer_ends(graph))
+    return fuse_dilation(fold_shapes(integer_ends(graph)))
 
 
 def simplify(graph: Graph) -> Graph:
@@ -39,6 +41,7 @@ __all__ = [
     "drop_tail",
     "fold_constants",
     "fold_reshapes",
+    "fold_shapes",
     "fuse_activation",
     "fuse_dilation",
     "fuse_pad",

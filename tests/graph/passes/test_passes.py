@@ -24,10 +24,11 @@ from intrs_edge.graph.passes import (
     fuse_dilation,
     fuse_pad,
     integer_ends,
+    normalize,
     remove_dead,
     simplify,
 )
-from intrs_edge.graph.validate import validate
+from intrs_edge.graph.validate import problems, validate
 
 SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
@@ -239,3 +240,35 @@ def test_other_uses_of_space_to_batch_stay() -> None:
     pads = pieces.ops[0].inputs[2]
     tensors[pads] = replace(tensors[pads], data=np.asarray(tensors[pads].data) + 2)  # and no more cropped at the end
     assert kinds(fuse_dilation(replace(pieces, tensors=tuple(tensors)))) == kinds(pieces)
+
+
+def test_the_shape_arithmetic_of_a_flatten_is_folded() -> None:
+    """What Keras exports: SHAPE, the batch out of it, PACK with -1, RESHAPE."""
+    b, x, rng = image()
+    shape = b.op("SHAPE", [x], (4,), None, {"out_type": 0}, dtype="int32")
+    ends = [b.constant([v], dtype="int32") for v in (0, 1, 1)]
+    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
+    batch = b.op("STRIDED_SLICE", [shape, *ends], (), None, masks, dtype="int32")
+    rest = b.constant(np.array(-1), dtype="int32")
+    packed = b.op("PACK", [batch, rest], (2,), None, {"values_count": 2, "axis": 0}, dtype="int32")
+    flat = b.op("RESHAPE", [x, packed], (1, 108), b.quant_of(x))
+    graph = b.build(b.fully_connected(flat, rng.integers(-9, 9, (3, 108)), weight_scale=0.1, scale=0.5))
+    assert validate_fails(graph)
+    after = normalize(graph)
+    assert kinds(after) == ["RESHAPE", "FULLY_CONNECTED"]
+    validate(after)
+    (target,) = [t for t in after.tensors if t.shape == (2,)]
+    assert target.data is not None
+    assert target.data.tolist() == [1, -1]
+    x_values = inputs_for(after, 4, 0)
+    np.testing.assert_array_equal(reference.run(after, x_values), interpret(graph, x_values))
+
+
+def validate_fails(graph: Graph) -> bool:
+    return bool(problems(graph))
+
+
+def test_nothing_to_normalize_changes_nothing() -> None:
+    b, x, rng = image()
+    graph = b.build(conv(b, x, rng))
+    assert normalize(graph) is graph
