@@ -112,7 +112,8 @@ def _run(command: Sequence[str], folder: Path) -> str:
         over = re.findall(r"region [`'](\S+)' overflowed by (\d+) bytes", done.stderr)
         if over:
             raise Overflow({region: int(amount) for region, amount in over})
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+        told = [line for line in done.stderr.splitlines() if "collect2" not in line]
+        first = next((line for line in told if re.search(r"error|undefined|cannot|warning", line)), done.stderr[:200])
         raise IntrsError(f"{Path(command[0]).name} failed on the generated project: {first}")
     return done.stdout
 
