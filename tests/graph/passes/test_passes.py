@@ -245,7 +245,7 @@ def test_other_uses_of_space_to_batch_stay() -> None:
 def test_the_shape_arithmetic_of_a_flatten_is_folded() -> None:
     """What Keras exports: SHAPE, the batch out of it, PACK with -1, RESHAPE."""
     b, x, rng = image()
-    shape = b.op("SHAPE", [x], (4,), None, {"out_type": 0}, dtype="int32")
+    shape = b.op("SHAPE", [x], (4,), None, {"out_type": 2}, dtype="int32")
     ends = [b.constant([v], dtype="int32") for v in (0, 1, 1)]
     masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
     batch = b.op("STRIDED_SLICE", [shape, *ends], (), None, masks, dtype="int32")
