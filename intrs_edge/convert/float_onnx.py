@@ -26,10 +26,9 @@ from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import drop_tail, integer_ends
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.validate import validate
-from intrs_edge.smoothing.generator import XOSHIRO128PP
 from intrs_edge.smoothing.noise import DiscreteGaussian, exact
-from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.train.inputs import choose_input_quant
+from intrs_edge.train.noise import draw
 
 LIMIT_S = 1800
 
@@ -97,10 +96,8 @@ def calibration_samples(
     """
     noisy = images.astype(np.int32)
     if sigma > 0:
-        sampler = Sampler(DiscreteGaussian(exact(sigma, "sigma") * 255), XOSHIRO128PP)
-        dimension = int(np.prod(images.shape[1:]))
-        for i in range(len(images)):
-            noisy[i] += sampler.draw(seed, i, 0, 1, dimension)[0].reshape(images.shape[1:])
+        noise = DiscreteGaussian(exact(sigma, "sigma") * 255)
+        noisy += draw(noise, noisy.size, np.random.default_rng(seed)).reshape(noisy.shape)
     quant = choose_input_quant(sigma)
     low, high = ((q - quant.zero_point) << quant.shift for q in (-128, 127))
     noisy = np.clip(noisy, low, high)
