@@ -1,0 +1,41 @@
+/*
+ * intrs_m0.h - int8 kernels for Cortex-M0 and M0+ (Armv6-M), bit for bit equal to the portable ones.
+ *
+ * These cores multiply 32 x 32 to 32 bits in one instruction and have no longer product. The requantisation is that of intrs_dsp.h for
+ * t = 1 (out = (high word of (acc m + 2^31) + addend - (acc < 0)) >> shift), its high word made of four products of half-words.
+ * The streams are written by intrs_edge/codegen/kernels/arm_m0.py.
+ */
+#ifndef INTRS_M0_H
+#define INTRS_M0_H
+
+#include <stdint.h>
+
+#include "intrs_kernels.h"
+
+/*
+ * Convolution (groups 1), blocks of 2 filters x 2 pixels. Scratch: 8 bytes a tap, taps = filter_h * filter_w * in_c rounded up to 4.
+ * stream, per pair of filters (an odd last one is paired with zeros): bias of each, zero point folded in; the weights, per two taps the bytes
+ * {f0 t0, f1 t0, f0 t1, f1 t1}; {multiplier, addend, shift + 256 * (1 + left shift)} of each.
+ */
+struct intrs_m0_conv2d {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    int32_t min, max;
+    int32_t linear; /* the output is not clamped at its zero point: halves of negative sums round down */
+    const int32_t *stream;
+};
+
+void intrs_m0_conv2d(const struct intrs_m0_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
+
+/* ADD and SUB: the arithmetic and the table of struct intrs_dsp_add. Output and operands may share memory. */
+struct intrs_m0_add {
+    int32_t n;
+    const int32_t *table; /* [256], by the byte of a: 2 * scaled(a) - (zero point of b << 20) */
+    int32_t multiplier, addend, shift;
+    int32_t linear;
+    int32_t min, max;
+};
+
+void intrs_m0_add(const struct intrs_m0_add *p, const int8_t *a, const int8_t *b, int8_t *out);
+
+#endif

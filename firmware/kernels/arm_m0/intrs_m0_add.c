@@ -1,0 +1,17 @@
+/*
+ * intrs_m0_add.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an element.
+ */
+#include "intrs_m0.h"
+#include "intrs_m0_inline.h"
+
+void intrs_m0_add(const struct intrs_m0_add *p, const int8_t *a, const int8_t *b, int8_t *out)
+{
+    const int32_t *table = p->table;
+    const int32_t multiplier = p->multiplier, addend = p->addend, shift = p->shift;
+    const int32_t min = p->min, max = p->max, sign = p->linear ? -1 : 0;
+    for (const int8_t *end = a + p->n; a != end; a++, b++, out++) {
+        const int32_t w = table[(uint8_t)*a] + *b * (1 << 20);
+        const int32_t h = intrs_m0_high_mul(w, multiplier) + addend + ((w >> 31) & sign);
+        *out = (int8_t)intrs_m0_clamp(h >> shift, min, max);
+    }
+}

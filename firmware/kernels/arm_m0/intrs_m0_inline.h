@@ -1,0 +1,27 @@
+/*
+ * intrs_m0_inline.h - requantisation without a long multiplication.
+ */
+#ifndef INTRS_M0_INLINE_H
+#define INTRS_M0_INLINE_H
+
+#include <stdint.h>
+
+/* (a * m + 2^31) >> 32, m not negative: four products of half-words */
+static inline int32_t intrs_m0_high_mul(int32_t a, int32_t m)
+{
+    const uint32_t a_low = (uint32_t)a & 0xFFFFU, m_low = (uint32_t)m & 0xFFFFU;
+    const int32_t a_high = a >> 16, m_high = m >> 16;
+    const uint32_t low = a_low * m_low;
+    const uint32_t cross = a_low * (uint32_t)m_high; /* below 2^31 */
+    const int32_t other = a_high * (int32_t)m_low;   /* magnitude up to 2^31 - 2^15 */
+    /* the upper half of the low product, and the crosses with their own halves apart, so that nothing overflows */
+    const int32_t middle = (int32_t)((low >> 16) + (cross & 0xFFFFU) + ((uint32_t)other & 0xFFFFU) + 0x8000U);
+    return a_high * m_high + (int32_t)(cross >> 16) + (other >> 16) + (middle >> 16);
+}
+
+static inline int32_t intrs_m0_clamp(int32_t x, int32_t min, int32_t max)
+{
+    return x < min ? min : x > max ? max : x;
+}
+
+#endif

@@ -1,0 +1,56 @@
+"""Cortex-M0 kernels: every variant equals the portable kernel, bit for bit, under emulation (built for Armv6-M)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intrs_edge.codegen.kernels import arm_dsp_pack as pack
+from intrs_edge.codegen.kernels.arm_m0 import conv_stream
+from tests.kernels.cases import layer, sums
+from tests.kernels.harness import M0, Call, Case, check, needs_emulator
+from tests.kernels.test_arm_dsp import SHAPES
+
+FOLDER = "kernels/arm_m0"
+SOURCES = [
+    "kernels/intrs_conv2d.c",
+    "kernels/intrs_add.c",
+    f"{FOLDER}/intrs_m0_conv2d.c",
+    f"{FOLDER}/intrs_m0_add.c",
+]
+
+
+def _check(folder: Path, cases: list[Case]) -> None:
+    check(folder, M0, cases, ["intrs_m0.h"], SOURCES, [FOLDER])
+
+
+@needs_emulator
+@pytest.mark.parametrize("style", ["random", "extreme", "up"])
+def test_convolutions(tmp_path: Path, style: str) -> None:
+    rng = np.random.default_rng(40 + len(style))
+    cases = []
+    for i, (shape, out_c, kernel, stride, pad, dilation) in enumerate(SHAPES):
+        one = layer(rng, shape, out_c, kernel, stride, pad, dilation, extreme=style == "extreme", up=style == "up")
+        assert pack.requant_reason(one.filters, 1) is None
+        fields = one.packed(linear=int(one.filters.linear), stream=conv_stream(one.filters))
+        taps = -(-one.filters.flat.shape[1] // 4) * 4
+        call = Call("intrs_m0_conv2d", "intrs_m0_conv2d", fields, 8 * taps)
+        cases.append(Case(f"m0 {i} {one.window}", (one.input,), one.out_bytes, one.portable(), call))
+    _check(tmp_path, cases)
+
+
+@needs_emulator
+def test_add_every_pair(tmp_path: Path) -> None:
+    cases = []
+    for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(9))):
+        table, words = pack.add_table(p)
+        n = int(str(portable["n"]))
+        fields = {
+            "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
+            "linear": int(p.q.zero_point != -128), "min": p.q.min, "max": p.q.max,
+        }  # fmt: skip
+        call = Call("intrs_m0_add", "intrs_m0_add", fields)
+        cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+    _check(tmp_path, cases)
