@@ -15,9 +15,11 @@ static inline int32_t intrs_magnitude(uint32_t cell, struct intrs_rng *r)
 {
     uint32_t k = intrs_noise_guide[cell >> 8];
     uint32_t limit = intrs_noise_hi[k];
-    while (limit < cell) limit = intrs_noise_hi[++k];
-    // a threshold splits this cell: 32 more bits. the last limit is 2^48 - 1, so both loops end
-    if (limit == cell) k = intrs_refine(k, cell, intrs_rng_next(r));
+    if (limit <= cell) {
+        while (limit < cell) limit = intrs_noise_hi[++k];
+        // a threshold splits this cell: 32 more bits. the last limit is 2^48 - 1, so both loops end
+        if (limit == cell) k = intrs_refine(k, cell, intrs_rng_next(r));
+    }
     return (int32_t)k;
 }
 
