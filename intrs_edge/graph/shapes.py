@@ -29,7 +29,10 @@ SAME_SHAPE = (
 def output_shapes(graph: Graph, op: Op) -> list[Shape]:
     """The shapes of every output of a supported operator."""
     if op.kind in SAME_SHAPE:
-        return [graph.tensors[op.inputs[0]].shape]
+        shape = graph.tensors[op.inputs[0]].shape
+        if op.kind == "SOFTMAX" and not shape:
+            raise ValueError("its input is a single number: it needs classes along the last axis")
+        return [shape]
     return SHAPES[op.kind](graph, op)
 
 

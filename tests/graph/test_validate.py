@@ -151,3 +151,10 @@ def test_long_names_are_cut() -> None:
     line = problems(with_op(0, kind="CUSTOM:Foo", name="a/b;" * 99))[0]
     assert len(line) < 200
     assert "a/b;a/b" in line
+
+
+def test_softmax_of_a_single_number() -> None:
+    b = GraphBuilder()
+    x = b.input((), scale=0.1)
+    y = b.unary("SOFTMAX", x, scale=1 / 256, zero_point=-128, attrs={"beta": 1.0})
+    assert "its input is a single number" in problems(b.build(y))[0]
