@@ -10,6 +10,8 @@ from typing import Any
 from intrs_edge.cli.options import add_images, add_target, decimal, sized
 from intrs_edge.errors import IntrsError
 
+DEVICE = "device"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -23,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="tab-separated results, a line an image; an unfinished one is resumed",
     )
-    parser.add_argument("--seed", type=sized, help="seed of the noise (default: the project's)")
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        help="seed of the noise (default: the project's); device: from the target's random source, logged",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--target-radius",
@@ -65,8 +71,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     mode, mode_text = _mode(args, manifest.raw["settings"])
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
-    settings = log_settings(manifest.raw, args.seed, mode_text, images_digest(images))
     with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
+        seed = device_seed(target, args.log) if args.seed == DEVICE else args.seed
+        settings = log_settings(manifest.raw, seed, mode_text, images_digest(images))
         rows = certify_images(
             images, target, args.log, settings, seed=int(settings["seed"]), mode=mode, show=args.progress
         )
@@ -75,6 +82,18 @@ def run(args: argparse.Namespace) -> int:
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
     return 0
+
+
+def device_seed(target: Any, log: Path) -> int:
+    """64 bits of the target's entropy, drawn once a log: a log that is resumed keeps the seed that it began with."""
+    from intrs_edge.evaluate import read_log
+
+    rows = read_log(log) if log.is_file() and log.stat().st_size > 0 else []
+    return int(rows[0].extra["seed"]) if rows and "seed" in rows[0].extra else int(target.entropy())
+
+
+def _seed(text: str) -> int | str:
+    return DEVICE if text == DEVICE else sized(text)
 
 
 def log_settings(manifest: dict[str, Any], seed: int | None, mode: str, images: str) -> dict[str, str]:
