@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """The path of ``templates``, ``firmware``, ``boards`` or ``models``; raises IntrsError when the installation lacks it."""
+    """The path of ``templates``, ``firmware``, ``boards`` or ``models``; raises IntrsError when it is missing."""
     for candidate in (_PACKAGE / "_data" / folder, _PACKAGE.parent / folder):
         if candidate.is_dir():
             return candidate
