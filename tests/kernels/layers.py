@@ -45,6 +45,18 @@ def residual(n: int, scales: tuple[float, float, float], kind: str = "ADD", acti
     return b.build(b.binary(kind, x, y, scale=scales[2], zero_point=-30, activation=activation))
 
 
+def ties(activation: str) -> Graph:
+    """A 3x3 convolution whose multipliers are powers of two, 1/2 to 2^-8, so that both roundings meet exact halves."""
+    b = GraphBuilder("ties")
+    x = b.input((1, 12, 12, 16), scale=1.0, zero_point=-1)
+    weights = np.zeros((16, 3, 3, 16), np.int64)
+    weights[np.arange(16), 1, 1, np.arange(16)] = [1, -1] * 8
+    weights[:, 0, 2, 3] = 3
+    scales = [2.0 ** -(1 + k // 2) for k in range(16)]
+    y = b.conv_2d(x, weights, np.arange(16) - 8, weight_scale=scales, scale=1.0, zero_point=-7, activation=activation)
+    return b.build(y)
+
+
 def depthwise(channels: int, filter_: int, stride: int, padding: str, rng: np.random.Generator) -> Graph:
     """One depthwise convolution of a 9x11 image."""
     b = GraphBuilder("depthwise")
@@ -88,6 +100,8 @@ def layer_cases() -> dict[str, Callable[[], Graph]]:
         "conv2d.1x1_stride2": lambda: conv(8, 8, 16, 32, 1, rng=rng(), stride=2, padding="VALID"),
         "conv2d.odd": lambda: conv(5, 6, 7, 9, 3, rng=rng(), zero_point=17),
         "conv2d.dilated": lambda: conv(9, 12, 3, 17, (2, 3), rng=rng(), dilation=(1, 3)),
+        "conv2d.ties": lambda: ties("NONE"),
+        "conv2d.ties_relu": lambda: ties("RELU"),
         "conv2d.one": lambda: conv(6, 7, 1, 1, 2, rng=rng(), stride=(2, 1)),
         "fully_connected.10": lambda: fully_connected(1, 64, 10, rng()),
         "fully_connected.rows": lambda: fully_connected(3, 33, 5, rng()),

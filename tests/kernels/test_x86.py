@@ -15,7 +15,7 @@ from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.quantize import AddParams, Requant, quantize_multiplier
 from tests.kernels.host import model_of, needs_avx2, program, run_model, run_program
-from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, layer_cases, residual
+from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, layer_cases, residual, ties
 
 AVX2 = Level("avx2", frozenset({"x86", "avx2"}))
 BATCH = 5
@@ -76,6 +76,13 @@ def test_direct(
 ) -> None:
     graph = conv(h, w, in_c, out_c, filter_, zero_point=17, rng=np.random.default_rng(in_c), **options)
     check(tmp_path, graph, "conv2d.avx2")
+
+
+@needs_avx2
+@pytest.mark.parametrize("activation", ["NONE", "RELU"])
+@pytest.mark.parametrize("kernel", ["conv2d.avx2", "conv2d.f4_avx2"])
+def test_exact_halves(tmp_path: Path, activation: str, kernel: str) -> None:
+    check(tmp_path, ties(activation), kernel)
 
 
 @needs_avx2

@@ -5,19 +5,16 @@
 static struct intrs_x86_block uniform(int32_t multiplier, int32_t shift)
 {
     struct intrs_x86_block b;
-    b.multiplier[0] = _mm256_set1_epi32(multiplier);
-    b.multiplier_odd[0] = b.multiplier[0];
-    b.shift[0] = _mm256_set1_epi32(-shift);
-    b.nudge[0] = _mm256_set1_epi32(shift < 0 ? (int32_t)(1u << (-shift - 1)) : 0);
-    b.sign[0] = _mm256_set1_epi32(shift < 0 ? -1 : 0);
+    __m256i nudge = _mm256_set1_epi32(shift < 0 ? (int32_t)(1u << (-shift - 1)) : 0);
+    intrs_x86_lanes(&b, 0, _mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), nudge, _mm256_set1_epi32(shift < 0 ? -1 : 0));
     return b;
 }
 
 INTRS_INLINE __m256i add8(__m256i x, __m256i y, const struct intrs_x86_block *a, const struct intrs_x86_block *b,
                           const struct intrs_x86_block *q)
 {
-    __m256i sum = _mm256_add_epi32(intrs_requant8(x, a, 0), intrs_requant8(y, b, 0));
-    return intrs_requant8(_mm256_add_epi32(sum, sum), q, 0);
+    __m256i sum = _mm256_add_epi32(intrs_requant8(x, a, 0, 1), intrs_requant8(y, b, 0, 1));
+    return intrs_requant8(_mm256_add_epi32(sum, sum), q, 0, 1);
 }
 
 /*

@@ -42,36 +42,53 @@ INTRS_INLINE uint8_t *intrs_align64(uint8_t *p)
 
 /// requantisation ///
 
-/* the constants of 16 output channels */
+/* the constants of 16 output channels: both roundings' nudges are one 64-bit number a lane */
 struct intrs_x86_block {
-    __m256i multiplier[2], multiplier_odd[2], shift[2], nudge[2], sign[2];
+    __m256i multiplier[2], multiplier_odd[2], nudge[2], nudge_odd[2], shift[2], sign[2];
 };
+
+INTRS_INLINE void intrs_x86_lanes(struct intrs_x86_block *b, int i, __m256i multiplier, __m256i shift, __m256i nudge, __m256i sign)
+{
+    const __m256i half = _mm256_set1_epi64x(0x80000000LL);
+    b->multiplier[i] = multiplier;
+    b->multiplier_odd[i] = _mm256_srli_epi64(multiplier, 32);
+    b->nudge[i] = _mm256_or_si256(_mm256_slli_epi64(nudge, 32), half);
+    b->nudge_odd[i] = _mm256_or_si256(_mm256_slli_epi64(_mm256_srli_epi64(nudge, 32), 32), half);
+    b->shift[i] = shift;
+    b->sign[i] = sign;
+}
 
 INTRS_INLINE struct intrs_x86_block intrs_x86_block(const int32_t *table)
 {
     struct intrs_x86_block b;
     for (int i = 0; i < 2; i++) {
-        b.multiplier[i] = intrs_load(table + INTRS_X86_MULTIPLIER * 16 + 8 * i);
-        b.multiplier_odd[i] = _mm256_srli_epi64(b.multiplier[i], 32);
-        b.shift[i] = intrs_load(table + INTRS_X86_SHIFT * 16 + 8 * i);
-        b.nudge[i] = intrs_load(table + INTRS_X86_NUDGE * 16 + 8 * i);
-        b.sign[i] = intrs_load(table + INTRS_X86_SIGN * 16 + 8 * i);
+        const int32_t *row = table + 8 * i;
+        intrs_x86_lanes(&b, i, intrs_load(row + INTRS_X86_MULTIPLIER * 16), intrs_load(row + INTRS_X86_SHIFT * 16),
+                        intrs_load(row + INTRS_X86_NUDGE * 16), intrs_load(row + INTRS_X86_SIGN * 16));
     }
     return b;
 }
 
 /*
- * gemmlowp's two roundings of acc2 = 2 * accumulator, eight lanes: floor((2 acc m + 2^31) / 2^32), then to nearest at bit e, halves
- * away from zero.
+ * gemmlowp's two roundings of acc2 = 2 * accumulator, eight lanes: floor((2 acc m + 2^31) / 2^32), plus 2^(e-1), less 1 below zero, shifted
+ * right by e. The first floor takes the second nudge in; and the accumulator's sign serves for the product's, because where they
+ * differ the product rounds to 0 and so does the result. Without `away` the 1 is left out: for outputs clamped at their zero point.
  */
-INTRS_INLINE __m256i intrs_requant8(__m256i acc2, const struct intrs_x86_block *b, int i)
+INTRS_INLINE __m256i intrs_requant8(__m256i acc2, const struct intrs_x86_block *b, int i, int away)
 {
-    const __m256i half = _mm256_set1_epi64x(0x80000000LL);
-    __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc2, b->multiplier[i]), half);
-    __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc2, 32), b->multiplier_odd[i]), half);
+    __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc2, b->multiplier[i]), b->nudge[i]);
+    __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc2, 32), b->multiplier_odd[i]), b->nudge_odd[i]);
     __m256i t = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-    __m256i sign = _mm256_and_si256(_mm256_srai_epi32(t, 31), b->sign[i]);
-    return _mm256_srav_epi32(_mm256_add_epi32(_mm256_add_epi32(t, b->nudge[i]), sign), b->shift[i]);
+    if (away) {
+        t = _mm256_add_epi32(t, _mm256_and_si256(_mm256_srai_epi32(acc2, 31), b->sign[i]));
+    }
+    return _mm256_srav_epi32(t, b->shift[i]);
+}
+
+/* whether rounding away from zero can be seen: not where everything below the zero point is clamped */
+INTRS_INLINE int intrs_away(const struct intrs_x86_requant *q)
+{
+    return q->min < q->zero_point;
 }
 
 /* zero point and clamp, as vectors */
@@ -88,9 +105,10 @@ INTRS_INLINE struct intrs_x86_out intrs_x86_out(const struct intrs_x86_requant *
 }
 
 /* 16 output channels, in lane order, to int8 in order */
-INTRS_INLINE __m128i intrs_requant16(__m256i lo2, __m256i hi2, const struct intrs_x86_block *b, const struct intrs_x86_out *o)
+INTRS_INLINE __m128i intrs_requant16(__m256i lo2, __m256i hi2, const struct intrs_x86_block *b, const struct intrs_x86_out *o,
+                                    int away)
 {
-    __m256i h = _mm256_packs_epi32(intrs_requant8(lo2, b, 0), intrs_requant8(hi2, b, 1));
+    __m256i h = _mm256_packs_epi32(intrs_requant8(lo2, b, 0, away), intrs_requant8(hi2, b, 1, away));
     h = _mm256_adds_epi16(h, o->zero_point);
     __m128i c = _mm_packs_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
     return _mm_min_epi8(_mm_max_epi8(c, o->min), o->max);

@@ -117,7 +117,7 @@ void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const in
                 product(acc, &g, u, runs, run_at, pairs, table);
                 for (int32_t i = 0; i < n; i++) {
                     __m256i lo = _mm256_add_epi32(acc[2 * i], acc[2 * i]), hi = _mm256_add_epi32(acc[2 * i + 1], acc[2 * i + 1]);
-                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp), some);
+                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp, 1), some);
                 }
             }
         }

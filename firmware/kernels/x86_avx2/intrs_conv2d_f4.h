@@ -143,10 +143,11 @@ INTRS_INLINE void intrs_f4_frame(int8_t *frame, const int8_t *in, const struct i
 
 /*
  * Scratch: 64 to align, the frame of (4 tile rows + 2) x (4 tile columns + 2) x in_c rounded up to 64, V: 36 x (32 in_c + 64) bytes,
- * M: 16 x 36 x 16 x 4 bytes. skip and sum are null without a residual sum.
+ * M: 16 x 36 x 16 x 4 bytes. skip and sum are null without a residual sum. `away` as for intrs_requant8; a
+ * constant of each call, so that the compiler makes a copy for each.
  */
-INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_x86_sum *sum, int32_t batch, const int8_t *in,
-                               const int8_t *skip, int8_t *out, uint8_t *scratch)
+INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_x86_sum *sum, int away, int32_t batch,
+                               const int8_t *in, const int8_t *skip, int8_t *out, uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t tile_rows = (w->out_h + 3) / 4, tile_columns = (w->out_w + 3) / 4, tiles = tile_rows * tile_columns;
@@ -197,7 +198,7 @@ INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_
                 for (int32_t y = 0; y < h; y++) {
                     for (int32_t x = 0; x < width; x++) {
                         size_t pixel = at + (size_t)(y * w->out_w + x) * out_c;
-                        __m128i result = intrs_requant16(lo[4 * y + x], hi[4 * y + x], &block, &clamp);
+                        __m128i result = intrs_requant16(lo[4 * y + x], hi[4 * y + x], &block, &clamp, away);
                         if (sum) {
                             result = intrs_sum16(result, _mm_loadu_si128((const __m128i *)(const void *)(skip + pixel)), &adder);
                         }

@@ -3,6 +3,10 @@
 
 void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
 {
-    intrs_f4_run(p, NULL, batch, in, NULL, out, scratch);
+    if (intrs_away(&p->q)) {
+        intrs_f4_run(p, NULL, 1, batch, in, NULL, out, scratch);
+    } else {
+        intrs_f4_run(p, NULL, 0, batch, in, NULL, out, scratch);
+    }
 }
 #endif

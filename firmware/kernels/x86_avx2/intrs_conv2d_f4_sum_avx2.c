@@ -5,6 +5,6 @@
 void intrs_conv2d_f4_sum_avx2(const struct intrs_x86_f4_sum *p, int32_t batch, const int8_t *in, const int8_t *skip, int8_t *out,
                               uint8_t *scratch)
 {
-    intrs_f4_run(&p->conv, &p->sum, batch, in, skip, out, scratch);
+    intrs_f4_run(&p->conv, &p->sum, 1, batch, in, skip, out, scratch);
 }
 #endif

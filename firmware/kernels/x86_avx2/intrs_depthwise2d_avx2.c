@@ -53,7 +53,7 @@ void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch
                 }
                 lo = _mm256_add_epi32(lo, lo);
                 hi = _mm256_add_epi32(hi, hi);
-                intrs_store_some(out + c, intrs_requant16(lo, hi, &block, &clamp), w->in_c - (int32_t)c);
+                intrs_store_some(out + c, intrs_requant16(lo, hi, &block, &clamp, 1), w->in_c - (int32_t)c);
             }
         }
     }

@@ -15,7 +15,7 @@ enum intrs_x86_row {
     INTRS_X86_MULTIPLIER, /* TFLite's */
     INTRS_X86_SHIFT,      /* e >= 0: TFLite's shift, negated */
     INTRS_X86_NUDGE,      /* 2^(e-1), or 0 where e = 0 */
-    INTRS_X86_SIGN,       /* -1 where the second rounding is away from zero; 0 where e = 0 or the output is clamped at its zero point */
+    INTRS_X86_SIGN,       /* -1, or 0 where e = 0 */
     INTRS_X86_ROWS,
 };
 
