@@ -61,6 +61,8 @@ def indices_of(select: str | None, count: int, what: str) -> npt.NDArray[np.int6
         raise IntrsError(f"{what}: [{select}] is not a slice; write [0:20], [::100], [7] or [1,5,9]") from None
     except IndexError:
         raise IntrsError(f"{what}: [{select}] is outside its {count} images (0..{count - 1})") from None
+    if len(set(chosen.tolist())) < chosen.size:  # an image has one line in a log
+        raise IntrsError(f"{what}: [{select}] names an image twice")
     if not chosen.size:
         raise IntrsError(f"{what}: [{select}] chooses none of its {count} images")
     return chosen

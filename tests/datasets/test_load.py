@@ -49,7 +49,7 @@ def test_slices(select, expected):
     assert indices_of(select, 5, "x").tolist() == expected
 
 
-@pytest.mark.parametrize("select", ["", "a", "1:b", "1:2:3:4", "::0", "5", "3:3", "1,"])
+@pytest.mark.parametrize("select", ["", "a", "1:b", "1:2:3:4", "::0", "5", "3:3", "1,", "2,2", "4,-1"])
 def test_bad_slices_are_named(select):
     with pytest.raises(IntrsError, match=r"^x: "):
         indices_of(select, 5, "x")
