@@ -140,62 +140,94 @@ static __attribute__((noinline)) void gather_tile(const struct intrs_window *w, 
 
 /// filters ///
 
-static inline uint32_t add16(uint32_t a, uint32_t b)
+/*
+ * Rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6, of r2 r3 r4 to r2 r5 r4 r7 r9 r8, both lanes apart; uses r6 and r10.
+ */
+#define FILTER_1D                                                                                                      \
+    "sadd16 r5, r2, r2\n"                                                                                              \
+    "sadd16 r6, r4, r4\n"                                                                                              \
+    "sadd16 r7, r2, r4\n"                                                                                              \
+    "sadd16 r8, r6, r6\n"                                                                                              \
+    "sadd16 r9, r3, r3\n"                                                                                              \
+    "sadd16 r10, r2, r8\n"                                                                                             \
+    "sadd16 r2, r2, r5\n"                                                                                              \
+    "sadd16 r2, r2, r2\n"                                                                                              \
+    "sadd16 r5, r7, r3\n"                                                                                              \
+    "ssub16 r4, r7, r3\n"                                                                                              \
+    "sadd16 r7, r10, r9\n"                                                                                             \
+    "ssub16 r9, r10, r9\n"                                                                                             \
+    "sadd16 r8, r6, r8\n"
+
+/* Three columns of taps (rows row_bytes apart, columns column_bytes), two channels of each word, to six rows of three. */
+#define FILTER_COLUMNS(rotation)                                                                                       \
+    "1:\n"                                                                                                             \
+    "ldr r3, [r0, r11]\n"                                                                                              \
+    "ldr r4, [r0, r11, lsl #1]\n"                                                                                      \
+    "ldr r2, [r0]\n"                                                                                                   \
+    "add r0, r12\n"                                                                                                    \
+    "sxtb16 r3, r3" rotation "\n"                                                                                      \
+    "sxtb16 r4, r4" rotation "\n"                                                                                      \
+    "sxtb16 r2, r2" rotation "\n" FILTER_1D "cmp r0, lr\n"                                                             \
+    "str r5, [r1, #12]\n"                                                                                              \
+    "str r4, [r1, #24]\n"                                                                                              \
+    "str r7, [r1, #36]\n"                                                                                              \
+    "str r9, [r1, #48]\n"                                                                                              \
+    "str r8, [r1, #60]\n"                                                                                              \
+    "str r2, [r1], #4\n"                                                                                               \
+    "bne 1b\n"
+#define FILTER_COLUMN_OPERANDS                                                                                         \
+    : "+r"(p), "+r"(to)                                                                                                \
+    : "r"(row), "r"(column), "r"(end)                                                                                  \
+    : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory"
+
+static inline void filter_columns(const int8_t *weights, int32_t channels, uint32_t *middle, int odd)
 {
-    uint32_t r;
-    __asm__("sadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
-    return r;
+    register const int8_t *p __asm__("r0") = weights;
+    register uint32_t *to __asm__("r1") = middle;
+    register int32_t row __asm__("r11") = 3 * channels;
+    register int32_t column __asm__("r12") = channels;
+    register const int8_t *end __asm__("lr") = weights + 3 * channels;
+    if (odd) {
+        __asm__ volatile(FILTER_COLUMNS(", ror #8") FILTER_COLUMN_OPERANDS);
+    } else {
+        __asm__ volatile(FILTER_COLUMNS("") FILTER_COLUMN_OPERANDS);
+    }
 }
 
-static inline uint32_t sub16(uint32_t a, uint32_t b)
+/* Six rows of three to 36 positions, `position` words apart. */
+static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t position)
 {
-    uint32_t r;
-    __asm__("ssub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
-    return r;
+    register const uint32_t *p __asm__("r0") = middle;
+    register uint32_t *to __asm__("r1") = u;
+    register int32_t one __asm__("r11") = 4 * position;
+    register int32_t six __asm__("r12") = 24 * position;
+    register const uint32_t *end __asm__("lr") = middle + 18;
+    __asm__ volatile("1:\n"
+                     "ldm r0!, {r2, r3, r4}\n" FILTER_1D "add r3, r1, r11\n"
+                     "cmp r0, lr\n"
+                     "str r2, [r1]\n"
+                     "str r5, [r1, r11]\n"
+                     "str r4, [r1, r11, lsl #1]\n"
+                     "str r7, [r3, r11, lsl #1]\n"
+                     "str r9, [r1, r11, lsl #2]\n"
+                     "str r8, [r3, r11, lsl #2]\n"
+                     "add r1, r12\n"
+                     "bne 1b\n"
+                     : "+r"(p), "+r"(to)
+                     : "r"(one), "r"(six), "r"(end)
+                     : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
 }
 
-/* rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6 */
-#define FILTER_1D(g0, g1, g2, put)                                                                                     \
-    do {                                                                                                               \
-        const uint32_t two0_ = add16(g0, g0), two2_ = add16(g2, g2), four2_ = add16(two2_, two2_);                     \
-        const uint32_t s_ = add16(g0, g2), q_ = add16(g0, four2_), h_ = add16(g1, g1);                                 \
-        put(0, add16(two0_, add16(two0_, two0_)));                                                                     \
-        put(1, add16(s_, g1));                                                                                         \
-        put(2, sub16(s_, g1));                                                                                         \
-        put(3, add16(q_, h_));                                                                                         \
-        put(4, sub16(q_, h_));                                                                                         \
-        put(5, add16(two2_, four2_));                                                                                  \
-    } while (0)
-#define PUT_COLUMN(k, x) t_[3 * (k)] = (x)
-#define PUT_ROW(k, x) u_[(k) * position] = (x)
-
-static void filter_lanes(const uint32_t *g, uint32_t *u, int32_t position)
+/* U = G g G^T of a pair of filters, from OHWI int8 (word aligned) to the order of the stream */
+static __attribute__((noinline)) void transform_filters(const int8_t *weights, int32_t channels, uint32_t *u)
 {
     uint32_t middle[18];
-    for (int32_t j = 0; j < 3; j++) {
-        uint32_t *t_ = middle + j;
-        FILTER_1D(g[j], g[3 + j], g[6 + j], PUT_COLUMN);
-    }
-    for (int32_t i = 0; i < 6; i++, u += 6 * position) {
-        const uint32_t *t = middle + 3 * i;
-        uint32_t *u_ = u;
-        FILTER_1D(t[0], t[1], t[2], PUT_ROW);
-    }
-}
-
-/* U = G g G^T of a pair of filters, from OHWI int8 to the order of the stream */
-static void transform_filters(const int8_t *weights, int32_t channels, uint32_t *u)
-{
     for (int32_t f = 0; f < 2; f++, weights += 9 * channels) {
         for (int32_t c = 0; c < channels; c += 4) {
-            uint32_t even[9], odd[9];
-            for (int32_t i = 0; i < 9; i++) {
-                const uint32_t x = intrs_load(weights + i * channels + c);
-                even[i] = intrs_sxtb16(x);
-                odd[i] = intrs_sxtb16_ror8(x);
-            }
-            filter_lanes(even, u + c + 2 * f, channels);
-            filter_lanes(odd, u + c + 2 * f + 1, channels);
+            filter_columns(weights + c, channels, middle, 0);
+            filter_rows(middle, u + c + 2 * f, channels);
+            filter_columns(weights + c, channels, middle, 1);
+            filter_rows(middle, u + c + 2 * f + 1, channels);
         }
     }
 }
@@ -297,19 +329,40 @@ static inline void output_row(const uint32_t *t, const struct filter *f, int8_t 
     to[pixel_bytes] = (int8_t)requant64(d * (k << 2) - correction3, f->multiplier, f->addend, f->shift, linear);
 }
 
+/* The columns of M, every fourth word, by A^T to four words each: in assembly for the block transfer. */
+static inline void output_columns(const uint32_t *m, uint32_t *middle)
+{
+    const uint32_t *end = m + 24;
+    __asm__ volatile("1:\n"
+                     "ldr r3, [%[m], #96]\n"
+                     "ldr r4, [%[m], #192]\n"
+                     "ldr r5, [%[m], #288]\n"
+                     "ldr r6, [%[m], #384]\n"
+                     "ldr r8, [%[m], #480]\n"
+                     "ldr r2, [%[m]], #16\n"
+                     "add r9, r3, r4\n"
+                     "sub r3, r3, r4\n"
+                     "add r4, r5, r6\n"
+                     "sub r5, r5, r6\n"
+                     "add r2, r2, r4\n"
+                     "add r8, r8, r5, lsl #1\n"
+                     "sub r2, r2, r9, lsl #2\n"
+                     "sub r6, r8, r3\n"
+                     "sub r3, r5, r3, lsl #1\n"
+                     "sub r4, r4, r9\n"
+                     "cmp %[m], %[end]\n"
+                     "stm %[to]!, {r2, r3, r4, r6}\n"
+                     "bne 1b\n"
+                     : [m] "+r"(m), [to] "+r"(middle)
+                     : [end] "r"(end)
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "cc", "memory");
+}
+
 /* One tile of one filter. m: every fourth word. */
 static inline void output_tile(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place, int linear)
 {
     uint32_t middle[24];
-    for (int32_t j = 0; j < 6; j++) {
-        const uint32_t *x = m + 4 * j;
-        OUTPUT_1D(x[0], x[24], x[48], x[72], x[96], x[120], a, b, c, d);
-        uint32_t *t = middle + 4 * j;
-        t[0] = a;
-        t[1] = b;
-        t[2] = c;
-        t[3] = d;
-    }
+    output_columns(m, middle);
     const int32_t row = place->row_bytes, pixel = place->pixel_bytes;
     output_row(middle, f, to, pixel, INVERSE_OF_9, 0, 0, linear);
     to += row;
@@ -331,25 +384,26 @@ static __attribute__((noinline)) void output_relu(const uint32_t *m, const struc
     output_tile(m, f, to, place, 0);
 }
 
-/* The two tiles of m of one filter to their places in the image, where part of them may not exist. */
-static inline void output_pair(const struct intrs_dsp_conv2d_f4 *p, const uint32_t *m, const struct filter *f, int8_t *out,
-                               const struct place *place, const int32_t origin[2][2], int32_t tiles)
+/* One of the two; calls by name keep the call graph, and with it the stack bound, static. */
+static inline void output(int linear, const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place)
 {
-    const struct intrs_window *w = &p->w;
-    for (int32_t k = 0; k < tiles; k++) {
-        const int32_t oy = origin[k][0], ox = origin[k][1];
-        int8_t *to = out + oy * place->row_bytes + ox * place->pixel_bytes;
-        if (oy + 4 <= w->out_h && ox + 4 <= w->out_w) {
-            (p->linear ? output_linear : output_relu)(m + k, f, to, place);
-            continue;
-        }
-        int8_t tile[16];
-        static const struct place packed = {4, 1};
-        (p->linear ? output_linear : output_relu)(m + k, f, tile, &packed);
-        for (int32_t i = 0; i < 4 && oy + i < w->out_h; i++) {
-            for (int32_t j = 0; j < 4 && ox + j < w->out_w; j++) {
-                to[i * place->row_bytes + j * place->pixel_bytes] = tile[4 * i + j];
-            }
+    if (linear) {
+        output_linear(m, f, to, place);
+    } else {
+        output_relu(m, f, to, place);
+    }
+}
+
+/* A tile that hangs over the edge of the output. */
+static __attribute__((noinline)) void output_part(int linear, const uint32_t *m, const struct filter *f, int8_t *to,
+                                                  const struct place *place, int32_t rows, int32_t columns)
+{
+    int8_t tile[16];
+    static const struct place packed = {4, 1};
+    output(linear, m, f, tile, &packed);
+    for (int32_t i = 0; i < 4 && i < rows; i++) {
+        for (int32_t j = 0; j < 4 && j < columns; j++) {
+            to[i * place->row_bytes + j * place->pixel_bytes] = tile[4 * i + j];
         }
     }
 }
@@ -364,6 +418,8 @@ void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, 
     const int32_t tiles = across * ((w->out_h + 3) >> 2);
     const int32_t pair_words = 36 * c; /* V of a pair of tiles, and U of a pair of filters */
     const struct place place = {w->out_w * w->out_c, w->out_c};
+    const int ragged = ((w->out_h | w->out_w) & 3) != 0;
+    const int linear = p->linear;
     uint32_t *v = (void *)scratch;
     uint32_t *expanded = v + p->pairs * pair_words;
     /* the sums are never needed together with a gathered tile and its transform */
@@ -397,17 +453,25 @@ void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, 
                 stream += pair_words;
             }
             for (int32_t t = first; t < last; t += 2) {
-                const int32_t ty = t / across, tx = t - ty * across;
-                const int wraps = tx + 1 == across;
-                const int32_t origin[2][2] = {{4 * ty, 4 * tx}, {wraps ? 4 * ty + 4 : 4 * ty, wraps ? 0 : 4 * tx + 4}};
+                const int32_t count = last - t < 2 ? 1 : 2;
                 products(u, v + ((t - first) >> 1) * pair_words, c, m);
-                m[28] += filter[0].bias; /* position (1, 1) */
-                m[29] += filter[0].bias;
-                output_pair(p, m, filter, out + f, &place, origin, last - t < 2 ? 1 : 2);
-                if (f + 1 < w->out_c) {
-                    m[30] += filter[1].bias;
-                    m[31] += filter[1].bias;
-                    output_pair(p, m + 2, filter + 1, out + f + 1, &place, origin, last - t < 2 ? 1 : 2);
+                for (int32_t k = 0; k < count; k++) {
+                    const int32_t ty = (t + k) / across, tx = t + k - ty * across;
+                    int8_t *to = out + f + 4 * (ty * place.row_bytes + tx * place.pixel_bytes);
+                    m[28 + k] += filter[0].bias; /* position (1, 1) */
+                    m[30 + k] += filter[1].bias;
+                    if (ragged) {
+                        const int32_t rows = w->out_h - 4 * ty, columns = w->out_w - 4 * tx;
+                        output_part(linear, m + k, filter, to, &place, rows, columns);
+                        if (f + 1 < w->out_c) {
+                            output_part(linear, m + 2 + k, filter + 1, to + 1, &place, rows, columns);
+                        }
+                        continue;
+                    }
+                    output(linear, m + k, filter, to, &place);
+                    if (f + 1 < w->out_c) {
+                        output(linear, m + 2 + k, filter + 1, to + 1, &place);
+                    }
                 }
             }
         }

@@ -24,7 +24,7 @@ def sources(*functions: str) -> tuple[str, ...]:
 
 def linear(q: Requant) -> bool:
     """Whether values below the zero point can be seen in the output."""
-    return not (q.min == -128 and q.zero_point == -128)
+    return q.min < q.zero_point
 
 
 def filters_of(
@@ -171,10 +171,10 @@ class _F4(Kernel):
         tiles = -(-w.out_h // 4) * -(-w.out_w // 4)
         quads, filters = w.in_c // 4, w.out_c + w.out_c % 2
         blocks = -(-tiles // (2 * self.pairs(w)))
-        instructions = tiles * (840 * quads + 150) + (tiles + tiles % 2) * filters * (9.0 * (10 * quads + 8) + 400)
+        instructions = tiles * (840 * quads + 150) + (tiles + tiles % 2) * filters * (9.0 * (10 * quads + 8) + 365)
         if self.expand:
             return Cost(
-                instructions + blocks * filters * quads * 560,
+                instructions + blocks * filters * quads * 505,
                 filters // 2 * 64 + site.input(1).bytes,
                 self.scratch(w),
             )
