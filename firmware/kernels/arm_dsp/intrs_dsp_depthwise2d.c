@@ -37,7 +37,15 @@ struct taps {
         y3 = smlatt(odd_, w13_, y3);                                                                                   \
     } while (0)
 
-/* The same for the nine taps of a 3x3 filter at once: gcc would spill. */
+/* The same for the nine taps of a 3x3 filter at once: gcc would spill. With MVE it has too few registers for this block. */
+#if defined(__ARM_FEATURE_MVE)
+#define NINE_TAPS(line)                                                                                                \
+    for (int32_t fy = 0; fy < 3; fy++, (line) += row) {                                                                \
+        TAP(line);                                                                                                     \
+        TAP((line) + step);                                                                                            \
+        TAP((line) + 2 * step);                                                                                        \
+    }
+#else
 #define ROW_TAP(address)                                                                                               \
     "ldr r2, [" address "]\n"                                                                                          \
     "ldm %[weights]!, {r4, r5}\n"                                                                                      \
@@ -48,12 +56,19 @@ struct taps {
     "smlabb %[y1], r3, r5, %[y1]\n"                                                                                    \
     "smlatt %[y3], r3, r5, %[y3]\n"
 #define ROW ROW_TAP("%[line]") ROW_TAP("%[line], %[step]") ROW_TAP("%[line], %[step], lsl #1")
+#define NEXT_ROW "ldr r2, %[row]\n add %[line], r2\n"
 #define NINE_TAPS(line)                                                                                                \
-    __asm__ volatile(ROW "add %[line], %[row]\n" ROW "add %[line], %[row]\n" ROW                                       \
+    __asm__ volatile(ROW NEXT_ROW ROW NEXT_ROW ROW                                                                     \
                      : [y0] "+r"(y0), [y1] "+r"(y1), [y2] "+r"(y2), [y3] "+r"(y3), [line] "+r"(line),                  \
                        [weights] "+r"(weights)                                                                         \
-                     : [step] "r"(step), [row] "r"(row)                                                                \
+                     : [step] "r"(step), [row] "m"(row)                                                                \
                      : "r2", "r3", "r4", "r5", "memory")
+#endif
+
+#else
+#define UNROLL_3X3 0
+#define NINE_TAPS(line) (void)(line)
+#endif
 
 static inline int32_t requant(int32_t acc, const int32_t *q, int linear)
 {
@@ -76,7 +91,7 @@ static inline __attribute__((always_inline)) void pixel(const int32_t *stream, c
         int32_t y0 = stream[0], y2 = stream[1], y1 = stream[2], y3 = stream[3];
         const uint32_t *weights = (const void *)(stream + 4);
         const uint8_t *line = from + c;
-        if (three) {
+        if (UNROLL_3X3 && three) {
             NINE_TAPS(line);
         } else {
             for (int32_t fy = t->h; fy > 0; fy--, line += row) {
