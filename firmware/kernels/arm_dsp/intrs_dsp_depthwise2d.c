@@ -65,11 +65,6 @@ struct taps {
                      : "r2", "r3", "r4", "r5", "memory")
 #endif
 
-#else
-#define UNROLL_3X3 0
-#define NINE_TAPS(line) (void)(line)
-#endif
-
 static inline int32_t requant(int32_t acc, const int32_t *q, int linear)
 {
     int32_t h = intrs_smmlar(acc, q[0], q[1]);
@@ -91,7 +86,7 @@ static inline __attribute__((always_inline)) void pixel(const int32_t *stream, c
         int32_t y0 = stream[0], y2 = stream[1], y1 = stream[2], y3 = stream[3];
         const uint32_t *weights = (const void *)(stream + 4);
         const uint8_t *line = from + c;
-        if (UNROLL_3X3 && three) {
+        if (three) {
             NINE_TAPS(line);
         } else {
             for (int32_t fy = t->h; fy > 0; fy--, line += row) {
