@@ -136,7 +136,7 @@ def host_path(folder: Path) -> str:
     """The instruction-set level that this CPU takes of a generated host model."""
     kernels = json.loads((folder / "project.json").read_text())["host"]["kernels"]
     flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
-    names = {"avxvnni": "avx_vnni", "avx2": "avx2", "dotprod": "asimddp", "neon": "asimd"}
+    names = {"avx512vnni": "avx512_vnni", "avx2": "avx2", "dotprod": "asimddp", "neon": "asimd"}
     return next((level for level in kernels if level in names and names[level] in flags), "portable")
 
 

@@ -33,7 +33,7 @@ _A32 = "defined(__ARM_NEON) && !defined(__aarch64__)"
 
 _HOST = {
     "x86_64": (
-        Level("avxvnni", frozenset({"x86", "avx2", "avxvnni"}), _X86, "intrs_cpu_has_avxvnni()"),
+        Level("avx512vnni", frozenset({"x86", "avx2", "avx512vnni"}), _X86, "intrs_cpu_has_avx512vnni()"),
         Level("avx2", frozenset({"x86", "avx2"}), _X86, "intrs_cpu_has_avx2()"),
         PORTABLE,
     ),

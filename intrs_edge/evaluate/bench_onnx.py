@@ -17,13 +17,14 @@ from intrs_edge.graph.ir import Graph, Op, Tensor
 OPSET = 13
 
 
-def to_onnx(graph: Graph, quantised: bool) -> onnx.ModelProto:
+def to_onnx(graph: Graph, activations: str = "") -> onnx.ModelProto:
     """The graph for other engines, input float32 ``[N, C, H, W]`` of real values, output float32 ``[N, classes]``.
 
-    ``quantised`` puts QuantizeLinear and DequantizeLinear around every value with the graph's own scales (int8,
-    weights per channel). IntrsError for an operator without a counterpart here.
+    ``activations`` "int8" or "uint8" puts QuantizeLinear and DequantizeLinear around every value with the graph's
+    own scales (weights int8 per channel; uint8 moves zero points by 128); "" is float32. IntrsError for an operator
+    without a counterpart here.
     """
-    writer = _Writer(graph, quantised)
+    writer = _Writer(graph, activations)
     writer.value[graph.inputs[0]] = "input"
     writer.settle(graph.inputs[0], "input")
     for op in graph.ops:
@@ -53,7 +54,7 @@ def to_onnx(graph: Graph, quantised: bool) -> onnx.ModelProto:
 @dataclass
 class _Writer:
     graph: Graph
-    quantised: bool
+    activations: str
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     value: dict[int, str] = field(default_factory=dict)
@@ -69,11 +70,17 @@ class _Writer:
     def settle(self, tensor: int, name: str) -> None:
         """The value of a tensor: as it is, or through a Q/DQ pair."""
         t = self.graph.tensors[tensor]
-        if self.quantised and t.quant is not None:
-            pair = [self.constant(f"{name}_scale", t.quant.scale[0]), self.constant(f"{name}_zero", _zero(t))]
+        if self.activations and t.quant is not None:
+            pair = [self.constant(f"{name}_scale", t.quant.scale[0]), self.constant(f"{name}_zero", self.zero(t))]
             self.node("QuantizeLinear", [name, *pair], f"{name}_q")
             name = self.node("DequantizeLinear", [f"{name}_q", *pair], f"{name}_dq")
         self.value[tensor] = name
+
+    def zero(self, t: Tensor) -> npt.NDArray[np.generic]:
+        """The zero point, in the type that the values have there."""
+        assert t.quant is not None
+        moved = 128 if self.activations == "uint8" and t.dtype == "int8" else 0
+        return np.array(t.quant.zero_point[0] + moved, self.activations)
 
     def weights(
         self, op: Op, out: str, arrange: Callable[[npt.NDArray[np.generic]], npt.NDArray[np.generic]]
@@ -93,7 +100,7 @@ class _Writer:
         names = []
         for what, values, s in parts:
             name = f"{out}_{what}"
-            if self.quantised:
+            if self.activations:
                 per_channel = s.size > 1
                 step = s if per_channel else s[0]
                 zero = np.zeros(np.shape(step), values.dtype)
@@ -117,11 +124,6 @@ class _Writer:
         low, high = {"RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}[kind]
         limits = [self.constant(f"{name}_low", np.float32(low)), self.constant(f"{name}_high", np.float32(high))]
         return self.node("Clip", [name, *limits], f"{name}_clip")
-
-
-def _zero(t: Tensor) -> npt.NDArray[np.generic]:
-    assert t.quant is not None
-    return np.array(t.quant.zero_point[0], t.dtype)
 
 
 def _window(w: _Writer, op: Op) -> dict[str, object]:

@@ -8,23 +8,27 @@ import numpy as np
 import pytest
 
 from intrs_edge.codegen.choose import choose
-from intrs_edge.codegen.isa import PORTABLE, Level
+from intrs_edge.codegen.isa import PORTABLE, Level, levels
 from intrs_edge.codegen.kernels import Site, registered, x86_pack
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.quantize import AddParams, Requant, quantize_multiplier
-from tests.kernels.host import model_of, needs_avx2, program, run_model, run_program
+from tests.kernels.host import has_feature, model_of, needs_avx2, program, run_model, run_program
 from tests.kernels.layers import average_pool, conv, depthwise, fully_connected, inputs_for, layer_cases, residual, ties
 
+VNNI = levels("x86_64")[0]
+needs_vnni = pytest.mark.skipif(
+    not (has_feature("avx512_vnni") and has_feature("avx512vl")), reason="this CPU has no AVX512-VNNI"
+)
 AVX2 = Level("avx2", frozenset({"x86", "avx2"}))
 BATCH = 5
 
 
-def check(tmp_path: Path, graph: Graph, kernel: str, seed: int = 0) -> None:
+def check(tmp_path: Path, graph: Graph, kernel: str, seed: int = 0, level: Level = AVX2) -> None:
     """The graph runs with this kernel, and gives the reference's outputs."""
     names = {kernel, *(name for name in registered() if name.endswith(".portable"))}
-    model = model_of(graph, AVX2, BATCH, names)
+    model = model_of(graph, level, BATCH, names)
     assert kernel in [c.kernel.name for c in model.levels[0].choices], model.levels[0].choices
     x = inputs_for(graph, np.random.default_rng(seed), BATCH)
     assert np.array_equal(run_model(tmp_path, graph, model, x), reference.run(graph, x).reshape(BATCH, -1))
@@ -83,6 +87,12 @@ def test_direct(
 @pytest.mark.parametrize("kernel", ["conv2d.avx2", "conv2d.f4_avx2"])
 def test_exact_halves(tmp_path: Path, activation: str, kernel: str) -> None:
     check(tmp_path, ties(activation), kernel)
+
+
+@needs_vnni
+@pytest.mark.parametrize("name", [n for n in layer_cases() if n.split(".")[0] in ("conv2d", "fully_connected")])
+def test_vnni(tmp_path: Path, name: str) -> None:
+    check(tmp_path, layer_cases()[name](), name.split(".", maxsplit=1)[0] + ".vnni", level=VNNI)
 
 
 @needs_avx2

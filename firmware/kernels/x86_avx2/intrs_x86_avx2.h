@@ -50,6 +50,17 @@ struct intrs_x86_conv2d {
 };
 
 /*
+ * intrs_conv2d_vnni: the same for CPUs with AVX512-VNNI. weights [ceil(out_c / 16)][runs][quads][16 in lane order][4] as int8; the bias holds
+ * -(in_zero_point + 128) * sum(weights), because inputs go in as value + 128.
+ */
+struct intrs_x86_vnni {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    const int8_t *weights;
+    struct intrs_x86_requant q;
+};
+
+/*
  * intrs_conv2d_f4_avx2, intrs_conv2d_f4_sum_avx2: 3x3, stride 1, no dilation, in_c and out_c multiples of 16, by integer Winograd
  * F(4x4,3x3). weights [out_c / 16][36][in_c / 2][16 in lane order][2]: G g G^T with the rows of G scaled to integers
  * [6,0,0] [-4,-4,-4] [-4,4,-4] [1,2,4] [1,-2,4] [0,0,3], so |.| <= 18 432.
@@ -89,7 +100,13 @@ static inline int intrs_cpu_has_avx2(void)
     return __builtin_cpu_supports("avx2");
 }
 
+static inline int intrs_cpu_has_avx512vnni(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+
 void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
+void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
 void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
 void intrs_conv2d_f4_sum_avx2(const struct intrs_x86_f4_sum *p, int32_t batch, const int8_t *in, const int8_t *skip, int8_t *out,
                               uint8_t *scratch);

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import replace
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,12 @@ from intrs_edge.codegen.kernels import x86_pack as pack
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import bias_of, constant, window_fields
 from intrs_edge.graph.geometry import Window, window
-from intrs_edge.graph.quantize import Requant, add_params, conv_params, fully_connected_params
+from intrs_edge.graph.quantize import ConvParams, Requant, add_params, conv_params, fully_connected_params
 
 FOLDER = "kernels/x86_avx2"
 HEADERS = (f"{FOLDER}/intrs_x86_avx2.h",)
-CFLAGS = ("-mavx2",)
+CFLAGS: tuple[str, ...] = ("-mavx2",)
+VNNI_FLAGS = ("-mavx2", "-mavx512vl", "-mavx512vnni")
 _PER_REQUANT = 2.5  # instructions an output
 
 _F4_TILES = 16
@@ -59,7 +61,7 @@ class Conv2dAvx2(Kernel):
     name = "conv2d.avx2"
     patterns = (("CONV_2D",),)
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
+    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """One group, accumulators below 2^30."""
@@ -119,7 +121,7 @@ class FullyConnectedAvx2(Kernel):
     name = "fully_connected.avx2"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
+    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """Accumulators below 2^30."""
@@ -154,7 +156,7 @@ class FullyConnectedAvx2(Kernel):
 
 class _F4(Kernel):
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
+    cflags: ClassVar[tuple[str, ...]] = CFLAGS
     code_bytes = 6000
 
     def reject(self, site: Site) -> str | None:
@@ -267,7 +269,7 @@ class Depthwise2dAvx2(Kernel):
     name = "depthwise2d.avx2"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
+    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """Multiplier 1, accumulators below 2^30."""
@@ -296,3 +298,60 @@ class Depthwise2dAvx2(Kernel):
         }
         scratch = 64 + -(-w.in_c // 16) * 16 + 8 * (w.filter_h * w.filter_w + 1)
         return _emit("intrs_depthwise2d_avx2", "intrs_x86_depthwise2d", fields, site, scratch)
+
+
+### AVX512-VNNI ###
+
+
+def _vnni(
+    kernel: Emit, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], p: ConvParams, dilation_w: int
+) -> Emit:
+    """The direct kernel's call with bytes for weights, and the zero point in the bias."""
+    fields = {
+        **kernel.fields,
+        "weights": Array(pack.vnni_weights(weights, dilation_w), align=32),
+        "q": requant_fields(pack.vnni_bias(weights, bias, p.in_zero_point), p.q),
+    }
+    function = "intrs_conv2d_vnni"
+    return replace(
+        kernel, function=function, struct="intrs_x86_vnni", fields=fields, sources=(f"{FOLDER}/{function}.c",)
+    )
+
+
+@register
+class Conv2dVnni(Conv2dAvx2):
+    """`Conv2dAvx2` with VPDPBUSD: four products of bytes a lane."""
+
+    name = "conv2d.vnni"
+    requires = frozenset({"avx512vnni"})
+    cflags: ClassVar[tuple[str, ...]] = VNNI_FLAGS
+
+    def cost(self, site: Site) -> Cost:
+        """Weights as int8, half the instructions of int16."""
+        cost = super().cost(site)
+        return Cost(cost.instructions - macs(site) * 0.1, cost.weight_bytes // 2)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_x86_vnni``."""
+        w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
+        return _vnni(super().emit(site), weights_of(site), bias_of(site, w.out_c), p, w.dilation_w)
+
+
+@register
+class FullyConnectedVnni(FullyConnectedAvx2):
+    """`FullyConnectedAvx2` with VPDPBUSD."""
+
+    name = "fully_connected.vnni"
+    requires = frozenset({"avx512vnni"})
+    cflags: ClassVar[tuple[str, ...]] = VNNI_FLAGS
+
+    def cost(self, site: Site) -> Cost:
+        """Weights as int8, half the instructions of int16."""
+        cost = super().cost(site)
+        return Cost(cost.instructions / 2, cost.weight_bytes // 2)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_x86_vnni``."""
+        p, weights = fully_connected_params(site.graph, site.op), weights_of(site)
+        as_filter = weights.reshape(len(weights), 1, 1, -1)
+        return _vnni(super().emit(site), as_filter, bias_of(site, len(weights)), p, 1)

@@ -81,6 +81,21 @@ def direct_weights(weights: Int8s, dilation_w: int) -> Int16s:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 1, 4)).astype(np.int16).reshape(-1)
 
 
+def vnni_weights(weights: Int8s, dilation_w: int) -> Int8s:
+    """``[blocks][runs][quads][16 in lane order][4]`` from OHWI, runs as in `direct_weights`."""
+    out_c, h, w, in_c = weights.shape
+    runs = weights.reshape(out_c, h * w, in_c) if dilation_w > 1 else weights.reshape(out_c, h, w * in_c)
+    whole = padded(padded(runs, 2, 4), 0, BLOCK)
+    quads = whole.reshape(-1, BLOCK, whole.shape[1], whole.shape[2] // 4, 4)[:, LANES]
+    return np.ascontiguousarray(quads.transpose(0, 2, 3, 1, 4)).astype(np.int8).reshape(-1)
+
+
+def vnni_bias(weights: Int8s, bias: Int32s, in_zero_point: int) -> Int32s:
+    """The bias for inputs given as value + 128 with their zero point left in, modulo 2^32."""
+    sums = weights.reshape(len(weights), -1).astype(np.int64).sum(axis=1)
+    return wrap32(bias.astype(np.int64) - (in_zero_point + 128) * sums)
+
+
 def f4_weights(weights: Int8s) -> Int16s:
     """``[blocks][36][in_c / 2][16 in lane order][2]`` from OHWI 3x3: G g G^T, at most 18 432 in magnitude."""
     out_c, _, _, in_c = weights.shape
