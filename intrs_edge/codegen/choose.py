@@ -16,6 +16,9 @@ OPTIMIZE = ("speed", "balanced", "size")
 _SIZE_SLACK = 1.125
 _SIZE_SCRATCH = 4096
 
+# what a fused kernel may cost over the kernels apart: it saves a tensor
+_FUSED = 1.02
+
 # a kernel that must not stand at a site, and why: {(ops, kernel name): reason}
 Banned = dict[tuple[tuple[int, ...], str], str]
 
@@ -106,15 +109,21 @@ def _cover(options: list[list[_Option]], price: float | None) -> list[_Option]:
 
     single = [min((o for o in at if len(o.site.ops) == 1), key=key, default=None) for at in options]
     taken: dict[int, _Option] = {}
-    fused = sorted((o for at in options for o in at if len(o.site.ops) > 1), key=lambda o: (-len(o.site.ops), key(o)))
-    for option in fused:
-        if any(op in taken for op in option.site.ops):
-            continue
-        rival = [single[op] for op in option.site.ops]
-        apart = [key(o) for o in rival if o is not None]
-        if len(apart) < len(rival) or key(option) <= tuple(map(sum, zip(*apart, strict=True))):
-            for op in option.site.ops:
-                taken[op] = option
+
+    def apart(option: _Option) -> tuple[float, float]:
+        """The cheapest kernels for its ops one by one, and a little more."""
+        rivals = [single[op] for op in option.site.ops]
+        if any(o is None for o in rivals):
+            return float("inf"), 0
+        first, second = map(sum, zip(*(key(o) for o in rivals if o is not None), strict=True))
+        return (first, _FUSED * second) if price is None else (_FUSED * first, second)
+
+    # of two chains that want one op the one with more work goes first: in a residual block with a projection, the
+    # projection then runs while its input is still needed, and the larger convolution beside its own input and the sum
+    fused = [o for at in options for o in at if len(o.site.ops) > 1]
+    for option in sorted(fused, key=lambda o: (-len(o.site.ops), [-x for x in apart(o)], key(o))):
+        if not any(op in taken for op in option.site.ops) and key(option) <= apart(option):
+            taken.update(dict.fromkeys(option.site.ops, option))
     for op, alone in enumerate(single):
         if op not in taken and alone is not None:
             taken[op] = alone

@@ -58,7 +58,8 @@ class Case:
     out_bytes: int
     expected: Call
     actual: Call
-    inplace: bool = field(default=False)  # the output takes the first input's memory
+    inplace: bool = field(default=False)  # the output takes an input's memory:
+    over: int = 0  # that of this one
 
 
 def _numbers(values: npt.NDArray[np.generic]) -> str:
@@ -84,6 +85,8 @@ class _Writer:
     def value(self, value: object) -> str:
         if isinstance(value, np.ndarray):
             return self.array(value)
+        if value is None:
+            return "0"
         if isinstance(value, Mapping):
             return "{" + ",".join(f".{k}={self.value(v)}" for k, v in value.items()) + "}"
         if isinstance(value, (list, tuple)):
@@ -108,8 +111,8 @@ def program(cases: Sequence[Case], headers: Sequence[str]) -> str:
             if call.scratch is not None:
                 arguments.append(f"scratch + {guard}")
             if tag == "v" and case.inplace:
-                arguments[1] = arguments[1 + len(ins)]
-                calls.append(f"__builtin_memcpy(actual + {guard}, {ins[0]}, {case.out_bytes});")
+                arguments[1 + case.over] = arguments[1 + len(ins)]
+                calls.append(f"__builtin_memcpy(actual + {guard}, {ins[case.over]}, {case.out_bytes});")
             calls.append(f"{call.function}({', '.join(arguments)});")
         n, s = case.out_bytes, case.actual.scratch or 0
         body.append(f"static void case{i}(void) {{ before({n}, {s}); {' '.join(calls)} after({i}, {n}, {s}); }}")

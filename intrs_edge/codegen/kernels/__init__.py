@@ -4,6 +4,7 @@ from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
     arm_dsp,
     arm_m0,
     arm_mve,
+    fused_conv,
     neon_conv,
     neon_elementwise,
     portable_conv,
