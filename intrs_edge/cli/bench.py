@@ -136,8 +136,8 @@ def host_path(folder: Path) -> str:
     """The instruction-set level that this CPU takes of a generated host model."""
     kernels = json.loads((folder / "project.json").read_text())["host"]["kernels"]
     flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").is_file() else set()
-    names = {"avx512vnni": "avx512_vnni", "avx2": "avx2", "dotprod": "asimddp", "neon": "asimd"}
-    return next((level for level in kernels if level in names and names[level] in flags), "portable")
+    best_first = {"avx512vnni": "avx512_vnni", "avx2": "avx2", "dotprod": "asimddp", "neon": "asimd"}
+    return next((level for level, flag in best_first.items() if level in kernels and flag in flags), "portable")
 
 
 def _image(args: argparse.Namespace, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
