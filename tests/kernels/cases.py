@@ -61,7 +61,8 @@ def _window(
     reach = [(k - 1) * dilation + 1 for k in kernel]
     return {
         "in_h": h, "in_w": w, "in_c": c,
-        "out_h": (h + 2 * pad - reach[0]) // stride + 1, "out_w": (w + 2 * pad - reach[1]) // stride + 1, "out_c": out_c,
+        "out_h": (h + 2 * pad - reach[0]) // stride + 1,
+        "out_w": (w + 2 * pad - reach[1]) // stride + 1, "out_c": out_c,
         "filter_h": kernel[0], "filter_w": kernel[1], "stride_h": stride, "stride_w": stride,
         "dilation_h": dilation, "dilation_w": dilation, "pad_top": pad, "pad_left": pad,
     }  # fmt: skip
@@ -119,7 +120,8 @@ Int8s = npt.NDArray[np.int8]
 
 
 def sums(rng: Rng) -> Iterator[tuple[tuple[Int8s, Int8s], AddParams, dict[str, object]]]:
-    """Additions of all 65 536 pairs, each operand once the one with the larger scale, with and without ReLU: operands (the exact one second),
+    """Additions of all 65 536 pairs, each operand once the one with the larger scale, with and without ReLU: operands
+    (the exact one second),
     parameters, and the portable kernel's fields for operands in that order."""
     a, b = (x.reshape(-1).astype(np.uint8).view(np.int8) for x in np.meshgrid(np.arange(256), np.arange(256)))
     for i in range(6):

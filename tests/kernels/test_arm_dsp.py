@@ -15,11 +15,13 @@ from tests.kernels.harness import M4, Call, Case, check, needs_emulator
 FOLDER = "kernels/arm_dsp"
 SOURCES = [
     "kernels/intrs_conv2d.c", "kernels/intrs_depthwise2d.c", "kernels/intrs_add.c",
+    "kernels/intrs_average_pool2d.c",
     *(f"{FOLDER}/intrs_dsp_{name}.c" for name in (
-        "add", "clamp", "conv2d_f4", "conv2d_s16", "conv2d_s8", "depthwise2d", "stage")),
+        "add", "average_pool2d", "clamp", "conv2d_f4", "conv2d_s16", "conv2d_s8", "depthwise2d", "stage")),
 ]  # fmt: skip
 
-# in (h, w, c), filters, kernel, stride, pad, dilation: odd channels, 1x1, stride 2, tails of every loop, dilation, rows that are no words
+# in (h, w, c), filters, kernel, stride, pad, dilation: odd channels, 1x1, stride 2, tails of every loop, dilation,
+# rows that are no words
 SHAPES = [
     ((6, 6, 16), 8, (3, 3), 1, 1, 1),
     ((5, 7, 3), 5, (3, 3), 1, 1, 1),
@@ -145,6 +147,26 @@ def test_add_every_pair(tmp_path: Path) -> None:
 
 
 @needs_emulator
+def test_average_pool(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    cases = []
+    for shape, kernel, stride, pad in [
+        ((8, 8, 64), 8, 1, 0),
+        ((5, 6, 4), 3, 2, 1),
+        ((15, 17, 8), 15, 2, 0),
+        ((3, 3, 12), 2, 1, 1),
+    ]:
+        one = layer(rng, shape, shape[2], (kernel, kernel), stride, pad, extreme=kernel == 15)
+        for low, high in ((-128, 127), (-5, 9)):
+            call = Call("intrs_average_pool2d", "intrs_pool2d", {"w": one.window, "min": low, "max": high})
+            variant = replace(call, function="intrs_dsp_average_pool2d")
+            cases.append(Case(f"pool {shape} {kernel} {low}", (one.input,), one.out_bytes, call, variant))
+    same = np.full(15 * 17 * 8, -128, np.int8)
+    cases.append(replace(cases[4], name="pool of the lowest value", inputs=(same,)))
+    _check(tmp_path, cases)
+
+
+@needs_emulator
 def test_the_check_can_fail(tmp_path: Path) -> None:
     """One weight off by one is seen, and so is a scratch buffer that is one pixel short."""
     rng = np.random.default_rng(3)
@@ -181,7 +203,9 @@ def test_ranges_are_proved_from_the_weights() -> None:
 
 
 def test_requantisation_words_equal_double_rounding() -> None:
-    """The formula of intrs_dsp.h in wide integers against gemmlowp's, over accumulators around every rounding boundary."""
+    """The formula of intrs_dsp.h in wide integers against gemmlowp's, over accumulators around every rounding
+    boundary.
+    """
     from intrs_edge.graph.fixedpoint import multiply_by_quantized_multiplier
 
     rng = np.random.default_rng(6)

@@ -55,7 +55,8 @@ struct intrs_dsp_conv2d_f4 {
     const int8_t *weights;
 };
 
-#define INTRS_DSP_F4_SCRATCH(c, pairs, expand) (144 * (c) * ((pairs) + (expand)) + ((c) > 16 ? 144 + 36 * (c) : 720))
+#define INTRS_DSP_F4_SCRATCH(c, pairs, expand)                                                                         \
+    (144 * (c) * (pairs) + ((expand) ? 144 * (c) + 576 : (c) > 16 ? 144 + 36 * (c) : 720))
 
 void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
@@ -80,6 +81,9 @@ void intrs_dsp_add(const struct intrs_dsp_add *p, const int8_t *a, const int8_t 
  * stream, per group: bias of channels 0 2 1 3, 2 y; doubled weights as int16, per tap {0, 2}, {1, 3}; {multiplier, addend, shift} of 0 1 2 3.
  */
 void intrs_dsp_depthwise2d(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch);
+
+/* AVERAGE_POOL_2D: channels a multiple of 4, at most 255 taps (sums of int8 in half-words). */
+void intrs_dsp_average_pool2d(const struct intrs_pool2d *p, const int8_t *in, int8_t *out);
 
 /*
  * Shared: writes the windows of output pixel `pixel` (row-major index) and, with `pair`, of the next one, as int16: per four taps {0, 2}, {1, 3}

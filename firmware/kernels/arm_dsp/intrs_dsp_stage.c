@@ -158,24 +158,32 @@ void intrs_dsp_stage(const struct intrs_window *w, int32_t zero_point, const int
     const int32_t x0 = ox * w->stride_w - w->pad_left;
     const int32_t x1 = x0 + w->stride_w;
 
-    if (pair && ox + 1 < w->out_w && y0 >= 0 && x0 >= 0 && y0 + w->filter_h <= w->in_h && x1 + w->filter_w <= w->in_w &&
-        w->dilation_w == 1 && w->dilation_h == 1) {
+    /* two pixels side by side whose columns are all inside */
+    if (pair && ox + 1 < w->out_w && x0 >= 0 && x1 + w->filter_w <= w->in_w && w->dilation_w == 1) {
         const int32_t run = w->filter_w * w->in_c;
         const int32_t row = w->in_w * w->in_c;
         const int32_t step = w->stride_w * w->in_c;
         const uint8_t *from = (const uint8_t *)in + y0 * row + x0 * w->in_c;
         if ((w->in_c & 3) == 0) {
-            for (int32_t fy = 0; fy < w->filter_h; fy++, from += row) {
-                window = widen_pair(window, from, from + step, run >> 2);
+            const uint32_t border = ((uint32_t)zero_point & 0xFFFFU) * 0x10001U;
+            for (int32_t fy = 0, y = y0; fy < w->filter_h; fy++, y += w->dilation_h, from += w->dilation_h * row) {
+                if (y >= 0 && y < w->in_h) {
+                    window = widen_pair(window, from, from + step, run >> 2);
+                } else {
+                    fill(window, border, run >> 2);
+                    window = fill(window + 2, border, run >> 2) - 2;
+                }
             }
-        } else {
+            return;
+        }
+        if (y0 >= 0 && y0 + w->filter_h <= w->in_h && w->dilation_h == 1) {
             const int32_t words = (w->filter_h * run + 3) >> 2;
             uint8_t *second = gather + 4 * words;
             gather_inside(gather, from, row, run, w->filter_h);
             gather_inside(second, from + step, row, run, w->filter_h);
             widen_pair(window, gather, second, words);
+            return;
         }
-        return;
     }
     stage_one(w, zero_point, in, y0, x0, window, gather);
     if (pair) {

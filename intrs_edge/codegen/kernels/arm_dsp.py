@@ -1,4 +1,6 @@
-"""Cortex-M4, M7 and M33: kernels with the DSP extension. Costs are instructions counted on an emulated M4 (docs/performance.md)."""
+"""Cortex-M4, M7 and M33: kernels with the DSP extension. Costs are instructions counted on an emulated M4
+(docs/performance.md).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ from intrs_edge.codegen.kernels import arm_dsp_pack as pack
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import bias_of, constant, window_fields
 from intrs_edge.graph.geometry import Window, window
-from intrs_edge.graph.quantize import Requant, add_params, conv_params, fully_connected_params
+from intrs_edge.graph.quantize import Requant, add_params, conv_params, fully_connected_params, pool_params
 
 FOLDER = "kernels/arm_dsp"
 HEADERS = (f"{FOLDER}/intrs_dsp.h",)
+CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def sources(*functions: str) -> tuple[str, ...]:
@@ -45,6 +48,7 @@ def filters_of(
 
 
 def conv_filters(site: Site) -> tuple[Window, Requant, pack.Filters]:
+    """Window, requantisation and constants of a CONV_2D."""
     w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
     return w, p.q, filters_of(constant(site, 1), bias_of(site, w.out_c), p.in_zero_point, p.q)
 
@@ -71,6 +75,7 @@ def direct_cost(w: Window, wide: bool) -> Cost:
 class _Direct(Kernel):
     patterns = (("CONV_2D",),)
     requires = frozenset({"dsp"})
+    cflags = CFLAGS
     code_bytes = 2300
     wide = False
 
@@ -135,6 +140,7 @@ class Conv2dS16(_Direct):
 class _F4(Kernel):
     patterns = (("CONV_2D",),)
     requires = frozenset({"dsp"})
+    cflags = CFLAGS
     code_bytes = 4700
     expand = False
 
@@ -235,6 +241,7 @@ class FullyConnected(Kernel):
     name = "fully_connected.dsp_s8"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"dsp"})
+    cflags = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """The range of three-instruction requantisation."""
@@ -272,6 +279,7 @@ class Add(Kernel):
     name = "add.dsp"
     patterns = (("ADD",), ("SUB",))
     requires = frozenset({"dsp"})
+    cflags = CFLAGS
     code_bytes = 300
 
     def reject(self, site: Site) -> str | None:
@@ -318,6 +326,7 @@ class Depthwise2d(Kernel):
     name = "depthwise2d.dsp"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = frozenset({"dsp"})
+    cflags = CFLAGS
     code_bytes = 1500
 
     def _filters(self, site: Site) -> tuple[Window, Requant, pack.Filters]:
@@ -363,3 +372,36 @@ class Depthwise2d(Kernel):
             scratch_bytes=w.filter_h * w.filter_w * w.in_c,
             headers=HEADERS,
         )
+
+
+@register
+class AveragePool2d(Kernel):
+    """AVERAGE_POOL_2D, four channels at a time."""
+
+    name = "average_pool2d.dsp"
+    patterns = (("AVERAGE_POOL_2D",),)
+    requires = frozenset({"dsp"})
+    cflags = CFLAGS
+    code_bytes = 350
+
+    def reject(self, site: Site) -> str | None:
+        """int8, channels a multiple of four, at most 255 taps."""
+        if site.input(0).dtype != "int8":
+            return f"{site.input(0).dtype} values"
+        w = window(site.graph, site.op)
+        if w.in_c % 4:
+            return f"{w.in_c} channels: not a multiple of 4"
+        return "more than 255 taps" if w.filter_h * w.filter_w > 255 else None
+
+    def cost(self, site: Site) -> Cost:
+        """Counted."""
+        w = window(site.graph, site.op)
+        return Cost(site.output().elements * (2.25 * w.filter_h * w.filter_w + 15), 0)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_pool2d``."""
+        p = pool_params(site.graph, site.op)
+        fields: dict[str, Value] = {"w": window_fields(window(site.graph, site.op)), "min": p.min, "max": p.max}
+        function = "intrs_dsp_average_pool2d"
+        source = sources(function)
+        return Emit(function, "intrs_pool2d", fields, site.op.inputs[:1], site.op.outputs, source, headers=HEADERS)

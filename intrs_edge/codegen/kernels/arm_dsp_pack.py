@@ -1,6 +1,7 @@
 """Weight streams of the Cortex-M DSP kernels (firmware/kernels/arm_dsp), and the proofs that their arithmetic needs.
 
-Everything here is arrays in, arrays out: weights int8 OHWI, bias int32, multiplier and TFLite shift per channel. A range that does not
+Everything here is arrays in, arrays out: weights int8 OHWI, bias int32, multiplier and TFLite shift per channel. A
+range that does not
 hold for these very weights is a reason in words, and the chooser takes another kernel.
 """
 
@@ -22,7 +23,8 @@ Ints = npt.NDArray[np.int64]
 class Filters:
     """The constants of a convolution as the contract has them.
 
-    weights: int8 ``[out_c, h, w, in_c]``; bias, multiplier, shift (TFLite: negative is right): ``[out_c]``; zero points of input and output;
+    weights: int8 ``[out_c, h, w, in_c]``; bias, multiplier, shift (TFLite: negative is right): ``[out_c]``; zero
+    points of input and output;
     linear: the output is not clamped at its zero point, so that the rounding of negative sums shows.
     """
 
@@ -46,7 +48,9 @@ class Filters:
 
     @property
     def folded_bias(self) -> Ints:
-        """The bias with the input's zero point folded in, so that kernels multiply raw activations: wraps in 32 bits as the sums do."""
+        """The bias with the input's zero point folded in, so that kernels multiply raw activations: wraps in 32 bits
+        as the sums do.
+        """
         return self.bias - self.in_zero_point * self.flat.sum(axis=1)
 
     @property
@@ -66,7 +70,8 @@ class Filters:
     def constant(self) -> tuple[npt.NDArray[np.bool_], Ints]:
         """Channels whose output never changes, and that output.
 
-        Requantisation does not decrease, so it is enough that the lowest and the highest accumulator give the same byte. (Batch normalisation of a channel that died
+        Requantisation does not decrease, so it is enough that the lowest and the highest accumulator give the same
+        byte. (Batch normalisation of a channel that died
         in training leaves such channels, with biases near 2^30 and multipliers near 2^-27.)
         """
         ends = []
@@ -90,7 +95,9 @@ def wrap32(values: Ints) -> npt.NDArray[np.int32]:
 
 
 def requant_reason(filters: Filters, scale_bits: int) -> str | None:
-    """Why three-instruction requantisation of ``2^scale_bits * accumulator`` would not be exact, or None (proof: see `requant_words`)."""
+    """Why three-instruction requantisation of ``2^scale_bits * accumulator`` would not be exact, or None (proof: see
+    `requant_words`).
+    """
     live = ~filters.constant[0]
     right, up = filters.right[live], filters.up[live]
     low, high = (bound[live] for bound in filters.bounds)
@@ -113,11 +120,11 @@ def requant_reason(filters: Filters, scale_bits: int) -> str | None:
 def requant_words(filters: Filters, scale_bits: int) -> Ints:
     """``[out_c, 3]``: multiplier, addend, shift.
 
-    With acc = 2^t y the high word of acc * m is floor(y m / 2^(32 - t)). The inner rounding floor((y m + 2^30) / 2^31) is then a constant
-    2^(t-2) below a shift of t - 1 (t = 1: the rounding form of the instruction), the outer one 2^(e-1) above it and the zero point 2^e above
-    that; nested floors of halvings are one. |acc m / 2^32| < 2^30 and the addend is below 2^29 + 2^22 + 16, so nothing overflows.
-    Scaled up by s bits there is no outer rounding: t = 1 takes acc = 2^(s+1) y, larger t has s bits less below the point.
-    A constant channel gets the multiplier 0 and a shift of 1.
+    With acc = 2^t y the high word of acc * m is floor(y m / 2^(32 - t)). The inner rounding floor((y m + 2^30) / 2^31)
+    is then a constant 2^(t-2) below a shift of t - 1 (t = 1: the rounding form of the instruction), the outer one
+    2^(e-1) above it and the zero point 2^e above that; nested floors of halvings are one. |acc m / 2^32| < 2^30 and the
+    addend is below 2^29 + 2^22 + 16, so nothing overflows. Scaled up by s bits there is no outer rounding: t = 1 takes
+    acc = 2^(s+1) y, larger t has s bits less below the point. A constant channel gets the multiplier 0 and a shift of 1.
     """
     constant, value = filters.constant
     right = np.where(constant, 1, filters.right)
@@ -165,7 +172,9 @@ def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
 
 
 def depthwise_stream(filters: Filters) -> npt.NDArray[np.int32]:
-    """The stream of intrs_dsp_depthwise2d; ``filters.weights`` is ``[channels, taps]``, at least four channels. See intrs_dsp.h."""
+    """The stream of intrs_dsp_depthwise2d; ``filters.weights`` is ``[channels, taps]``, at least four channels. See
+    intrs_dsp.h.
+    """
     channels = filters.out_c
     starts = [*range(0, channels - 3, 4)] + ([channels - 4] if channels % 4 else [])
     scale = (filters.up + 1)[:, None]
@@ -205,7 +214,9 @@ def exact_operand(p: AddParams) -> int:
 
 
 def add_reason(p: AddParams) -> str | None:
-    """Why `add_table` would not be exact, or None. Twice the sum stays below 2^30: two operands of at most 2^28 each, halved and doubled."""
+    """Why `add_table` would not be exact, or None. Twice the sum stays below 2^30: two operands of at most 2^28 each,
+    halved and doubled.
+    """
     if exact_operand(p) < 0:
         return "no operand is scaled by exactly 1/2"
     if p.left_shift != 20:

@@ -21,6 +21,7 @@ from intrs_edge.graph.quantize import Requant, add_params, fully_connected_param
 
 FOLDER = "kernels/arm_m0"
 HEADERS = (f"{FOLDER}/intrs_m0.h",)
+CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def conv_stream(filters: pack.Filters) -> npt.NDArray[np.int32]:
@@ -73,6 +74,7 @@ class Conv2d(Kernel):
     name = "conv2d.m0"
     patterns = (("CONV_2D",),)
     requires = frozenset({"armv6m"})
+    cflags = CFLAGS
     code_bytes = 900
 
     def reject(self, site: Site) -> str | None:
@@ -101,6 +103,7 @@ class FullyConnected(Kernel):
     name = "fully_connected.m0"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"armv6m"})
+    cflags = CFLAGS
     code_bytes = 900
 
     def _filters(self, site: Site) -> tuple[Window, Requant, pack.Filters]:
@@ -129,6 +132,7 @@ class Add(Kernel):
     name = "add.m0"
     patterns = (("ADD",), ("SUB",))
     requires = frozenset({"armv6m"})
+    cflags = CFLAGS
     code_bytes = 150
 
     def reject(self, site: Site) -> str | None:

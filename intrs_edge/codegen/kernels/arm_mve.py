@@ -1,4 +1,6 @@
-"""Cortex-M55 and M85: kernels with integer MVE. Costs are instructions counted on an emulated M55 (docs/performance.md)."""
+"""Cortex-M55 and M85: kernels with integer MVE. Costs are instructions counted on an emulated M55
+(docs/performance.md).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from intrs_edge.graph.quantize import Requant, add_params, fully_connected_param
 
 FOLDER = "kernels/arm_mve"
 HEADERS = (f"{FOLDER}/intrs_mve.h",)
+CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def _sources(*functions: str) -> tuple[str, ...]:
@@ -58,6 +61,7 @@ class Conv2d(Kernel):
     name = "conv2d.mve"
     patterns = (("CONV_2D",),)
     requires = frozenset({"mve"})
+    cflags = CFLAGS
     code_bytes = 1700
 
     def reject(self, site: Site) -> str | None:
@@ -86,6 +90,7 @@ class FullyConnected(Kernel):
     name = "fully_connected.mve"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"mve"})
+    cflags = CFLAGS
 
     def _filters(self, site: Site) -> tuple[Window, Requant, Filters]:
         p = fully_connected_params(site.graph, site.op)
@@ -115,6 +120,7 @@ class Add(Kernel):
     name = "add.mve"
     patterns = (("ADD",), ("SUB",))
     requires = frozenset({"mve"})
+    cflags = CFLAGS
     code_bytes = 400
 
     def reject(self, site: Site) -> str | None:

@@ -1,4 +1,6 @@
-"""Weight streams of the MVE kernels (firmware/kernels/arm_mve), and the ranges that their arithmetic needs. Arrays in, arrays out."""
+"""Weight streams of the MVE kernels (firmware/kernels/arm_mve), and the ranges that their arithmetic needs. Arrays
+in, arrays out.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from intrs_edge.codegen.kernels.arm_dsp_pack import Filters, Ints, wrap32
 
 
 def mve_reason(filters: Filters) -> str | None:
-    """Why the kernels would not be exact, or None: accumulators, scaled up where their channel is, must fit in 32 bits."""
+    """Why the kernels would not be exact, or None: accumulators, scaled up where their channel is, must fit in 32
+    bits.
+    """
     low, high = filters.bounds
     limit = np.int64(1) << (31 - filters.up)
     if bool((np.maximum(-low, high) >= limit).any()):
@@ -33,7 +37,10 @@ def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
     taps = filters.weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
     taps = np.pad(taps, ((0, -filters.out_c % 4), (0, -taps.shape[1] % 16)))
     parts = []
-    rows = [_padded(x, 4) for x in (filters.folded_bias, filters.multiplier, -filters.right * (filters.right > 0), filters.up)]
+    rows = [
+        _padded(x, 4)
+        for x in (filters.folded_bias, filters.multiplier, -filters.right * (filters.right > 0), filters.up)
+    ]
     for f in range(0, len(taps), 4):
         body = taps[f : f + 4].reshape(4, -1, 16).transpose(1, 0, 2)
         parts += [body.reshape(-1), *(_words(r[f : f + 4]) for r in rows)]
