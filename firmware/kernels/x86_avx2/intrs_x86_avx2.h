@@ -80,7 +80,7 @@ struct intrs_x86_f4_sum {
 
 /*
  * intrs_depthwise2d_avx2: multiplier 1. weights [ceil(c / 16)][ceil(taps / 2)][16 in the order 0-3 8-11 4-7 12-15][2] as int16: taps in
- * pairs, the odd one with zero. Condition as for intrs_conv2d_avx2.
+ * pairs, the odd one with zero; the bias holds -in_zero_point * sum(weights). Condition as for intrs_conv2d_avx2.
  */
 struct intrs_x86_depthwise2d {
     struct intrs_window w;

@@ -290,13 +290,16 @@ class Depthwise2dAvx2(Kernel):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_x86_depthwise2d``."""
         w, p = window(site.graph, site.op), conv_params(site.graph, site.op)
+        weights = weights_of(site)
+        bias = pack.folded_bias(np.moveaxis(weights, 3, 0), bias_of(site, w.out_c), p.in_zero_point)
+        rows, columns = frame_extent(w)
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
-            "weights": Array(pack.depthwise_weights(weights_of(site)), align=32),
-            "q": requant_fields(bias_of(site, w.out_c), p.q),
+            "weights": Array(pack.depthwise_weights(weights), align=32),
+            "q": requant_fields(bias, p.q),
         }
-        scratch = 64 + -(-w.in_c // 16) * 16 + 8 * (w.filter_h * w.filter_w + 1)
+        scratch = 64 + 8 * (w.filter_h * w.filter_w + 1) + rows * columns * w.in_c + 16
         return _emit("intrs_depthwise2d_avx2", "intrs_x86_depthwise2d", fields, site, scratch)
 
 
@@ -310,7 +313,7 @@ def _vnni(
     fields = {
         **kernel.fields,
         "weights": Array(pack.vnni_weights(weights, dilation_w), align=32),
-        "q": requant_fields(pack.vnni_bias(weights, bias, p.in_zero_point), p.q),
+        "q": requant_fields(pack.folded_bias(weights, bias, p.in_zero_point + 128), p.q),
     }
     function = "intrs_conv2d_vnni"
     return replace(

@@ -90,10 +90,10 @@ def vnni_weights(weights: Int8s, dilation_w: int) -> Int8s:
     return np.ascontiguousarray(quads.transpose(0, 2, 3, 1, 4)).astype(np.int8).reshape(-1)
 
 
-def vnni_bias(weights: Int8s, bias: Int32s, in_zero_point: int) -> Int32s:
-    """The bias for inputs given as value + 128 with their zero point left in, modulo 2^32."""
+def folded_bias(weights: Int8s, bias: Int32s, zero_point: int) -> Int32s:
+    """The bias for inputs that keep a zero point, modulo 2^32. weights: ``[out_c, ...]``."""
     sums = weights.reshape(len(weights), -1).astype(np.int64).sum(axis=1)
-    return wrap32(bias.astype(np.int64) - (in_zero_point + 128) * sums)
+    return wrap32(bias.astype(np.int64) - zero_point * sums)
 
 
 def f4_weights(weights: Int8s) -> Int16s:
