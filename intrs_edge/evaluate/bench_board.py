@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from intrs_edge.boards import Board
+from intrs_edge.boards import Board, load_board
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.counting import Counts, plugin_options, read_counts
 from intrs_edge.smoothing.results import Stream
@@ -74,6 +74,17 @@ def counting_board(board: Board) -> str:
     )
 
 
+def stand_in(board: Board) -> Board:
+    """The emulated board that counts for ``board``: itself, or one that runs code for the same core.
+
+    The only emulated Cortex-M0 is small, so M0 and M0+ code is counted on a Cortex-M3, which executes it too.
+    """
+    counted_on = load_board(counting_board(board)) if board.emulator is None or not board.emulator.machine else board
+    if counted_on.cpu == board.cpu:
+        return counted_on
+    return replace(counted_on, cpu=board.cpu, isa=board.isa, cflags=board.cflags, name=f"{board.cpu} code")
+
+
 def count_board(project: Path, board: Board, named: str) -> BoardCost:
     """Runs a built project of an emulated board: an inference, then two samples. ``named``: the board asked for."""
     manifest = read_manifest(project)
@@ -88,7 +99,8 @@ def count_board(project: Path, board: Board, named: str) -> BoardCost:
 
     inference = _counted(project, board, elf, "intrs_infer", "intrs_model_run", infer)
     noise = _counted(project, board, elf, "intrs_noise_fill", None, votes)
-    layers = tuple(Layer(i, site.callee, site.instructions) for i, site in enumerate(inference.sites))
+    calls = [site for site in inference.sites if site.callee]  # the model's own prologue calls nothing
+    layers = tuple(Layer(i, site.callee, site.instructions) for i, site in enumerate(calls))
     return BoardCost(named, board.id, inference.per_call, noise.per_call / float(np.prod(shape)), layers)
 
 
