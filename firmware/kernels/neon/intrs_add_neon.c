@@ -28,7 +28,8 @@ void intrs_add_neon(const struct intrs_add *p, int32_t batch, const int8_t *x, c
             ys = some + 8;
         }
         int16x8_t a = vmovl_s8(vld1_s8(xs)), b = vmovl_s8(vld1_s8(ys));
-        int16x8_t h = vcombine_s16(add4(vget_low_s16(a), vget_low_s16(b), p), add4(vget_high_s16(a), vget_high_s16(b), p));
+        int16x8_t h =
+            vcombine_s16(add4(vget_low_s16(a), vget_low_s16(b), p), add4(vget_high_s16(a), vget_high_s16(b), p));
         h = vqaddq_s16(h, vdupq_n_s16((int16_t)p->q.zero_point));
         intrs_store_some(out + i, vmin_s8(vmax_s8(vqmovn_s16(h), min), max), n - i < 8 ? (int32_t)(n - i) : 8);
     }

@@ -22,7 +22,8 @@ INTRS_INLINE void input_1d(int16x8_t v[6], const int16x8_t d[6])
 }
 
 /* 8 channels of one tile. in: top left of its 6x6 window; v: 36 rows of 8 int16, v_step values apart */
-static void input_transform(int16_t *v, size_t v_step, const int8_t *in, size_t row_bytes, size_t channels, int8x8_t zero_point)
+static void input_transform(int16_t *v, size_t v_step, const int8_t *in, size_t row_bytes, size_t channels,
+                            int8x8_t zero_point)
 {
     int16x8_t rows[36];
     for (size_t x = 0; x < 6; x++) {
@@ -44,7 +45,8 @@ static void input_transform(int16_t *v, size_t v_step, const int8_t *in, size_t 
     }
 }
 
-INTRS_INLINE void output_1d(int32x4_t o[4], int32x4_t m0, int32x4_t m1, int32x4_t m2, int32x4_t m3, int32x4_t m4, int32x4_t m5)
+INTRS_INLINE void output_1d(int32x4_t o[4], int32x4_t m0, int32x4_t m1, int32x4_t m2, int32x4_t m3, int32x4_t m4,
+                            int32x4_t m5)
 {
     int32x4_t s = vaddq_s32(m1, m2), d = vsubq_s32(m1, m2), p = vaddq_s32(m3, m4), q = vsubq_s32(m3, m4);
     o[0] = vaddq_s32(vaddq_s32(m0, s), p);
@@ -63,7 +65,8 @@ INTRS_INLINE void output_transform(int32x4_t out[16], const int32_t *m, int32x4_
         if (x == 1) {
             m1 = vaddq_s32(m1, bias); /* position (1,1) alone reaches every output once */
         }
-        output_1d(columns + 4 * x, vld1q_s32(c), m1, vld1q_s32(c + 96), vld1q_s32(c + 144), vld1q_s32(c + 192), vld1q_s32(c + 240));
+        output_1d(columns + 4 * x, vld1q_s32(c), m1, vld1q_s32(c + 96), vld1q_s32(c + 144), vld1q_s32(c + 192),
+                  vld1q_s32(c + 240));
     }
     for (int y = 0; y < 4; y++) {
         int32x4_t o[4];
@@ -76,10 +79,12 @@ INTRS_INLINE void output_transform(int32x4_t out[16], const int32_t *m, int32x4_
 
 /// the layer ///
 
-static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_neon_conv2d *p, int32_t rows, int32_t columns)
+static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_neon_conv2d *p, int32_t rows,
+                       int32_t columns)
 {
     const struct intrs_window *w = &p->w;
-    const size_t row = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c), left = (size_t)(w->pad_left * w->in_c);
+    const size_t row = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c),
+                 left = (size_t)(w->pad_left * w->in_c);
     for (int32_t y = 0; y < rows; y++) {
         int32_t source = y - w->pad_top;
         int8_t *to = frame + (size_t)y * row;
@@ -94,16 +99,18 @@ static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_neon_
 }
 
 /*
- * Scratch: 16 to align, the frame of (4 tile rows + 2) x (4 tile columns + 2) x in_c rounded up to 16, V: 36 x (32 in_c + 64) bytes,
- * M: 16 x 36 x 8 x 4 bytes.
+ * Scratch: 16 to align, the frame of (4 tile rows + 2) x (4 tile columns + 2) x in_c rounded up to 16, V: 36 x (32 in_c
+ * + 64) bytes, M: 16 x 36 x 8 x 4 bytes.
  */
-void intrs_conv2d_f4_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_conv2d_f4_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                          uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t tile_rows = (w->out_h + 3) / 4, tile_columns = (w->out_w + 3) / 4, tiles = tile_rows * tile_columns;
     const int32_t rows = 4 * tile_rows + 2, columns = 4 * tile_columns + 2;
     const size_t channels = (size_t)w->in_c, row_bytes = (size_t)columns * channels, out_c = (size_t)w->out_c;
-    const size_t v_step = TILES * channels + 32; /* 64 bytes off a power of two, or the 36 rows share a few cache sets */
+    const size_t v_step =
+        TILES * channels + 32; /* 64 bytes off a power of two, or the 36 rows share a few cache sets */
     int8_t *frame = (int8_t *)intrs_align16(scratch);
     int16_t *v = (int16_t *)(void *)intrs_align16((uint8_t *)frame + (size_t)rows * row_bytes);
     int32_t *m = (int32_t *)(void *)(v + 36 * v_step);
@@ -117,20 +124,23 @@ void intrs_conv2d_f4_neon(const struct intrs_neon_conv2d *p, int32_t batch, cons
                 fill_frame(frame, in + (size_t)image * (size_t)(w->in_h * w->in_w) * channels, p, rows, columns);
                 framed = image;
             }
-            const int8_t *corner = frame + (size_t)(4 * (tile / tile_columns)) * row_bytes + (size_t)(4 * (tile % tile_columns)) * channels;
+            const int8_t *corner = frame + (size_t)(4 * (tile / tile_columns)) * row_bytes +
+                                   (size_t)(4 * (tile % tile_columns)) * channels;
             for (size_t c = 0; c < channels; c += 8) {
-                input_transform(v + (size_t)t * channels + c, v_step, corner + c, row_bytes, channels, vdup_n_s8((int8_t)p->in_zero_point));
+                input_transform(v + (size_t)t * channels + c, v_step, corner + c, row_bytes, channels,
+                                vdup_n_s8((int8_t)p->in_zero_point));
             }
         }
         for (size_t oc = 0; oc < out_c; oc += 8) {
             const int16_t *u = (const int16_t *)p->weights + oc * channels * 36;
             for (size_t i = 0; i < 36; i++) {
-                for (size_t t = 0; t < (size_t)n; t += 4) { /* of a last odd group the products mean nothing and are not read */
+                for (size_t t = 0; t < (size_t)n;
+                     t += 4) { /* of a last odd group the products mean nothing and are not read */
                     const int16_t *row = v + i * v_step + t * channels;
                     const int32x4_t zero = vdupq_n_s32(0);
                     int32x4_t acc[8] = {zero, zero, zero, zero, zero, zero, zero, zero};
-                    intrs_product_4x8(acc, row, row + channels, row + 2 * channels, row + 3 * channels, u + i * channels * 8,
-                                      (int32_t)channels / 4);
+                    intrs_product_4x8(acc, row, row + channels, row + 2 * channels, row + 3 * channels,
+                                      u + i * channels * 8, (int32_t)channels / 4);
                     for (size_t k = 0; k < 4; k++) {
                         vst1q_s32(m + (t + k) * 288 + i * 8, acc[2 * k]);
                         vst1q_s32(m + (t + k) * 288 + i * 8 + 4, acc[2 * k + 1]);

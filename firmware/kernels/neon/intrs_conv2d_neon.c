@@ -2,7 +2,8 @@
 #include "intrs_neon_common.h"
 
 /* the image as int16 without its zero point, in a frame of zeros that holds every window */
-static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows, int32_t columns)
+static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
+                       int32_t columns)
 {
     const size_t row = (size_t)columns * (size_t)w->in_c, image_row = (size_t)w->in_w * (size_t)w->in_c;
     const size_t left = (size_t)w->pad_left * (size_t)w->in_c;
@@ -30,10 +31,12 @@ static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_wind
 
 /*
  * Direct convolution: 4 pixels x 8 channels of accumulators in registers, SMLAL by lane.
- * Scratch: 16 to align, then the frame of ((out_h - 1) stride_h + (filter_h - 1) dilation_h + 1) rows by as many columns, in_c int16 each,
- * and 16 bytes past it, which a padded run reads (times zero weights). A 1x1 image takes the whole batch as one row.
+ * Scratch: 16 to align, then the frame of ((out_h - 1) stride_h + (filter_h - 1) dilation_h + 1) rows by as many
+ * columns, in_c int16 each, and 16 bytes past it, which a padded run reads (times zero weights). A 1x1 image takes the
+ * whole batch as one row.
  */
-void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                       uint8_t *scratch)
 {
     struct intrs_window w = p->w;
     batch = intrs_neon_flatten(&w, batch);
@@ -44,7 +47,8 @@ void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const i
     memset(frame + (size_t)r.rows * row, 0, 16);
 
     for (int32_t image = 0; image < batch; image++) {
-        fill_frame(frame, in + (size_t)image * (size_t)(w.in_h * w.in_w) * channels, &w, p->in_zero_point, r.rows, r.columns);
+        fill_frame(frame, in + (size_t)image * (size_t)(w.in_h * w.in_w) * channels, &w, p->in_zero_point, r.rows,
+                   r.columns);
         int8_t *to = out + (size_t)image * (size_t)pixels * out_c;
         for (size_t oc = 0; oc < out_c; oc += 8) {
             const int16_t *weights = (const int16_t *)p->weights + oc * (size_t)(r.runs * r.length);
@@ -56,10 +60,12 @@ void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const i
                 int32x4_t acc[8] = {lo, hi, lo, hi, lo, hi, lo, hi};
                 for (int32_t i = 0; i < 4; i++) { /* past the last pixel: the last again */
                     int32_t k = pixel + (i < n ? i : n - 1);
-                    at[i] = frame + (size_t)(k / w.out_w * w.stride_h) * row + (size_t)(k % w.out_w * w.stride_w) * channels;
+                    at[i] = frame + (size_t)(k / w.out_w * w.stride_h) * row +
+                            (size_t)(k % w.out_w * w.stride_w) * channels;
                 }
                 for (int32_t run = 0; run < r.runs; run++) {
-                    size_t step = (size_t)(run / r.taps * w.dilation_h) * row + (size_t)(run % r.taps * w.dilation_w) * channels;
+                    size_t step =
+                        (size_t)(run / r.taps * w.dilation_h) * row + (size_t)(run % r.taps * w.dilation_w) * channels;
                     intrs_product_4x8(acc, at[0] + step, at[1] + step, at[2] + step, at[3] + step,
                                       weights + (size_t)(run * r.length) * 8, r.length / 4);
                 }

@@ -2,10 +2,11 @@
 #include "intrs_neon_common.h"
 
 /*
- * Depthwise convolution, multiplier 1: 8 channels at a time, the input read in place; a tap outside the image reads a row of zero points.
- * Scratch: 16 to align, in_c rounded up to 8 for that row, and a pointer a tap.
+ * Depthwise convolution, multiplier 1: 8 channels at a time, the input read in place; a tap outside the image reads a
+ * row of zero points. Scratch: 16 to align, in_c rounded up to 8 for that row, and a pointer a tap.
  */
-void intrs_depthwise2d_neon(const struct intrs_neon_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_depthwise2d_neon(const struct intrs_neon_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                            uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t taps = w->filter_h * w->filter_w;
@@ -17,7 +18,8 @@ void intrs_depthwise2d_neon(const struct intrs_neon_depthwise2d *p, int32_t batc
 
     for (int32_t image = 0; image < batch; image++, in += (size_t)(w->in_h * w->in_w) * channels) {
         for (int32_t pixel = 0; pixel < w->out_h * w->out_w; pixel++, out += channels) {
-            const int32_t y0 = pixel / w->out_w * w->stride_h - w->pad_top, x0 = pixel % w->out_w * w->stride_w - w->pad_left;
+            const int32_t y0 = pixel / w->out_w * w->stride_h - w->pad_top,
+                          x0 = pixel % w->out_w * w->stride_w - w->pad_left;
             for (int32_t i = 0; i < taps; i++) {
                 int32_t y = y0 + i / w->filter_w * w->dilation_h, x = x0 + i % w->filter_w * w->dilation_w;
                 int outside = y < 0 || y >= w->in_h || x < 0 || x >= w->in_w;

@@ -9,16 +9,13 @@
 
 #define INTRS_INLINE static inline __attribute__((always_inline))
 
-INTRS_INLINE uint8_t *intrs_align16(uint8_t *p)
-{
-    return p + (-(uintptr_t)p & 15u);
-}
+INTRS_INLINE uint8_t *intrs_align16(uint8_t *p) { return p + (-(uintptr_t)p & 15u); }
 
 /// requantisation ///
 
 /*
- * gemmlowp's two roundings: SQRDMULH is the first, and SRSHL rounds halves up, so negative values go down by one before it
- * (not where the shift is 0: the mask is then 0).
+ * gemmlowp's two roundings: SQRDMULH is the first, and SRSHL rounds halves up, so negative values go down by one before
+ * it (not where the shift is 0: the mask is then 0).
  */
 INTRS_INLINE int32x4_t intrs_requant4(int32x4_t acc, int32x4_t multiplier, int32x4_t shift)
 {
@@ -28,7 +25,8 @@ INTRS_INLINE int32x4_t intrs_requant4(int32x4_t acc, int32x4_t multiplier, int32
 }
 
 /* 8 channels: accumulators to int8 */
-INTRS_INLINE int8x8_t intrs_requant8(int32x4_t lo, int32x4_t hi, const int32_t *table, const struct intrs_neon_requant *q)
+INTRS_INLINE int8x8_t intrs_requant8(int32x4_t lo, int32x4_t hi, const int32_t *table,
+                                     const struct intrs_neon_requant *q)
 {
     const int32_t *m = table + INTRS_NEON_MULTIPLIER * 8, *s = table + INTRS_NEON_SHIFT * 8;
     int16x4_t a = vqmovn_s32(intrs_requant4(lo, vld1q_s32(m), vld1q_s32(s)));
@@ -81,20 +79,20 @@ INTRS_INLINE int32_t intrs_neon_flatten(struct intrs_window *w, int32_t batch)
 /// the int16 product ///
 
 /* 4 rows of values times 8 channels, from the accumulators in acc; u: [4 quads][8], quads of values at a time */
-INTRS_INLINE void intrs_product_4x8(int32x4_t acc[8], const int16_t *p0, const int16_t *p1, const int16_t *p2, const int16_t *p3,
-                                    const int16_t *u, int32_t quads)
+INTRS_INLINE void intrs_product_4x8(int32x4_t acc[8], const int16_t *p0, const int16_t *p1, const int16_t *p2,
+                                    const int16_t *p3, const int16_t *u, int32_t quads)
 {
     int32x4_t a0 = acc[0], b0 = acc[1], a1 = acc[2], b1 = acc[3], a2 = acc[4], b2 = acc[5], a3 = acc[6], b3 = acc[7];
     for (int32_t k = 0; k < quads; k++) {
         int16x4_t x0 = vld1_s16(p0), x1 = vld1_s16(p1), x2 = vld1_s16(p2), x3 = vld1_s16(p3);
         p0 += 4, p1 += 4, p2 += 4, p3 += 4;
-#define INTRS_STEP(lane)                                                                                                          \
-    do {                                                                                                                          \
-        int16x8_t w = vld1q_s16(u + 8 * (lane));                                                                                  \
-        a0 = vmlal_lane_s16(a0, vget_low_s16(w), x0, lane), b0 = vmlal_lane_s16(b0, vget_high_s16(w), x0, lane);                  \
-        a1 = vmlal_lane_s16(a1, vget_low_s16(w), x1, lane), b1 = vmlal_lane_s16(b1, vget_high_s16(w), x1, lane);                  \
-        a2 = vmlal_lane_s16(a2, vget_low_s16(w), x2, lane), b2 = vmlal_lane_s16(b2, vget_high_s16(w), x2, lane);                  \
-        a3 = vmlal_lane_s16(a3, vget_low_s16(w), x3, lane), b3 = vmlal_lane_s16(b3, vget_high_s16(w), x3, lane);                  \
+#define INTRS_STEP(lane)                                                                                         \
+    do {                                                                                                         \
+        int16x8_t w = vld1q_s16(u + 8 * (lane));                                                                 \
+        a0 = vmlal_lane_s16(a0, vget_low_s16(w), x0, lane), b0 = vmlal_lane_s16(b0, vget_high_s16(w), x0, lane); \
+        a1 = vmlal_lane_s16(a1, vget_low_s16(w), x1, lane), b1 = vmlal_lane_s16(b1, vget_high_s16(w), x1, lane); \
+        a2 = vmlal_lane_s16(a2, vget_low_s16(w), x2, lane), b2 = vmlal_lane_s16(b2, vget_high_s16(w), x2, lane); \
+        a3 = vmlal_lane_s16(a3, vget_low_s16(w), x3, lane), b3 = vmlal_lane_s16(b3, vget_high_s16(w), x3, lane); \
     } while (0)
         INTRS_STEP(0);
         INTRS_STEP(1);

@@ -6,7 +6,8 @@ static struct intrs_x86_block uniform(int32_t multiplier, int32_t shift)
 {
     struct intrs_x86_block b;
     __m256i nudge = _mm256_set1_epi32(shift < 0 ? (int32_t)(1u << (-shift - 1)) : 0);
-    intrs_x86_lanes(&b, 0, _mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), nudge, _mm256_set1_epi32(shift < 0 ? -1 : 0));
+    intrs_x86_lanes(&b, 0, _mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), nudge,
+                    _mm256_set1_epi32(shift < 0 ? -1 : 0));
     return b;
 }
 
@@ -18,8 +19,8 @@ INTRS_INLINE __m256i add8(__m256i x, __m256i y, const struct intrs_x86_block *a,
 }
 
 /*
- * TFLite's ADD and SUB step by step, for the scales that intrs_sum_avx2 cannot express. No broadcast; every shift is to the right;
- * left_shift is 20, so operands are below 2^28 and sums below 2^29. out may be x or y.
+ * TFLite's ADD and SUB step by step, for the scales that intrs_sum_avx2 cannot express. No broadcast; every shift is to
+ * the right; left_shift is 20, so operands are below 2^28 and sums below 2^29. out may be x or y.
  */
 void intrs_add_avx2(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out)
 {

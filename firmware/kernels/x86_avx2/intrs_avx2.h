@@ -11,15 +11,9 @@
 
 /// memory ///
 
-INTRS_INLINE __m256i intrs_load(const void *p)
-{
-    return _mm256_loadu_si256((const __m256i *)p);
-}
+INTRS_INLINE __m256i intrs_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
-INTRS_INLINE void intrs_store(void *p, __m256i v)
-{
-    _mm256_storeu_si256((__m256i *)p, v);
-}
+INTRS_INLINE void intrs_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
 
 /* 16 int8 widened to int16 */
 INTRS_INLINE __m256i intrs_widen(const int8_t *p)
@@ -35,10 +29,7 @@ INTRS_INLINE __m256i intrs_pair(const int16_t *p)
     return _mm256_set1_epi32(x);
 }
 
-INTRS_INLINE uint8_t *intrs_align64(uint8_t *p)
-{
-    return p + (-(uintptr_t)p & 63u);
-}
+INTRS_INLINE uint8_t *intrs_align64(uint8_t *p) { return p + (-(uintptr_t)p & 63u); }
 
 /// requantisation ///
 
@@ -47,7 +38,8 @@ struct intrs_x86_block {
     __m256i multiplier[2], multiplier_odd[2], nudge[2], nudge_odd[2], shift[2], sign[2];
 };
 
-INTRS_INLINE void intrs_x86_lanes(struct intrs_x86_block *b, int i, __m256i multiplier, __m256i shift, __m256i nudge, __m256i sign)
+INTRS_INLINE void intrs_x86_lanes(struct intrs_x86_block *b, int i, __m256i multiplier, __m256i shift, __m256i nudge,
+                                  __m256i sign)
 {
     const __m256i half = _mm256_set1_epi64x(0x80000000LL);
     b->multiplier[i] = multiplier;
@@ -70,14 +62,16 @@ INTRS_INLINE struct intrs_x86_block intrs_x86_block(const int32_t *table)
 }
 
 /*
- * gemmlowp's two roundings of acc2 = 2 * accumulator, eight lanes: floor((2 acc m + 2^31) / 2^32), plus 2^(e-1), less 1 below zero, shifted
- * right by e. The first floor takes the second nudge in; and the accumulator's sign serves for the product's, because where they
- * differ the product rounds to 0 and so does the result. Without `away` the 1 is left out: for outputs clamped at their zero point.
+ * gemmlowp's two roundings of acc2 = 2 * accumulator, eight lanes: floor((2 acc m + 2^31) / 2^32), plus 2^(e-1), less 1
+ * below zero, shifted right by e. The first floor takes the second nudge in; and the accumulator's sign serves for the
+ * product's, because where they differ the product rounds to 0 and so does the result. Without `away` the 1 is left
+ * out: for outputs clamped at their zero point.
  */
 INTRS_INLINE __m256i intrs_requant8(__m256i acc2, const struct intrs_x86_block *b, int i, int away)
 {
     __m256i even = _mm256_add_epi64(_mm256_mul_epi32(acc2, b->multiplier[i]), b->nudge[i]);
-    __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc2, 32), b->multiplier_odd[i]), b->nudge_odd[i]);
+    __m256i odd =
+        _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(acc2, 32), b->multiplier_odd[i]), b->nudge_odd[i]);
     __m256i t = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
     if (away) {
         t = _mm256_add_epi32(t, _mm256_and_si256(_mm256_srai_epi32(acc2, 31), b->sign[i]));
@@ -86,10 +80,7 @@ INTRS_INLINE __m256i intrs_requant8(__m256i acc2, const struct intrs_x86_block *
 }
 
 /* whether rounding away from zero can be seen: not where everything below the zero point is clamped */
-INTRS_INLINE int intrs_away(const struct intrs_x86_requant *q)
-{
-    return q->min < q->zero_point;
-}
+INTRS_INLINE int intrs_away(const struct intrs_x86_requant *q) { return q->min < q->zero_point; }
 
 /* zero point and clamp, as vectors */
 struct intrs_x86_out {
@@ -105,8 +96,8 @@ INTRS_INLINE struct intrs_x86_out intrs_x86_out(const struct intrs_x86_requant *
 }
 
 /* 16 output channels, in lane order, to int8 in order */
-INTRS_INLINE __m128i intrs_requant16(__m256i lo2, __m256i hi2, const struct intrs_x86_block *b, const struct intrs_x86_out *o,
-                                    int away)
+INTRS_INLINE __m128i intrs_requant16(__m256i lo2, __m256i hi2, const struct intrs_x86_block *b,
+                                     const struct intrs_x86_out *o, int away)
 {
     __m256i h = _mm256_packs_epi32(intrs_requant8(lo2, b, 0, away), intrs_requant8(hi2, b, 1, away));
     h = _mm256_adds_epi16(h, o->zero_point);
@@ -161,7 +152,8 @@ INTRS_INLINE __m256i intrs_sum8(__m256i xy, const struct intrs_x86_sum_v *s)
 INTRS_INLINE __m128i intrs_sum16(__m128i x8, __m128i y8, const struct intrs_x86_sum_v *s)
 {
     __m256i x = _mm256_cvtepi8_epi16(x8), y = _mm256_cvtepi8_epi16(y8);
-    __m256i h = _mm256_packs_epi32(intrs_sum8(_mm256_unpacklo_epi16(x, y), s), intrs_sum8(_mm256_unpackhi_epi16(x, y), s));
+    __m256i h =
+        _mm256_packs_epi32(intrs_sum8(_mm256_unpacklo_epi16(x, y), s), intrs_sum8(_mm256_unpackhi_epi16(x, y), s));
     __m128i c = _mm_packs_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
     return _mm_min_epi8(_mm_max_epi8(c, s->min), s->max);
 }

@@ -7,8 +7,8 @@ struct group {
 };
 
 /* 4 pixels x 16 channels; acc[8]: two vectors a pixel. Runs lie run_step values apart in the frame. */
-INTRS_INLINE void product(__m256i acc[8], const struct group *g, const int16_t *u, int32_t runs, const size_t *run_at, int32_t pairs,
-                          const int32_t *table)
+INTRS_INLINE void product(__m256i acc[8], const struct group *g, const int16_t *u, int32_t runs, const size_t *run_at,
+                          int32_t pairs, const int32_t *table)
 {
     __m256i a0 = intrs_load(table), b0 = intrs_load(table + 8);
     __m256i a1 = a0, b1 = b0, a2 = a0, b2 = b0, a3 = a0, b3 = b0;
@@ -36,7 +36,8 @@ INTRS_INLINE void product(__m256i acc[8], const struct group *g, const int16_t *
 }
 
 /* the image as int16 without its zero point, in a frame of zeros that holds every window */
-static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows, int32_t columns)
+static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
+                       int32_t columns)
 {
     const __m256i zero = _mm256_set1_epi16((int16_t)zero_point);
     const size_t row = (size_t)columns * (size_t)w->in_c, image_row = (size_t)w->in_w * (size_t)w->in_c;
@@ -64,8 +65,9 @@ static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_wind
 
 /*
  * Direct convolution: 4 pixels x 16 channels of accumulators in registers, pairs of inputs by vpmaddwd.
- * Scratch: 64 to align, 8 bytes a run, then the frame of ((out_h - 1) stride_h + (filter_h - 1) dilation_h + 1) rows by as many columns,
- * in_c int16 each, and 64 bytes past it, which an odd run reads (times a zero weight). A 1x1 image takes the whole batch as one row.
+ * Scratch: 64 to align, 8 bytes a run, then the frame of ((out_h - 1) stride_h + (filter_h - 1) dilation_h + 1) rows by
+ * as many columns, in_c int16 each, and 64 bytes past it, which an odd run reads (times a zero weight). A 1x1 image
+ * takes the whole batch as one row.
  */
 void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
 {
@@ -116,8 +118,10 @@ void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const in
                 }
                 product(acc, &g, u, runs, run_at, pairs, table);
                 for (int32_t i = 0; i < n; i++) {
-                    __m256i lo = _mm256_add_epi32(acc[2 * i], acc[2 * i]), hi = _mm256_add_epi32(acc[2 * i + 1], acc[2 * i + 1]);
-                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp, 1), some);
+                    __m256i lo = _mm256_add_epi32(acc[2 * i], acc[2 * i]),
+                            hi = _mm256_add_epi32(acc[2 * i + 1], acc[2 * i + 1]);
+                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp, 1),
+                                     some);
                 }
             }
         }

@@ -1,10 +1,10 @@
 /*
- * intrs_conv2d_f4.h - integer Winograd F(4x4,3x3) in int16 with AVX2; included by the two kernels that differ in what they do with
- * an output pixel.
+ * intrs_conv2d_f4.h - integer Winograd F(4x4,3x3) in int16 with AVX2; included by the two kernels that differ in what
+ * they do with an output pixel.
  *
- * Blocks of 16 tiles, which may span images: V = B^T d B into scratch, 36 products V[p] x U[p] with the weights of 16 output
- * channels in L1, then A^T M A, which is 576 times the convolution mod 2^32. Times the inverse of 9 that is 64 times it, exactly,
- * because 64 |acc| < 2^31.
+ * Blocks of 16 tiles, which may span images: V = B^T d B into scratch, 36 products V[p] x U[p] with the weights of 16
+ * output channels in L1, then A^T M A, which is 576 times the convolution mod 2^32. Times the inverse of 9 that is 64
+ * times it, exactly, because 64 |acc| < 2^31.
  */
 #ifndef INTRS_CONV2D_F4_H
 #define INTRS_CONV2D_F4_H
@@ -34,7 +34,8 @@ INTRS_INLINE void intrs_f4_input_1d(__m256i v[6], const __m256i d[6])
 }
 
 /* 16 channels of one tile. in: top left of its 6x6 window; v: 36 rows of 16 int16, `v_step` values apart */
-INTRS_INLINE void intrs_f4_input(int16_t *v, size_t v_step, const int8_t *in, size_t row_bytes, size_t channels, __m256i zero_point)
+INTRS_INLINE void intrs_f4_input(int16_t *v, size_t v_step, const int8_t *in, size_t row_bytes, size_t channels,
+                                 __m256i zero_point)
 {
     __m256i rows[36];
     for (size_t x = 0; x < 6; x++) {
@@ -58,8 +59,10 @@ INTRS_INLINE void intrs_f4_input(int16_t *v, size_t v_step, const int8_t *in, si
 
 /// products ///
 
-/* m[t][16] = sum over pairs of v[t] . u for four tiles; named accumulators, because arrays of vectors cost 2-3 times as much */
-INTRS_INLINE void intrs_f4_product(int32_t *m, size_t m_step, const int16_t *v, size_t v_step, const int16_t *u, int32_t pairs)
+/* m[t][16] = sum over pairs of v[t] . u for four tiles; named accumulators, because arrays of vectors cost 2-3 times as
+ * much */
+INTRS_INLINE void intrs_f4_product(int32_t *m, size_t m_step, const int16_t *v, size_t v_step, const int16_t *u,
+                                   int32_t pairs)
 {
     __m256i a0 = _mm256_setzero_si256(), b0 = a0, a1 = a0, b1 = a0, a2 = a0, b2 = a0, a3 = a0, b3 = a0;
     for (int32_t k = 0; k < pairs; k++) {
@@ -87,7 +90,8 @@ INTRS_INLINE void intrs_f4_product(int32_t *m, size_t m_step, const int16_t *v, 
 
 /// output transform ///
 
-INTRS_INLINE void intrs_f4_output_1d(__m256i o[4], __m256i m0, __m256i m1, __m256i m2, __m256i m3, __m256i m4, __m256i m5)
+INTRS_INLINE void intrs_f4_output_1d(__m256i o[4], __m256i m0, __m256i m1, __m256i m2, __m256i m3, __m256i m4,
+                                     __m256i m5)
 {
     __m256i s = _mm256_add_epi32(m1, m2), d = _mm256_sub_epi32(m1, m2);
     __m256i p = _mm256_add_epi32(m3, m4), q = _mm256_sub_epi32(m3, m4);
@@ -108,12 +112,13 @@ INTRS_INLINE void intrs_f4_output(__m256i out[16], const int32_t *m, __m256i bia
         if (x == 1) {
             m1 = _mm256_add_epi32(m1, bias); /* position (1,1) alone reaches every output once */
         }
-        intrs_f4_output_1d(columns + 4 * x, intrs_load(c), m1, intrs_load(c + 192), intrs_load(c + 288), intrs_load(c + 384),
-                           intrs_load(c + 480));
+        intrs_f4_output_1d(columns + 4 * x, intrs_load(c), m1, intrs_load(c + 192), intrs_load(c + 288),
+                           intrs_load(c + 384), intrs_load(c + 480));
     }
     for (int y = 0; y < 4; y++) {
         __m256i o[4];
-        intrs_f4_output_1d(o, columns[y], columns[4 + y], columns[8 + y], columns[12 + y], columns[16 + y], columns[20 + y]);
+        intrs_f4_output_1d(o, columns[y], columns[4 + y], columns[8 + y], columns[12 + y], columns[16 + y],
+                           columns[20 + y]);
         for (int x = 0; x < 4; x++) {
             out[4 * y + x] = _mm256_srai_epi32(_mm256_mullo_epi32(o[x], inverse), 5);
         }
@@ -123,10 +128,12 @@ INTRS_INLINE void intrs_f4_output(__m256i out[16], const int32_t *m, __m256i bia
 /// the layer ///
 
 /* copies one image into a frame of its zero point, so that every tile's 6x6 window lies inside */
-INTRS_INLINE void intrs_f4_frame(int8_t *frame, const int8_t *in, const struct intrs_x86_f4 *p, int32_t rows, int32_t columns)
+INTRS_INLINE void intrs_f4_frame(int8_t *frame, const int8_t *in, const struct intrs_x86_f4 *p, int32_t rows,
+                                 int32_t columns)
 {
     const struct intrs_window *w = &p->w;
-    size_t row_bytes = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c), left = (size_t)(w->pad_left * w->in_c);
+    size_t row_bytes = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c),
+           left = (size_t)(w->pad_left * w->in_c);
     for (int32_t y = 0; y < rows; y++) {
         int32_t source = y - w->pad_top;
         int8_t *row = frame + (size_t)y * row_bytes;
@@ -142,8 +149,8 @@ INTRS_INLINE void intrs_f4_frame(int8_t *frame, const int8_t *in, const struct i
 }
 
 /*
- * Scratch: 64 to align, the frame of (4 tile rows + 2) x (4 tile columns + 2) x in_c rounded up to 64, V: 36 x (32 in_c + 64) bytes,
- * M: 16 x 36 x 16 x 4 bytes. skip and sum are null without a residual sum. `away` as for intrs_requant8; a
+ * Scratch: 64 to align, the frame of (4 tile rows + 2) x (4 tile columns + 2) x in_c rounded up to 64, V: 36 x (32 in_c
+ * + 64) bytes, M: 16 x 36 x 16 x 4 bytes. skip and sum are null without a residual sum. `away` as for intrs_requant8; a
  * constant of each call, so that the compiler makes a copy for each.
  */
 INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_x86_sum *sum, int away, int32_t batch,
@@ -153,7 +160,8 @@ INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_
     const int32_t tile_rows = (w->out_h + 3) / 4, tile_columns = (w->out_w + 3) / 4, tiles = tile_rows * tile_columns;
     const int32_t rows = 4 * tile_rows + 2, columns = 4 * tile_columns + 2;
     const size_t channels = (size_t)w->in_c, row_bytes = (size_t)columns * channels, out_c = (size_t)w->out_c;
-    const size_t v_step = INTRS_F4_TILES * channels + 32; /* 64 bytes off a power of two, or the 36 rows share a few cache sets */
+    const size_t v_step =
+        INTRS_F4_TILES * channels + 32; /* 64 bytes off a power of two, or the 36 rows share a few cache sets */
     const size_t image_out = (size_t)(w->out_h * w->out_w) * out_c;
     int8_t *frame = (int8_t *)intrs_align64(scratch);
     int16_t *v = (int16_t *)(void *)intrs_align64((uint8_t *)frame + (size_t)rows * row_bytes);
@@ -171,7 +179,8 @@ INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_
                 intrs_f4_frame(frame, in + (size_t)image * (size_t)(w->in_h * w->in_w) * channels, p, rows, columns);
                 framed = image;
             }
-            const int8_t *corner = frame + (size_t)(4 * (tile / tile_columns)) * row_bytes + (size_t)(4 * (tile % tile_columns)) * channels;
+            const int8_t *corner = frame + (size_t)(4 * (tile / tile_columns)) * row_bytes +
+                                   (size_t)(4 * (tile % tile_columns)) * channels;
             for (size_t c = 0; c < channels; c += 16) {
                 intrs_f4_input(v + (size_t)t * channels + c, v_step, corner + c, row_bytes, channels, in_zero_point);
             }
@@ -179,9 +188,10 @@ INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_
         for (size_t oc = 0; oc < out_c; oc += 16) {
             const int16_t *u = p->weights + oc * channels * 36;
             for (size_t i = 0; i < 36; i++) {
-                for (size_t t = 0; t < (size_t)n; t += 4) { /* of a last odd group the products mean nothing and are not read */
-                    intrs_f4_product(m + (t * 36 + i) * 16, 36 * 16, v + i * v_step + t * channels, channels, u + i * channels * 16,
-                                     (int32_t)channels / 2);
+                for (size_t t = 0; t < (size_t)n;
+                     t += 4) { /* of a last odd group the products mean nothing and are not read */
+                    intrs_f4_product(m + (t * 36 + i) * 16, 36 * 16, v + i * v_step + t * channels, channels,
+                                     u + i * channels * 16, (int32_t)channels / 2);
                 }
             }
             const int32_t *table = p->q.table + oc * INTRS_X86_ROWS;
@@ -200,7 +210,8 @@ INTRS_INLINE void intrs_f4_run(const struct intrs_x86_f4 *p, const struct intrs_
                         size_t pixel = at + (size_t)(y * w->out_w + x) * out_c;
                         __m128i result = intrs_requant16(lo[4 * y + x], hi[4 * y + x], &block, &clamp, away);
                         if (sum) {
-                            result = intrs_sum16(result, _mm_loadu_si128((const __m128i *)(const void *)(skip + pixel)), &adder);
+                            result = intrs_sum16(result, _mm_loadu_si128((const __m128i *)(const void *)(skip + pixel)),
+                                                 &adder);
                         }
                         _mm_storeu_si128((__m128i *)(void *)(out + pixel), result);
                     }

@@ -1,8 +1,10 @@
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__) /* a project may be built on another machine than it was generated on */
+#if defined(__AVX512VNNI__) && \
+    defined(__AVX512VL__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* the image as unsigned bytes, value + 128, in a frame of its zero point that holds every window */
-static void fill_frame(uint8_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows, int32_t columns)
+static void fill_frame(uint8_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
+                       int32_t columns)
 {
     const __m256i flip = _mm256_set1_epi8((char)0x80);
     const size_t row = (size_t)columns * (size_t)w->in_c, image_row = (size_t)w->in_w * (size_t)w->in_c;
@@ -37,8 +39,8 @@ INTRS_INLINE __m256i quad(const uint8_t *p)
 }
 
 /*
- * Direct convolution by VPDPBUSD: 4 pixels x 16 channels of accumulators in registers. The zero point's part of the sums is in the bias.
- * Scratch: as for intrs_conv2d_avx2, with a byte a value.
+ * Direct convolution by VPDPBUSD: 4 pixels x 16 channels of accumulators in registers. The zero point's part of the
+ * sums is in the bias. Scratch: as for intrs_conv2d_avx2, with a byte a value.
  */
 void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
 {
@@ -77,7 +79,8 @@ void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8
                 const uint8_t *at[4];
                 for (int32_t i = 0; i < 4; i++) { /* past the last pixel: the last again */
                     int32_t k = pixel + (i < n ? i : n - 1);
-                    at[i] = frame + (size_t)(k / w.out_w * w.stride_h) * row + (size_t)(k % w.out_w * w.stride_w) * channels;
+                    at[i] = frame + (size_t)(k / w.out_w * w.stride_h) * row +
+                            (size_t)(k % w.out_w * w.stride_w) * channels;
                 }
                 __m256i a0 = intrs_load(table), b0 = intrs_load(table + 8);
                 __m256i a1 = a0, b1 = b0, a2 = a0, b2 = b0, a3 = a0, b3 = b0;
@@ -99,7 +102,8 @@ void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8
                 const __m256i acc[8] = {a0, b0, a1, b1, a2, b2, a3, b3};
                 for (int32_t i = 0; i < n; i++) {
                     __m256i lo = _mm256_slli_epi32(acc[2 * i], 1), hi = _mm256_slli_epi32(acc[2 * i + 1], 1);
-                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp, 1), some);
+                    intrs_store_some(to + (size_t)(pixel + i) * out_c + oc, intrs_requant16(lo, hi, &block, &clamp, 1),
+                                     some);
                 }
             }
         }

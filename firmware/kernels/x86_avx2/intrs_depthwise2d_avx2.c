@@ -2,9 +2,11 @@
 #include "intrs_avx2.h"
 
 /* the image in a frame of its zero point that holds every window */
-static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows, int32_t columns)
+static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
+                       int32_t columns)
 {
-    const size_t row = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c), left = (size_t)(w->pad_left * w->in_c);
+    const size_t row = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c),
+                 left = (size_t)(w->pad_left * w->in_c);
     const size_t n = left + image_row <= row ? image_row : row - left;
     for (int32_t y = 0; y < rows; y++) {
         int32_t source = y - w->pad_top;
@@ -20,11 +22,13 @@ static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_windo
 }
 
 /*
- * Depthwise convolution, multiplier 1: taps in pairs through vpmaddwd, 16 channels at a time, their constants kept over the image.
- * Scratch: 64 to align, 8 bytes a tap and for one more, then the frame of ((out_h - 1) stride_h + (filter_h - 1) dilation_h + 1) rows
- * by as many columns, in_c bytes each, and 16 bytes past it, which the last channels' loads read (times zero weights).
+ * Depthwise convolution, multiplier 1: taps in pairs through vpmaddwd, 16 channels at a time, their constants kept over
+ * the image. Scratch: 64 to align, 8 bytes a tap and for one more, then the frame of ((out_h - 1) stride_h + (filter_h
+ * - 1) dilation_h + 1) rows by as many columns, in_c bytes each, and 16 bytes past it, which the last channels' loads
+ * read (times zero weights).
  */
-void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                            uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t rows = (w->out_h - 1) * w->stride_h + (w->filter_h - 1) * w->dilation_h + 1;

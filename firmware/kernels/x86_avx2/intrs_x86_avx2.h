@@ -1,6 +1,7 @@
 /*
  * intrs_x86_avx2.h - parameters of the AVX2 kernels. The generator packs the weights and proves the ranges
- * (intrs_edge/codegen/kernels/x86_*.py); every kernel equals the portable one bit for bit under the conditions stated here.
+ * (intrs_edge/codegen/kernels/x86_*.py); every kernel equals the portable one bit for bit under the conditions stated
+ * here.
  *
  * "Lane order": of each 16 output channels, 0-3 8-11 4-7 12-15, so that two vpackss put them back in order.
  */
@@ -27,8 +28,8 @@ struct intrs_x86_requant {
 };
 
 /*
- * A residual sum: clamp((factor[0] * x + factor[1] * y + offset) >> shift, min, max). The generator finds the four numbers and checks all
- * 65 536 pairs (x, y) against TFLite's ADD. Without a solution intrs_add_avx2 stands in.
+ * A residual sum: clamp((factor[0] * x + factor[1] * y + offset) >> shift, min, max). The generator finds the four
+ * numbers and checks all 65 536 pairs (x, y) against TFLite's ADD. Without a solution intrs_add_avx2 stands in.
  */
 struct intrs_x86_sum {
     int32_t factor[2]; /* at most 2^22 in magnitude */
@@ -37,10 +38,10 @@ struct intrs_x86_sum {
 };
 
 /*
- * intrs_conv2d_avx2: any window, one group. weights [ceil(out_c / 16)][runs][pairs][16 in lane order][2] as int16. A run is what lies
- * contiguously in the input: a filter row of filter_w * in_c values, or, with dilation_w > 1, one tap of in_c values; `pairs` is half of
- * it rounded up, odd ends padded with zero weights.
- * Scratch: intrs_conv2d_avx2's comment. Condition: |bias| + sum |w| * 255 < 2^30.
+ * intrs_conv2d_avx2: any window, one group. weights [ceil(out_c / 16)][runs][pairs][16 in lane order][2] as int16. A
+ * run is what lies contiguously in the input: a filter row of filter_w * in_c values, or, with dilation_w > 1, one tap
+ * of in_c values; `pairs` is half of it rounded up, odd ends padded with zero weights. Scratch: intrs_conv2d_avx2's
+ * comment. Condition: |bias| + sum |w| * 255 < 2^30.
  */
 struct intrs_x86_conv2d {
     struct intrs_window w;
@@ -50,7 +51,8 @@ struct intrs_x86_conv2d {
 };
 
 /*
- * intrs_conv2d_vnni: the same for CPUs with AVX512-VNNI. weights [ceil(out_c / 16)][runs][quads][16 in lane order][4] as int8; the bias holds
+ * intrs_conv2d_vnni: the same for CPUs with AVX512-VNNI. weights [ceil(out_c / 16)][runs][quads][16 in lane order][4]
+ * as int8; the bias holds
  * -(in_zero_point + 128) * sum(weights), because inputs go in as value + 128.
  */
 struct intrs_x86_vnni {
@@ -61,10 +63,10 @@ struct intrs_x86_vnni {
 };
 
 /*
- * intrs_conv2d_f4_avx2, intrs_conv2d_f4_sum_avx2: 3x3, stride 1, no dilation, in_c and out_c multiples of 16, by integer Winograd
- * F(4x4,3x3). weights [out_c / 16][36][in_c / 2][16 in lane order][2]: G g G^T with the rows of G scaled to integers
- * [6,0,0] [-4,-4,-4] [-4,4,-4] [1,2,4] [1,-2,4] [0,0,3], so |.| <= 18 432.
- * Condition: |accumulator| < 2^25, which the generator proves from the sums of the positive and of the negative weights.
+ * intrs_conv2d_f4_avx2, intrs_conv2d_f4_sum_avx2: 3x3, stride 1, no dilation, in_c and out_c multiples of 16, by
+ * integer Winograd F(4x4,3x3). weights [out_c / 16][36][in_c / 2][16 in lane order][2]: G g G^T with the rows of G
+ * scaled to integers [6,0,0] [-4,-4,-4] [-4,4,-4] [1,2,4] [1,-2,4] [0,0,3], so |.| <= 18 432. Condition: |accumulator|
+ * < 2^25, which the generator proves from the sums of the positive and of the negative weights.
  */
 struct intrs_x86_f4 {
     struct intrs_window w;
@@ -79,8 +81,9 @@ struct intrs_x86_f4_sum {
 };
 
 /*
- * intrs_depthwise2d_avx2: multiplier 1. weights [ceil(c / 16)][ceil(taps / 2)][16 in the order 0-3 8-11 4-7 12-15][2] as int16: taps in
- * pairs, the odd one with zero; the bias holds -in_zero_point * sum(weights). Condition as for intrs_conv2d_avx2.
+ * intrs_depthwise2d_avx2: multiplier 1. weights [ceil(c / 16)][ceil(taps / 2)][16 in the order 0-3 8-11 4-7 12-15][2]
+ * as int16: taps in pairs, the odd one with zero; the bias holds -in_zero_point * sum(weights). Condition as for
+ * intrs_conv2d_avx2.
  */
 struct intrs_x86_depthwise2d {
     struct intrs_window w;
@@ -95,22 +98,21 @@ struct intrs_x86_sum_n {
 };
 
 /* Asked before any of these kernels is called. Inline, so that it is compiled without AVX2. */
-static inline int intrs_cpu_has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2");
-}
+static inline int intrs_cpu_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
 static inline int intrs_cpu_has_avx512vnni(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
-void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
+void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                       uint8_t *scratch);
 void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
 void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
-void intrs_conv2d_f4_sum_avx2(const struct intrs_x86_f4_sum *p, int32_t batch, const int8_t *in, const int8_t *skip, int8_t *out,
-                              uint8_t *scratch);
-void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
+void intrs_conv2d_f4_sum_avx2(const struct intrs_x86_f4_sum *p, int32_t batch, const int8_t *in, const int8_t *skip,
+                              int8_t *out, uint8_t *scratch);
+void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out,
+                            uint8_t *scratch);
 void intrs_sum_avx2(const struct intrs_x86_sum_n *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_add_avx2(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_average_pool2d_avx2(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out);

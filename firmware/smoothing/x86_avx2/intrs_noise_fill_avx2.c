@@ -11,8 +11,8 @@
 /// table ///
 
 /*
- * One entry for 16 cells: magnitude << 16 | the one cell in which the magnitude goes up (0xFFFF: none). SLOW where it goes up more than
- * once, in the tail. Filled on first use: 16 KiB that no flash has to hold.
+ * One entry for 16 cells: magnitude << 16 | the one cell in which the magnitude goes up (0xFFFF: none). SLOW where it
+ * goes up more than once, in the tail. Filled on first use: 16 KiB that no flash has to hold.
  */
 #define SLOW 0x80000000u
 static uint32_t cells[4096];
@@ -121,8 +121,8 @@ static inline int32_t base(const uint8_t *image, uint32_t j, uint32_t channel)
 
 static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image, int8_t *input)
 {
-    const __m256i order = _mm256_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0, 15, 11, 7, 3, 14, 10, 6, 2, 13, 9,
-                                          5, 1, 12, 8, 4, 0);
+    const __m256i order = _mm256_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0, 15, 11, 7, 3, 14, 10, 6,
+                                          2, 13, 9, 5, 1, 12, 8, 4, 0);
     const __m128i shift = _mm_cvtsi32_si128(intrs_input_map.shift);
     struct streams r;
     uint32_t s[4][LANES];
@@ -164,18 +164,22 @@ static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image
         uint32_t n = INTRS_IMAGE_BYTES - j < 4 ? INTRS_IMAGE_BYTES - j : 4;
         for (uint32_t lane = 0; lane < LANES; lane++) {
             int8_t *to = input + lane * (uint32_t)INTRS_INPUT_BYTES + j;
-            if (n == 4) memcpy(to, &out[lane], 4);
-            else memcpy(to, &out[lane], n);
+            if (n == 4)
+                memcpy(to, &out[lane], 4);
+            else
+                memcpy(to, &out[lane], n);
         }
     }
 }
 
 void intrs_noise_fill_avx2(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
 
-/* intrs_noise_fill, eight streams at a time; the words drawn and the result are the same. INTRS_BATCH is a multiple of 8. */
+/* intrs_noise_fill, eight streams at a time; the words drawn and the result are the same. INTRS_BATCH is a multiple
+ * of 8. */
 void intrs_noise_fill_avx2(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input)
 {
     prepare();
-    for (uint32_t b = 0; b < INTRS_BATCH; b += LANES) fill_eight(lanes + b, image, input + b * (uint32_t)INTRS_INPUT_BYTES);
+    for (uint32_t b = 0; b < INTRS_BATCH; b += LANES)
+        fill_eight(lanes + b, image, input + b * (uint32_t)INTRS_INPUT_BYTES);
 }
 #endif
