@@ -81,9 +81,9 @@ struct intrs_conv2d_add {
 
 /* How a fused kernel of an instruction set cuts its output (firmware/kernels/intrs_blocks.h). */
 struct intrs_blocks {
-    int32_t rows, columns; /* of a block */
-    int32_t second;        /* the convolution's result is the second operand of the addition as the kernel takes them, else the first */
-    int32_t result;        /* where a block's result lies in scratch, bytes */
+    int32_t rows;   /* of a block */
+    int32_t second; /* the convolution's result is the second operand of the addition as the kernel takes them, else the first */
+    int32_t result; /* where a block's result lies in scratch, bytes */
 };
 
 /* TFLite MUL, and MAXIMUM and MINIMUM, which compare raw values */

@@ -17,7 +17,7 @@ _SIZE_SLACK = 1.125
 _SIZE_SCRATCH = 4096
 
 # what a fused kernel may cost over the kernels apart: it saves a tensor
-_FUSED = 1.02
+_FUSED = 1.04
 
 # a kernel that must not stand at a site, and why: {(ops, kernel name): reason}
 Banned = dict[tuple[tuple[int, ...], str], str]

@@ -75,7 +75,7 @@ def _f4(number: int, one: Layer, pairs: int, expand: bool) -> Case:
         stream=pack.f4_stream(one.filters, not expand),
         weights=one.filters.weights if expand else 0,
     )
-    scratch = 144 * c * (pairs + expand) + (144 + 36 * c if c > 16 else 720)
+    scratch = 144 * c * pairs + (144 * c + 576 if expand else 144 + 36 * c if c > 16 else 720)
     call = Call("intrs_dsp_conv2d_f4", "intrs_dsp_conv2d_f4", fields, scratch)
     return Case(f"f4 {number} {pairs} {expand} {one.window}", (one.input,), one.out_bytes, one.portable(), call)
 

@@ -7,7 +7,7 @@
  * as the lower lane never borrows: inputs are taken as a + 128, and the lower lanes of d[4..5][4..5] get 16384, which
  * reaches every position of V once and only the four last outputs, where the filter's corrections take it off again.
  */
-#include "intrs_dsp.h"
+#include "intrs_dsp_fused.h"
 #include "intrs_dsp_inline.h"
 
 #define INVERSE_OF_9 0x38E38E39U
@@ -408,9 +408,55 @@ static __attribute__((noinline)) void output_part(int linear, const uint32_t *m,
     }
 }
 
+/* A tile, or what of it exists, plus the other operand of an addition; the arithmetic of intrs_dsp_add. */
+static inline __attribute__((always_inline)) void add_tile(const struct intrs_dsp_add *s, const int8_t *tile, const int8_t *other,
+                                                           int8_t *to, const struct place *place, int32_t rows,
+                                                           int32_t columns, int second)
+{
+    const int32_t *table = s->table;
+    const int32_t multiplier = s->multiplier, addend = s->addend, shift = s->shift;
+    const int32_t linear = s->linear;
+    const int32_t pixel = place->pixel_bytes, row = place->row_bytes - columns * pixel;
+    for (int32_t i = 0; i < rows; i++, tile += 4, to += row, other += row) {
+#pragma GCC unroll 4
+        for (int32_t j = 0; j < columns; j++, to += pixel, other += pixel) {
+            const uint8_t a = second ? (uint8_t)*other : (uint8_t)tile[j];
+            const int32_t b = second ? tile[j] : *other;
+            const int32_t x = table[a] + b * (1 << 20);
+            int32_t h = intrs_smmlar(x, multiplier, addend);
+            if (linear) {
+                h += x >> 31;
+            }
+            *to = (int8_t)intrs_ssat8(h >> shift);
+        }
+    }
+}
+
+/* The result goes into an addition, whose operand and sum lie at the same place. */
+static __attribute__((noinline)) void output_sum(const struct intrs_dsp_conv2d_f4_add *p, const uint32_t *m, const struct filter *f,
+                                                 const int8_t *other, int8_t *to, const struct place *place, int32_t rows,
+                                                 int32_t columns)
+{
+    int8_t tile[16];
+    static const struct place packed = {4, 1};
+    output(p->conv.linear, m, f, tile, &packed);
+    if (p->conv.min > -128 || p->conv.max < 127) {
+        intrs_dsp_clamp(tile, 16, p->conv.min, p->conv.max);
+    }
+    if (rows < 4 || columns < 4) {
+        add_tile(&p->add, tile, other, to, place, rows < 4 ? rows : 4, columns < 4 ? columns : 4, p->second);
+    } else if (p->second) {
+        add_tile(&p->add, tile, other, to, place, 4, 4, 1);
+    } else {
+        add_tile(&p->add, tile, other, to, place, 4, 4, 0);
+    }
+}
+
 /// the kernel ///
 
-void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch)
+/* fused: the parameters of which p is a part, where the result goes into an addition to `other`; else NULL */
+static void convolve(const struct intrs_dsp_conv2d_f4 *p, const struct intrs_dsp_conv2d_f4_add *fused, const int8_t *in,
+                     const int8_t *other, int8_t *out, uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t c = w->in_c;
@@ -422,9 +468,9 @@ void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, 
     const int linear = p->linear;
     uint32_t *v = (void *)scratch;
     uint32_t *expanded = v + p->pairs * pair_words;
-    /* the sums are never needed together with a gathered tile and its transform */
     uint32_t *m = p->weights != 0 ? expanded + pair_words : expanded;
-    uint32_t *middle = m;
+    /* neither the filters' transforms nor the sums are needed together with a gathered tile and its transform */
+    uint32_t *middle = expanded;
     uint8_t *gathered = (uint8_t *)(middle + 36);
 
     for (int32_t first = 0; first < tiles; first += 2 * p->pairs) {
@@ -457,11 +503,19 @@ void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, 
                 products(u, v + ((t - first) >> 1) * pair_words, c, m);
                 for (int32_t k = 0; k < count; k++) {
                     const int32_t ty = (t + k) / across, tx = t + k - ty * across;
-                    int8_t *to = out + f + 4 * (ty * place.row_bytes + tx * place.pixel_bytes);
+                    const int32_t at = f + 4 * (ty * place.row_bytes + tx * place.pixel_bytes);
+                    int8_t *to = out + at;
                     m[28 + k] += filter[0].bias; /* position (1, 1) */
                     m[30 + k] += filter[1].bias;
+                    const int32_t rows = w->out_h - 4 * ty, columns = w->out_w - 4 * tx;
+                    if (fused != 0) {
+                        output_sum(fused, m + k, filter, other + at, to, &place, rows, columns);
+                        if (f + 1 < w->out_c) {
+                            output_sum(fused, m + 2 + k, filter + 1, other + at + 1, to + 1, &place, rows, columns);
+                        }
+                        continue;
+                    }
                     if (ragged) {
-                        const int32_t rows = w->out_h - 4 * ty, columns = w->out_w - 4 * tx;
                         output_part(linear, m + k, filter, to, &place, rows, columns);
                         if (f + 1 < w->out_c) {
                             output_part(linear, m + 2 + k, filter + 1, to + 1, &place, rows, columns);
@@ -476,5 +530,17 @@ void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, 
             }
         }
     }
-    intrs_dsp_clamp(out, w->out_h * w->out_w * w->out_c, p->min, p->max);
+}
+
+void intrs_dsp_conv2d_f4(const struct intrs_dsp_conv2d_f4 *p, const int8_t *in, int8_t *out, uint8_t *scratch)
+{
+    convolve(p, 0, in, 0, out, scratch);
+    intrs_dsp_clamp(out, p->w.out_h * p->w.out_w * p->w.out_c, p->min, p->max);
+}
+
+void intrs_dsp_conv2d_f4_add(const struct intrs_dsp_conv2d_f4_add *p, const int8_t *in, const int8_t *other, int8_t *out,
+                             uint8_t *scratch)
+{
+    convolve(&p->conv, p, in, other, out, scratch);
+    intrs_dsp_clamp(out, p->add.n, p->add.min, p->add.max);
 }

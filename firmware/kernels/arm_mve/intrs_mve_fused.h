@@ -2,7 +2,7 @@
  * intrs_mve_fused.h - a convolution whose result is added to another tensor of the same shape, which the sum may overwrite.
  *
  * `add` has a as its first operand and b as its second (intrs_mve.h); blocks.second tells which of them the convolution's result is.
- * Blocks are whole rows. Scratch: blocks.result bytes (the convolution's own, or more), and rows * out_w * out_c.
+ * Scratch: blocks.result bytes (the convolution's own, or more), and blocks.rows * out_w * out_c.
  */
 #ifndef INTRS_MVE_FUSED_H
 #define INTRS_MVE_FUSED_H

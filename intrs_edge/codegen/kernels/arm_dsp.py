@@ -137,12 +137,17 @@ class Conv2dS16(_Direct):
     wide = True
 
 
+def _tiles(w: Window) -> int:
+    return -(-w.out_h // 4) * -(-w.out_w // 4)
+
+
 class _F4(Kernel):
     patterns = (("CONV_2D",),)
     requires = frozenset({"dsp"})
     cflags = CFLAGS
-    code_bytes = 4700
+    code_bytes = 5300
     expand = False
+    passes = 1  # over the filters' transforms: more of them need less scratch
 
     def reject(self, site: Site) -> str | None:
         """3x3, stride 1, 4 to 64 channels, accumulators below 2^25."""
@@ -157,24 +162,25 @@ class _F4(Kernel):
             return f"{w.in_c} input channels: not a multiple of 4 up to 64"
         if self.expand and w.out_c % 2:
             return "an odd number of filters"
+        if self.passes > 1 and -(-_tiles(w) // (2 * self.passes)) == -(-_tiles(w) // (2 * (self.passes - 1))):
+            return f"{self.passes} passes save nothing"
         return pack.requant_reason(filters, 6)
 
     def pairs(self, w: Window) -> int:
         """Pairs of tiles whose transforms lie in scratch together."""
         if not self.expand:
             return 1
-        tiles = -(-w.out_h // 4) * -(-w.out_w // 4)
-        return min(-(-tiles // 2), max(1, 36864 // (144 * w.in_c)))
+        return min(-(-_tiles(w) // (2 * self.passes)), max(1, 36864 // (144 * w.in_c)))
 
     def scratch(self, w: Window) -> int:
         """INTRS_DSP_F4_SCRATCH."""
-        tail = 144 + 36 * w.in_c if w.in_c > 16 else 720
-        return 144 * w.in_c * (self.pairs(w) + self.expand) + tail
+        gathered = 144 + 36 * w.in_c if w.in_c > 16 else 720
+        return 144 * w.in_c * self.pairs(w) + (144 * w.in_c + 576 if self.expand else gathered)
 
     def cost(self, site: Site) -> Cost:
         """Counted: input transform, products, output transform, and the filters' transform for every block of tiles."""
         w = window(site.graph, site.op)
-        tiles = -(-w.out_h // 4) * -(-w.out_w // 4)
+        tiles = _tiles(w)
         quads, filters = w.in_c // 4, w.out_c + w.out_c % 2
         blocks = -(-tiles // (2 * self.pairs(w)))
         instructions = tiles * (840 * quads + 150) + (tiles + tiles % 2) * filters * (9.0 * (10 * quads + 8) + 365)
@@ -225,6 +231,30 @@ class Conv2dF4Expand(_F4):
 
     name = "conv2d.dsp_f4_expand"
     expand = True
+
+
+@register
+class Conv2dF4Expand2(Conv2dF4Expand):
+    """The same with half of the tiles at a time: less scratch, the filters' transforms twice."""
+
+    name = "conv2d.dsp_f4_expand2"
+    passes = 2
+
+
+@register
+class Conv2dF4Expand3(Conv2dF4Expand):
+    """The same with a third of the tiles at a time."""
+
+    name = "conv2d.dsp_f4_expand3"
+    passes = 3
+
+
+@register
+class Conv2dF4Expand4(Conv2dF4Expand):
+    """The same with a quarter of the tiles at a time."""
+
+    name = "conv2d.dsp_f4_expand4"
+    passes = 4
 
 
 def fully_connected_window(site: Site) -> Window:
