@@ -11,24 +11,48 @@ import numpy.typing as npt
 from intrs_edge.codegen.kernels import Array, Struct, Symbol, Value
 
 _PER_LINE = {1: 24, 2: 16, 4: 10, 8: 5}
-_BYTE_TEXT = np.array([str(i) for i in range(-128, 256)], dtype=object)
+_LINES = 4096  # written at a time, to bound memory
 
 
 def array_body(data: npt.NDArray[np.generic]) -> str:
     """The numbers of an integer array, comma-separated, a few a line."""
     flat = data.reshape(-1)
     width = _PER_LINE[flat.dtype.itemsize]
-    if flat.dtype.itemsize == 1:
-        texts = _BYTE_TEXT[flat.astype(np.int64) + 128].tolist()
-    elif flat.dtype == np.int64:
+    if flat.dtype == np.int64:
         texts = [f"INT64_C({v})" if v != -(2**63) else "INT64_MIN" for v in flat.tolist()]
     elif flat.dtype == np.uint64:
         texts = [f"UINT64_C({v})" for v in flat.tolist()]
-    elif flat.dtype == np.uint32:
-        texts = [f"{v}u" for v in flat.tolist()]
+    elif flat.dtype == np.int32 and (flat == -(2**31)).any():  # no literal of its own
+        texts = [number(v) for v in flat.tolist()]
     else:
-        texts = [number(v) for v in flat.tolist()] if flat.dtype == np.int32 else list(map(str, flat.tolist()))
+        suffix = b"u" if flat.dtype == np.uint32 else b""
+        step = width * _LINES
+        whole = [_decimal(flat[i : i + step], width, suffix) for i in range(0, flat.size, step)]
+        return "".join(whole).removesuffix(",\n")
     return ",\n".join("    " + ",".join(texts[i : i + width]) for i in range(0, len(texts), width))
+
+
+def _decimal(values: npt.NDArray[np.generic], width: int, suffix: bytes) -> str:
+    """Indented lines of numbers of up to 32 bits, each number with a comma; millions of weights make Python loops slow.
+
+    Every character has a column of its own; those not needed hold 0 and are dropped at the end.
+    """
+    wide = values.astype(np.int64)
+    magnitude = np.abs(wide).astype(np.uint32)
+    digits = len(str(int(magnitude.max())))
+    count, rows = values.size, -(-values.size // width)
+    cells = np.zeros((rows * width, 1 + digits + len(suffix) + 1), np.uint8)
+    used = cells[:count]
+    used[:, 0] = (wide < 0) * ord("-")
+    used[:, digits] = ord("0") + magnitude % 10
+    for column in range(digits - 1, 0, -1):
+        magnitude //= 10
+        used[:, column] = (magnitude > 0) * (ord("0") + magnitude % 10)
+    used[:, 1 + digits :] = np.frombuffer(suffix + b",", np.uint8)
+    lines = np.full((rows, 4 + width * cells.shape[1] + 1), ord(" "), np.uint8)
+    lines[:, 4:-1] = cells.reshape(rows, -1)
+    lines[:, -1] = ord("\n")
+    return lines.tobytes().translate(None, b"\0").decode("ascii")
 
 
 def number(value: int) -> str:
@@ -84,13 +108,12 @@ class Pool:
         """Flash of all arrays."""
         return sum(array.bytes for _, array in self.arrays.values())
 
-    def declarations(self, names: set[str] | None = None) -> list[str]:
-        """The arrays' definitions: all, or those with the given names."""
+    def declarations(self, names: set[str] | None = None, zeros: bool = False) -> list[str]:
+        """The arrays' definitions: all, or those with the given names; ``zeros``: of their size, without the data."""
         texts = []
         for name, array in self.arrays.values():
             if names is None or name in names:
                 alignment = f"_Alignas({array.align}) " if array.align > array.data.dtype.itemsize else ""
-                texts.append(
-                    f"static const {alignment}{array.ctype} {name}[{array.data.size}] = {{\n{array_body(array.data)}}};"
-                )
+                body = "0" if zeros else f"\n{array_body(array.data)}"
+                texts.append(f"static const {alignment}{array.ctype} {name}[{array.data.size}] = {{{body}}};")
         return texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, Considered, choose, consider
@@ -38,7 +39,10 @@ class LevelModel:
 
 @dataclass(frozen=True)
 class Model:
-    """The model for one target: a level for every CPU it may meet, best first, in one arena of ``batch`` images."""
+    """The model for one target: a level for every CPU it may meet, best first, in one arena of ``batch`` images.
+
+    ``skeleton``: the text with zeros for constants, which compiles in no time to code and data of the same sizes.
+    """
 
     graph: Graph
     levels: tuple[LevelModel, ...]
@@ -47,6 +51,7 @@ class Model:
     input_offset: int
     output_offset: int
     text: str
+    skeleton: str
     weight_bytes: int
 
     @property
@@ -183,7 +188,7 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
     """
     kept = [m for m, following in pairwise(levels) if _names(m) != _names(following)] + [levels[-1]]
     pool = Pool()
-    parts = []
+    parts: list[dict[str, Any]] = []
     written: set[str] = set()
     for m in reversed(kept):  # the unguarded level first: its constants are open to all
         params, lines = _level_text(graph, m, batch, pool)
@@ -192,18 +197,19 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
         structs = [text for _, text in pool.structs]
         pool.structs.clear()
         parts.append({"level": m.level, "fresh": fresh, "structs": structs, "params": params, "calls": lines})
-    for part in parts:
-        part["arrays"] = pool.declarations(part.pop("fresh"))  # type: ignore[arg-type]
     headers = sorted({h.rsplit("/", 1)[1] for m in kept for c in m.calls for h in c.emit.headers})
     offsets = {(m.plan.offset(graph.inputs[0]), m.plan.offset(graph.outputs[0])) for m in kept}
     if len(offsets) != 1:
         raise AssertionError("levels of one target disagree on the input's or output's place")
-    text = render(
-        "intrs_model.c.j2", parts=parts, dispatch=[m.level for m in kept], headers=headers, map=input_map, batch=batch
-    )
+
+    def text(zeros: bool) -> str:
+        arrays = [{**part, "arrays": pool.declarations(part["fresh"], zeros)} for part in parts]
+        dispatch = [m.level for m in kept]
+        return render("intrs_model.c.j2", parts=arrays, dispatch=dispatch, headers=headers, map=input_map, batch=batch)
+
     input_offset, output_offset = offsets.pop()
     arena = max(m.plan.bytes for m in kept)
-    return Model(graph, tuple(kept), batch, arena, input_offset, output_offset, text, pool.bytes)
+    return Model(graph, tuple(kept), batch, arena, input_offset, output_offset, text(False), text(True), pool.bytes)
 
 
 def _names(m: LevelModel) -> list[tuple[tuple[int, ...], str]]:

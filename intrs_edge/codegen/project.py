@@ -22,6 +22,7 @@ from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.render import render
 from intrs_edge.codegen.report import Report, step_names
+from intrs_edge.codegen.samplers import map_macros
 from intrs_edge.codegen.sizes import Build, Sizes, estimate
 from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
@@ -146,6 +147,7 @@ def _sizes(files: Files, board: Board, model: Model, parts: BoardFiles, tables: 
         {f"runtime/{s}": flags for s, flags in model.cflags.items()},
         f"board/{parts.linker_script}",
     )
+    files = {**files, "board/intrs_model.c": model.skeleton.encode()}
     return sizes_on(board, files, build, model.weight_bytes, tables, model.arena_bytes)
 
 
@@ -218,6 +220,7 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
         "INTRS_N": f"{settings['n']}u",
         "INTRS_MODEL_HASH": f"0x{manifest['model_hash'][:8]}u",
         "INTRS_TABLE_HASH": f"0x{manifest['table_hash'][:8]}u",
+        **map_macros(manifest["input_map"]),
         **{sampler.macro: 1 for sampler in model.samplers},
         **parts.config,
     }
