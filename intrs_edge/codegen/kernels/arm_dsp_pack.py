@@ -124,7 +124,7 @@ def requant_words(filters: Filters, scale_bits: int) -> Ints:
     is then a constant 2^(t-2) below a shift of t - 1 (t = 1: the rounding form of the instruction), the outer one
     2^(e-1) above it and the zero point 2^e above that; nested floors of halvings are one. |acc m / 2^32| < 2^30 and the
     addend is below 2^29 + 2^22 + 16, so nothing overflows. Scaled up by s bits there is no outer rounding: t = 1 takes
-    acc = 2^(s+1) y, larger t has s bits less below the point. A constant channel gets the multiplier 0 and a shift of 1.
+    acc = 2^(s+1) y, larger t has s bits less below the point. A constant channel gets the multiplier 0 and shift 1.
     """
     constant, value = filters.constant
     right = np.where(constant, 1, filters.right)
