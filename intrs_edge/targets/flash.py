@@ -23,17 +23,23 @@ TIMEOUT = 120.0  # seconds; pyocd without a probe would wait for ever
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to be done: commands for the shell, or one copy of a file."""
+    """What is about to be done: commands for the shell, or one copy of a file.
+
+    copy: the file, and the folder or (not mounted yet) the label of the volume. answers: a target, where the runner
+    itself knows who will answer.
+    """
 
     runner: str
     commands: tuple[tuple[str, ...], ...] = ()
-    copy: tuple[Path, Path] | None = None
+    copy: tuple[Path, Path | str] | None = None
+    answers: str | None = None
 
     def as_text(self) -> str:
         """What --dry-run prints; can be pasted into a shell."""
         lines = [shlex.join(command) for command in self.commands]
         if self.copy is not None:
-            lines.append(shlex.join(["cp", str(self.copy[0]), str(self.copy[1])]))
+            source, to = self.copy
+            lines.append(f"cp {shlex.quote(str(source))} {to if isinstance(to, str) else shlex.quote(str(to))}")
         return "\n".join(lines)
 
 
@@ -42,7 +48,7 @@ def make_plan(project: Path | str, runner: str | None = None, where: str | None 
 
     runner: one of the board's; None: its first. where: the probe's serial number (pyocd, openocd), the boot loader's
     volume (uf2), user@host (ssh) or host:port of the stub (gdb); None: the usual place.
-    Raises IntrsError: no such runner for the board, not built, or no volume that takes UF2 files.
+    Raises IntrsError: no such runner for the board, or not built.
     """
     directory = Path(project)
     board = project_board(read_manifest(directory))
@@ -59,16 +65,27 @@ def flash(project: Path | str, runner: str | None = None, where: str | None = No
     """Carries the plan out.
 
     verify: a target, such as serial:/dev/ttyACM0, that must then say hello with the build's hashes.
-    Raises IntrsError when the tool is missing, fails or takes too long, or when another firmware answers.
+    Raises IntrsError when the tool is missing, fails or takes too long, or when another firmware or nobody answers.
     """
     plan = make_plan(project, runner, where)
     if plan.copy is not None:
-        _copy(*plan.copy)
+        source, to = plan.copy
+        _copy(source, to if isinstance(to, Path) else _mounted(to))
     for command in plan.commands:
         _run(command)
     if verify is not None:
-        open_target(project, verify).close()
+        try:
+            open_target(project, verify).close()
+        except IntrsError as error:
+            raise IntrsError(f"flashed, but the check of who answers failed: {error}") from error
     return plan
+
+
+def usb_serial_ports() -> list[str]:
+    """The devices of the USB serial ports that are plugged in."""
+    from serial.tools import list_ports  # noqa: PLC0415 - only here is it needed
+
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
 
 
 def _choose(board: Board, runner: str | None) -> Flash:
@@ -97,8 +114,11 @@ def _ssh(board: Board, choice: Flash, image: Path, where: str | None) -> Plan:
     host = where or choice.target
     if host.startswith("-"):
         raise IntrsError(f"{host!r} is not user@host")
-    return Plan("ssh", (("scp", str(image), f"{host}:intrs.new"),
-                        ("ssh", host, "chmod +x intrs.new && mv intrs.new intrs && ./intrs info")))  # fmt: skip
+    commands = (
+        ("scp", str(image), f"{host}:intrs.new"),
+        ("ssh", host, "chmod +x intrs.new && mv intrs.new intrs && ./intrs info"),
+    )
+    return Plan("ssh", commands, answers=f"run:{shlex.join(['ssh', host, './intrs'])}")
 
 
 def _gdb(board: Board, choice: Flash, image: Path, where: str | None) -> Plan:
@@ -123,18 +143,25 @@ def _uf2(board: Board, choice: Flash, image: Path, where: str | None) -> Plan:
     temporary = out.with_suffix(".uf2.new")
     temporary.write_bytes(to_uf2(image.read_bytes(), memory.origin, FAMILIES[board.port]))
     temporary.replace(out)
-    return Plan("uf2", copy=(out, Path(where) if where else _volume(choice.target)))
+    return Plan("uf2", copy=(out, Path(where) if where else _volume(choice.target) or choice.target))
 
 
-def _volume(label: str) -> Path:
-    """Where a boot loader's volume of that label is mounted."""
+def _volume(label: str) -> Path | None:
+    """Where a boot loader's volume of that label is mounted; None: nowhere."""
     for root in (Path("/media"), Path("/run/media"), Path("/Volumes"), Path("/mnt")):
         for path in (root / label, *root.glob(f"*/{label}")):
             if (path / "INFO_UF2.TXT").is_file():
                 return path
-    raise IntrsError(
-        f"no volume {label} is mounted: hold BOOTSEL while plugging the board in, or name the folder with --where"
-    )
+    return None
+
+
+def _mounted(label: str) -> Path:
+    found = _volume(label)
+    if found is None:
+        raise IntrsError(
+            f"no volume {label} is mounted: hold BOOTSEL while plugging the board in, or name the folder with --where"
+        )
+    return found
 
 
 _PLANS: dict[str, Callable[[Board, Flash, Path, str | None], Plan]] = {

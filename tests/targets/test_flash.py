@@ -1,8 +1,11 @@
 """Flashing: the commands, and the gdb runner end to end on an empty emulated board."""
 
+import contextlib
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -110,7 +113,79 @@ def test_uf2_is_copied_to_a_boot_loaders_volume_only(tmp_path):
     image = (directory / "build/board/intrs.bin").read_bytes()
     assert from_uf2((volume / "intrs.uf2").read_bytes())[0][: len(image)] == image
     with pytest.raises(IntrsError, match="hold BOOTSEL"):
-        make_plan(directory)
+        flash(directory)
+    assert make_plan(directory).as_text() == f"cp {directory}/build/board/intrs.uf2 RPI-RP2"  # what is meant, if absent
+
+
+def program(folder, name, text):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def pretend_model(directory):
+    """The project is generated anew, and not built."""
+    path = directory / "project.json"
+    path.write_text(path.read_text().replace("11223344", "11223345"))
+
+
+def test_over_ssh_the_program_is_asked_who_it_is(tmp_path, monkeypatch, run_cli):
+    if shutil.which("qemu-aarch64") is None:
+        pytest.skip("qemu-aarch64 is not installed")
+    directory, board, tools = project(tmp_path, "rpi-4b"), tmp_path / "home", tmp_path / "bin"
+    board.mkdir()
+    program(tools, "scp", f'cp "$1" {board}/intrs.new')
+    program(
+        tools,
+        "ssh",
+        f"""cd {board}; shift
+case "$*" in *info) mv intrs.new intrs && exec qemu-aarch64 ./intrs info;; *) exec qemu-aarch64 $*;; esac""",
+    )
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    code, out, _ = run_cli("flash", directory, "--where", "pi@kitchen")
+    assert code == 0
+    assert "run:ssh pi@kitchen ./intrs (the program just copied) answers with this build's hashes" in out
+    pretend_model(directory)
+    code, _, err = run_cli("flash", directory, "--where", "pi@kitchen")
+    assert code == 2
+    assert "flashed, but the check of who answers failed" in err
+    assert "model 11223344" in err
+
+
+def test_the_serial_port_is_asked_by_default(tmp_path, monkeypatch, run_cli):
+    directory, tools = project(tmp_path, "lm3s6965evb"), tmp_path / "bin"
+    program(tools, "openocd", "exit 0")
+    program(tools, "gdb-multiarch", "exit 0")
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    ports = []
+    monkeypatch.setattr(flash_module, "usb_serial_ports", lambda: ports)
+    assert "NOT checked who answers: no USB serial port was found" in run_cli("flash", directory)[1]
+    ports[:] = ["/dev/a", "/dev/b"]
+    assert "NOT checked who answers: 2 USB serial ports (/dev/a, /dev/b)" in run_cli("flash", directory)[1]
+    assert "NOT checked who answers: --no-verify" in run_cli("flash", directory, "--no-verify")[1]
+    with start(directory) as device:
+        code, out, _ = run_cli("flash", directory, "--port", device)
+        assert (code, f"serial:{device} (--port) answers" in out) == (0, True)
+        ports[:] = [device]
+        code, out, _ = run_cli("flash", directory)
+        assert (code, f"serial:{device} (the only USB serial port) answers" in out) == (0, True)
+        pretend_model(directory)
+        code, _, err = run_cli("flash", directory)
+        assert (code, "model 11223344" in err, err.count("\n")) == (2, True, 1)
+    code, _, err = run_cli("flash", directory)  # unplugged
+    assert (code, "failed: serial:" in err) == (2, True)
+
+
+@contextlib.contextmanager
+def start(directory):
+    """The board in its emulator on a pseudo-terminal, as a user starts it; gives the terminal's name."""
+    command = [sys.executable, "-m", "intrs_edge.cli.main", "emulate", directory]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process.stdout.readline().split()[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
 
 
 def test_missing_and_hanging_tools_are_one_line(tmp_path, monkeypatch):
