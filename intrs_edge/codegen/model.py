@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,12 +11,20 @@ from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, Considered, choose, consider
 from intrs_edge.codegen.cwrite import Pool
 from intrs_edge.codegen.isa import Level
-from intrs_edge.codegen.kernels import Array, Choice, Emit
+from intrs_edge.codegen.kernels import Array, Choice, Emit, Kernel, Site
 from intrs_edge.codegen.render import render
 from intrs_edge.codegen.samplers import Sampler, samplers
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap
-from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.ir import Graph, Tensor
+
+# instructions that a smaller arena may cost, over the fewest
+_PATIENCE = {"speed": 1.02, "balanced": 1.05, "size": 1.1}
+
+_SMALLER = "another kernel makes the arena smaller"
+
+# what kernels emitted at their sites: weights are packed once, however often the memory is planned
+Emitted = dict[tuple[tuple[int, ...], str], tuple[Emit, ...]]
 
 
 @dataclass(frozen=True)
@@ -90,25 +98,26 @@ def plan_level(
     """Chooses kernels and plans their memory; where the arena passes its budget, kernels at the fullest calls give way
     to others.
 
-    ``optimize size`` asks for the smallest arena found so at no more than a tenth more instructions. ``shared``: fix
-    where input and output lie, because other levels use the same arena. An arena that stays above its budget is
-    returned as it is: the caller knows what else competes for the memory.
+    Without need the arena also shrinks where that costs few more instructions (`_PATIENCE`). ``shared``: fix where
+    input and output lie, because other levels use the same arena. An arena that stays above its budget is returned as
+    it is: the caller knows what else competes for the memory.
     """
     banned: Banned = {}
     considered = consider(graph, level, batch, only)
-    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, considered)
-    small = optimize == "size" and batch == 1
-    patience = 1.1 * _instructions(best)
+    emitted: Emitted = {}
+    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, considered, emitted)
+    small = batch == 1
+    patience = _PATIENCE[optimize] * _instructions(best)
     while (small and best.plan.bytes > 0) or (arena_budget is not None and best.plan.bytes > arena_budget):
         must = arena_budget is not None and best.plan.bytes > arena_budget
         better = None
         steps = fullest(best.plan)
         for group in dict.fromkeys([*((step,) for step in steps), tuple(steps)]):
-            trial = dict(banned)
+            trial = banned | _too_large(considered, best.plan.lower_bound, batch, emitted)
             for choice in (best.calls[step].choice for step in group):
-                trial[(choice.site.ops, choice.kernel.name)] = "another kernel makes the arena smaller"
+                trial[(choice.site.ops, choice.kernel.name)] = _SMALLER
             try:
-                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, considered)
+                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, considered, emitted)
             except IntrsError:  # nothing else can stand there
                 continue
             if other.plan.bytes < (better or best).plan.bytes and (must or _instructions(other) <= patience):
@@ -138,20 +147,46 @@ def _planned(
     banned: Banned,
     shared: bool,
     considered: Considered,
+    emitted: Emitted,
 ) -> LevelModel:
     choices = choose(graph, level, optimize, weight_budget, batch, banned, considered=considered)
-    calls = _calls(choices)
+    calls = _calls(choices, emitted)
     plan = _plan(graph, calls, batch, shared)
     return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
 
 
-def _calls(choices: tuple[Choice, ...]) -> list[Call]:
-    calls = []
-    for choice in choices:
-        emitted = choice.kernel.emit(choice.site)
-        for emit in emitted if isinstance(emitted, tuple) else (emitted,):
-            calls.append(Call(choice, emit))
-    return calls
+def _too_large(considered: Considered, limit: int, batch: int, emitted: Emitted) -> Banned:
+    """Kernels whose own tensors and scratch take ``limit`` bytes or more: in no plan are fewer alive at once."""
+    found: Banned = {}
+    for option, why in considered:
+        tensors = option.site.graph.tensors
+
+        def size(t: int, tensors: tuple[Tensor, ...] = tensors) -> int:
+            return 0 if tensors[t].constant else tensors[t].bytes * batch
+
+        def alone(e: Emit, size: Callable[[int], int] = size) -> int:
+            reused = [min(size(e.inputs[i]), size(e.outputs[0])) for i in e.inplace]
+            together = sum(map(size, {*e.inputs, *e.outputs}))
+            return together + (e.scratch_bytes or 0) - max(reused, default=0)
+
+        # what it certainly does not pass need not be emitted
+        ops = [option.site.graph.ops[i] for i in option.site.ops]
+        most = sum(size(t) for op in ops for t in (*op.inputs, *op.outputs) if t >= 0) + option.cost.scratch_bytes
+        if why is None and most >= limit and max(map(alone, _emit(option.site, option.kernel, emitted))) >= limit:
+            found[(option.site.ops, option.kernel.name)] = _SMALLER
+    return found
+
+
+def _emit(site: Site, kernel: Kernel, emitted: Emitted) -> tuple[Emit, ...]:
+    key = (site.ops, kernel.name)
+    if key not in emitted:
+        emit = kernel.emit(site)
+        emitted[key] = emit if isinstance(emit, tuple) else (emit,)
+    return emitted[key]
+
+
+def _calls(choices: tuple[Choice, ...], emitted: Emitted) -> list[Call]:
+    return [Call(choice, emit) for choice in choices for emit in _emit(choice.site, choice.kernel, emitted)]
 
 
 def _sizes(graph: Graph, calls: list[Call], batch: int) -> dict[int, int]:
