@@ -11,6 +11,8 @@
  *   INTRS_ARENA_BYTES, INTRS_INPUT_OFFSET, INTRS_OUTPUT_OFFSET
  *                       inputs are int8 [INTRS_BATCH][INTRS_INPUT_BYTES] at arena + INTRS_INPUT_OFFSET, outputs
  *                       int8 [INTRS_BATCH][INTRS_CLASSES] at arena + INTRS_OUTPUT_OFFSET
+ *   INTRS_MAP_MUL, INTRS_MAP_ADD, INTRS_MAP_SHIFT
+ *                       intrs_input_map as constants, where it is the same for all channels; else not defined
  *   INTRS_N0, INTRS_N   samples of the two phases
  *   INTRS_MODEL_HASH, INTRS_TABLE_HASH   32-bit prefixes of the SHA-256 in the project manifest
  */

@@ -11,43 +11,48 @@ static inline int8_t saturate(int32_t q)
 #endif
 }
 
-/// one map for all channels, scale a power of two: the usual case ///
+/// one map for all channels: the usual case ///
 
-static int is_plain(void)
-{
-    for (int32_t c = 0; c < INTRS_CHANNELS; c++) {
-        if (intrs_input_map.mul[c] != 1 || intrs_input_map.add[c] != intrs_input_map.add[0]) return 0;
-    }
-    return 1;
-}
+#ifdef INTRS_MAP_MUL
 
-static inline int8_t draw(int32_t pixel, uint32_t cell, uint32_t negative, int32_t shift, struct intrs_rng *r)
+static inline int8_t draw(int32_t pixel, uint32_t cell, uint32_t negative, struct intrs_rng *r)
 {
     int32_t n = intrs_magnitude(cell, r);
-    return saturate((negative ? pixel - n : pixel + n) >> shift);
+    int32_t v = negative ? pixel - n : pixel + n;
+    return saturate((v * INTRS_MAP_MUL + INTRS_MAP_ADD) >> INTRS_MAP_SHIFT);
 }
 
-static void fill_plain(struct intrs_rng r, const uint8_t *image, int8_t *input)
+#ifdef INTRS_NOISE_DSP
+void intrs_noise_blocks_dsp(struct intrs_rng *r, const uint8_t *image, int8_t *input, uint32_t blocks);
+#endif
+
+static void fill(struct intrs_rng r, const uint8_t *image, int8_t *input)
 {
-    const int32_t add = intrs_input_map.add[0], shift = intrs_input_map.shift;
-    for (uint32_t j = 0; j < INTRS_IMAGE_BYTES;) {
+    uint32_t j = 0;
+#ifdef INTRS_NOISE_DSP
+    j = INTRS_IMAGE_BYTES & ~31u;
+    intrs_noise_blocks_dsp(&r, image, input, j / 32);
+#endif
+    while (j < INTRS_IMAGE_BYTES) {
         uint32_t signs = intrs_rng_next(&r);
         uint32_t stop = INTRS_IMAGE_BYTES - j < 32 ? INTRS_IMAGE_BYTES : j + 32;
         for (; j + 1 < stop; j += 2, signs >>= 2) {
             uint32_t word = intrs_rng_next(&r);
-            input[j] = draw(image[j] + add, word & 0xFFFFu, signs & 1u, shift, &r);
-            input[j + 1] = draw(image[j + 1] + add, word >> 16, signs & 2u, shift, &r);
+            input[j] = draw(image[j], word & 0xFFFFu, signs & 1u, &r);
+            input[j + 1] = draw(image[j + 1], word >> 16, signs & 2u, &r);
         }
         if (j < stop) {
-            input[j] = draw(image[j] + add, intrs_rng_next(&r) & 0xFFFFu, signs & 1u, shift, &r);
+            input[j] = draw(image[j], intrs_rng_next(&r) & 0xFFFFu, signs & 1u, &r);
             j++;
         }
     }
 }
 
+#else
+
 /// a map per channel ///
 
-static void fill_mapped(struct intrs_rng r, const uint8_t *image, int8_t *input)
+static void fill(struct intrs_rng r, const uint8_t *image, int8_t *input)
 {
     uint32_t signs = 0, word = 0;
     int32_t channel = 0;
@@ -63,6 +68,8 @@ static void fill_mapped(struct intrs_rng r, const uint8_t *image, int8_t *input)
         if (++channel == INTRS_CHANNELS) channel = 0;
     }
 }
+
+#endif
 
 /// entry ///
 
@@ -81,9 +88,5 @@ void intrs_noise_fill(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *
         return;
     }
 #endif
-    const int plain = is_plain();
-    for (uint32_t b = 0; b < INTRS_BATCH; b++, input += INTRS_INPUT_BYTES) {
-        if (plain) fill_plain(lanes[b], image, input);
-        else fill_mapped(lanes[b], image, input);
-    }
+    for (uint32_t b = 0; b < INTRS_BATCH; b++, input += INTRS_INPUT_BYTES) fill(lanes[b], image, input);
 }

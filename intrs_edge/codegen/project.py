@@ -128,8 +128,10 @@ def _fitted(
             if size == previous or not (error.flash or error.ram):
                 raise
             previous, trouble = size, error
-            flash = min(flash, model.weight_bytes) - error.flash
-            ram = min(ram, model.arena_bytes) - error.ram
+            if error.flash:
+                flash = min(flash, model.weight_bytes) - error.flash
+            if error.ram:
+                ram = min(ram, model.arena_bytes) - error.ram
     raise trouble
 
 

@@ -14,6 +14,9 @@
 #define INTRS_N 100u
 #define INTRS_MODEL_HASH 0x5929de76u
 #define INTRS_TABLE_HASH 0xd4755558u
+#define INTRS_MAP_MUL (1)
+#define INTRS_MAP_ADD (-128)
+#define INTRS_MAP_SHIFT (0)
 #define INTRS_BOARD "host"
 #define INTRS_LINK_FRAME 4096u
 
