@@ -17,7 +17,7 @@ from graph_cases import inputs_for
 from networks import resnet, tiny
 
 from intrs_edge.boards import Memory, load_board
-from intrs_edge.codegen import GenerateOptions, generate, inspect, inspect_text, sizes
+from intrs_edge.codegen import GenerateOptions, generate, inspect, inspect_text, project, sizes
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder, quant
@@ -95,6 +95,36 @@ def test_an_overflow_found_by_the_linker_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(IntrsError, match=r"too small: flash needs \d+ bytes and has 10240"):
         generate(tiny(), replace(OPTIONS, board=small_board(10240, 1 << 20)), tmp_path / "p")
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_arm
+@pytest.mark.parametrize(("flash", "ram"), [(480_000, 4_000_000), (4_000_000, 42_000)])
+def test_a_choice_that_proves_too_large_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flash: int, ram: int
+) -> None:
+    """With nothing set aside for code and data the first choice overflows the board; the second fits."""
+    monkeypatch.setattr(project, "_CODE_RESERVE", 0)
+    monkeypatch.setattr(project, "_DATA_RESERVE", -8192)
+    tried = []
+    choose = project.plan_level
+
+    def plan_level(graph, level, optimize, batch=1, weight_budget=None, arena_budget=None, **more):
+        made = choose(graph, level, optimize, batch, weight_budget, arena_budget, **more)
+        if weight_budget is not None:  # the board's, not the host's
+            tried.append((sum(c.cost.weight_bytes for c in made.choices), made.plan.bytes))
+        return made
+
+    monkeypatch.setattr(project, "plan_level", plan_level)
+    board = small_board(flash, ram)
+    report = generate(resnet(1), replace(OPTIONS, board=board, optimize="speed"), tmp_path / "p")
+    (weights, arena), (weights_again, arena_again) = tried
+    # what was in short supply shrank
+    assert weights_again < weights if flash < ram else arena_again < arena
+    assert report.sizes.measured
+    assert report.sizes.arena == arena_again
+    assert report.sizes.flash <= flash
+    assert report.sizes.arena + report.sizes.ram + board.stack_bytes <= ram
+    assert (tmp_path / "p" / "board" / "intrs_model.c").is_file()
 
 
 def test_without_a_compiler_sizes_are_labelled_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
