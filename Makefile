@@ -12,11 +12,12 @@ TEST_TOOLS := $(DEMO_TOOLS) clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/li
     g++=g++ qemu-aarch64=qemu-user aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf \
     gdb-multiarch=gdb-multiarch node=nodejs npm=npm
 
-.PHONY: demo test lint types check-c pytest install tools-demo tools-test rp2040js clean help
+.PHONY: demo test boards lint types check-c pytest install tools-demo tools-test rp2040js clean help
 
 help:
 	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
 	@echo "make test   install every extra, lint, type-check, run all tests"
+	@echo "make boards the demo model on every board: build, audit, run, compare every count; writes README's table (ten minutes)"
 	@echo "make clean  remove demo/, build outputs and caches (keeps $(VENV))"
 
 demo: $(VENV)/.core | tools-demo
@@ -24,6 +25,10 @@ demo: $(VENV)/.core | tools-demo
 
 test: $(VENV)/.all | tools-test rp2040js
 	$(MAKE) lint types pytest
+
+# the table shows what was seen, also where a board failed
+boards: $(VENV)/.all | tools-test rp2040js
+	$(BIN)/python scripts/run_boards.py; seen=$$?; $(BIN)/python scripts/boards_table.py --write && exit $$seen
 
 lint:
 	$(BIN)/ruff check .

@@ -156,10 +156,10 @@ def _image(args: argparse.Namespace, shape: tuple[int, int, int]) -> npt.NDArray
 def _board(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[BoardCost, Estimate | None, dict[str, int]]:
     from intrs_edge.boards import load_board
     from intrs_edge.codegen import GenerateOptions, generate
-    from intrs_edge.evaluate.bench_board import count_board, counting_board, estimate
+    from intrs_edge.evaluate.bench_board import count_board, estimate, stand_in
 
     named = load_board(args.board)
-    counted_on = load_board(counting_board(named))
+    counted_on = stand_in(named)
     _say(f"building for {counted_on.id}")
     report = generate(graph, GenerateOptions(board=counted_on, sigma=args.sigma, optimize=args.optimize), folder)
     build_project(folder, os.cpu_count() or 1)
