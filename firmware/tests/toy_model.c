@@ -57,6 +57,10 @@ void toy_seek(const struct intrs_stream *stream, uint32_t sample, uint32_t state
 
 uint32_t toy_workspace_bytes(void) { return (uint32_t)sizeof(struct intrs_workspace); }
 
+uint32_t toy_votes_offset(void);
+
+uint32_t toy_votes_offset(void) { return (uint32_t)offsetof(struct intrs_workspace, votes); }
+
 void toy_seek(const struct intrs_stream *stream, uint32_t sample, uint32_t state[4])
 {
     struct intrs_rng r;

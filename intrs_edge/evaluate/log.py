@@ -21,7 +21,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import ABSTAIN, Certificate
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
-RESULT = ("selected", "count", "samples", "L", "stop")
+RESULT = ("selected", "count", "samples", "votes", "L", "stop")
 SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", "images")
 COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS)
 
@@ -60,6 +60,7 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
         "selected": str(result.selected),
         "count": str(result.count),
         "samples": str(result.samples),
+        "votes": ",".join(map(str, result.votes)),
         "L": str(result.radius_squared),
         "stop": result.stop.name.lower(),
         **{name: settings[name] for name in SETTINGS},

@@ -82,17 +82,23 @@ def certify(
     """
     plan = _plan(smoothing, mode)
     selected = int(np.argmax(votes(classifier, image, stream, smoothing, 0, smoothing.n0, classes)))
-    count = samples = 0
+    counted, samples = np.zeros(classes, np.int64), 0
     for index, look in enumerate(plan.looks if plan is not None else ()):
-        new = votes(classifier, image, stream, smoothing, smoothing.n0 + samples, look.samples - samples, classes)
-        count, samples = count + int(new[selected]), look.samples
+        counted += votes(classifier, image, stream, smoothing, smoothing.n0 + samples, look.samples - samples, classes)
+        count, samples = int(counted[selected]), look.samples
         decision = plan.decide(index, count) if plan is not None else None
         if decision is not None:
             stop, squared = decision
-            return Certificate(selected if squared else ABSTAIN, selected, count, samples, squared, stop)
-    count = int(votes(classifier, image, stream, smoothing, smoothing.n0, smoothing.n, classes)[selected])
-    squared = smoothing.radius.lookup(count)
-    return Certificate(selected if squared else ABSTAIN, selected, count, smoothing.n, squared, Stop.FULL)
+            return _certificate(selected, counted, squared, stop)
+    counted = votes(classifier, image, stream, smoothing, smoothing.n0, smoothing.n, classes)
+    return _certificate(selected, counted, smoothing.radius.lookup(int(counted[selected])), Stop.FULL)
+
+
+def _certificate(selected: int, counted: npt.NDArray[np.int64], squared: int, stop: Stop) -> Certificate:
+    label = selected if squared else ABSTAIN
+    return Certificate(
+        label, selected, int(counted[selected]), int(counted.sum()), squared, stop, tuple(counted.tolist())
+    )
 
 
 def _plan(smoothing: Smoothing, mode: Mode) -> SequentialPlan | None:

@@ -45,7 +45,8 @@ class Prediction:
 @dataclass(frozen=True)
 class Certificate:
     """CERTIFY of Cohen et al. 2019 in integers. ``radius_squared`` is floor(R^2), lattice steps squared; 0 with
-    ABSTAIN.
+    ABSTAIN. ``votes`` are those of every class in the counting phase: ``count`` is the selected one's, ``samples``
+    their sum.
     """
 
     label: int
@@ -54,3 +55,4 @@ class Certificate:
     samples: int
     radius_squared: int
     stop: Stop
+    votes: tuple[int, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stream
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
 
 Image = npt.NDArray[np.uint8]
 Votes = npt.NDArray[np.int64]
@@ -79,6 +80,14 @@ class ContextMixin:
     ) -> None:
         """Closes it."""
         self.close()
+
+
+def full_certificate(selected: int, counted: Votes, radius_squared: Callable[[int], int]) -> Certificate:
+    """The certificate of a whole counting phase, from its votes [classes]."""
+    count = int(counted[selected])
+    squared = radius_squared(count)
+    label = selected if squared else ABSTAIN
+    return Certificate(label, selected, count, int(counted.sum()), squared, Stop.FULL, tuple(counted.tolist()))
 
 
 def check_image(image: npt.NDArray[np.generic], info: TargetInfo) -> bytes:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
-from intrs_edge.targets.base import ContextMixin, Image, Votes, check_image, check_range, check_stream
+from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stream
+from intrs_edge.targets.base import ContextMixin, Image, Votes, check_image, check_range, check_stream, full_certificate
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.journal import Journal, Key, Range, disjoint, missing
 from intrs_edge.targets.transport import LinkLostError
@@ -112,9 +112,9 @@ class FleetTarget(ContextMixin):
         if mode != Mode.FIXED:
             return self._first(lambda target: target.certify(image, stream, mode))
         selected = int(self.votes(image, stream, 0, self.info.n0).argmax())
-        count = int(self.votes(image, stream, self.info.n0, self.info.n)[selected])
-        squared = self.host.radius_squared(count)
-        return Certificate(selected if squared else ABSTAIN, selected, count, self.info.n, squared, Stop.FULL)
+        return full_certificate(
+            selected, self.votes(image, stream, self.info.n0, self.info.n), self.host.radius_squared
+        )
 
     def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:
         """See Target; ranges that the journal knows are not counted again."""

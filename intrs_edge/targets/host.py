@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
+from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
     ContextMixin,
     Image,
@@ -24,6 +24,7 @@ from intrs_edge.targets.base import (
     check_inputs,
     check_range,
     check_stream,
+    full_certificate,
 )
 from intrs_edge.targets.manifest import Manifest
 
@@ -133,9 +134,8 @@ class HostTarget(ContextMixin):
         if mode == Mode.FIXED:
             chosen = self.votes(image, stream, 0, self.info.n0)
             selected = int(chosen.argmax())  # the lowest class of those with most votes, as the firmware
-            count = int(self.votes(image, stream, self.info.n0, self.info.n)[selected])
-            squared = self.radius_squared(count)
-            return Certificate(selected if squared else ABSTAIN, selected, count, self.info.n, squared, Stop.FULL)
+            counted = self.votes(image, stream, self.info.n0, self.info.n)
+            return full_certificate(selected, counted, self.radius_squared)
         return self.certify_alone(image, stream, mode)
 
     def radius_squared(self, count: int) -> int:
@@ -145,8 +145,8 @@ class HostTarget(ContextMixin):
     def certify_alone(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
         """The firmware's own loop, in one thread."""
         out = _Certificate()
-        self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
-        return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop))
+        votes = self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
+        return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop), votes)
 
     def entropy(self) -> int:
         """A 64-bit seed from the operating system."""
@@ -154,23 +154,27 @@ class HostTarget(ContextMixin):
 
     def _loop(
         self, function: Callable[..., int], image: Image, stream: Stream, extra: tuple[Any, ...], out: ctypes.Structure
-    ) -> None:
+    ) -> tuple[int, ...]:
+        """Calls one of the firmware's loops; gives the votes that it leaves in its workspace, behind the arena."""
         data = check_image(image, self.info)
         check_stream(stream)
         c_stream = _Stream(stream.seed, stream.image)
         stopped = False
         progress = _PROGRESS(lambda _context, _done, _total: int(stopped))
 
-        def whole() -> int:
+        def whole() -> tuple[int, ...]:
             space = self._spaces.get()
             try:
-                return function(space, data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out))
+                self._check(function(space, data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out)))
+                return tuple(
+                    np.frombuffer(space, np.uint32, self.info.classes, -(-self.info.arena_bytes // 4) * 4).tolist()
+                )
             finally:
                 self._spaces.put(space)
 
         future = self._pool.submit(whole)
         try:
-            self._check(future.result())
+            return future.result()
         except KeyboardInterrupt:
             stopped = True
             wait([future])

@@ -112,7 +112,12 @@ class LinkTarget(ContextMixin):
             self._patience(),
         )
         label, selected, count, samples, radius_squared, stop = struct.unpack_from("<iIIIII", body)
-        return Certificate(label, selected, count, samples, radius_squared, Stop(stop))
+        votes = np.frombuffer(self._result(body[24:]), "<u4")
+        if votes.sum() != samples:
+            raise LinkLostError(
+                f"{self._transport.name}: {votes.sum()} votes for {samples} samples; the firmware is at fault"
+            )
+        return Certificate(label, selected, count, samples, radius_squared, Stop(stop), tuple(votes.tolist()))
 
     def entropy(self) -> int:
         """A 64-bit seed from the board's random source; raises LinkRefusedError where it has none."""

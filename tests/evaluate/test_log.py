@@ -27,7 +27,7 @@ def test_whole_radii(steps, text):
 
 
 def test_a_row_comes_back_as_it_went(tmp_path, settings):
-    result = Certificate(2, 2, 990, 1000, 5000, Stop.ACCEPT)
+    result = Certificate(2, 2, 990, 1000, 5000, Stop.ACCEPT, (3, 7, 990))
     row = certificate_row(42, 2, result, 1.25, settings)
     with LogWriter(tmp_path / "log.tsv", settings) as log:
         log.append(row)
@@ -36,6 +36,7 @@ def test_a_row_comes_back_as_it_went(tmp_path, settings):
     assert (read.idx, read.label, read.predict, read.correct, read.time) == (42, 2, 2, True, "0:00:01.250000")
     assert read.radius == 0.277296  # sqrt(5000) / 255 = 0.2772967...
     assert read.extra["count"] == "990"
+    assert read.extra["votes"] == "3,7,990"
     assert read.extra["stop"] == "accept"
     assert read.extra["L"] == "5000"
 

@@ -130,7 +130,9 @@ class Device:
         status = self.lib.intrs_certify(
             self.ws, pixels.ctypes.data_as(ctypes.c_void_p), ctypes.byref(s), mode, call, None, ctypes.byref(out)
         )
-        c = Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop))
+        counted = (ctypes.c_uint32 * CLASSES).from_address(self.ws.value + self.lib.toy_votes_offset())
+        stop = Stop(out.stop)
+        c = Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, stop, tuple(counted))
         return status, c
 
 

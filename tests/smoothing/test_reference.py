@@ -79,7 +79,7 @@ def test_selection_and_estimation_use_different_samples():
 def test_certificate_of_a_constant_classifier():
     found = certify(always(2), IMAGE, STREAM, SMOOTHING, 3)
     squared = certified_radius_squared(500, 500, "0.001", "63.75", SMOOTHING.total_variation)
-    assert found == Certificate(2, 2, 500, 500, squared, Stop.FULL)
+    assert found == Certificate(2, 2, 500, 500, squared, Stop.FULL, (0, 0, 500))
     assert predict(always(2), IMAGE, STREAM, SMOOTHING, 3).label == 2
 
 

@@ -51,7 +51,8 @@ class Filters:
         """The bias with the input's zero point folded in, so that kernels multiply raw activations: wraps in 32 bits
         as the sums do.
         """
-        return self.bias - self.in_zero_point * self.flat.sum(axis=1)
+        folded: Ints = self.bias - self.in_zero_point * self.flat.sum(axis=1)
+        return folded
 
     @property
     def bounds(self) -> tuple[Ints, Ints]:
