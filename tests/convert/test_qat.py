@@ -23,13 +23,6 @@ NETWORKS = {
 }
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["resnet8", "resnet20", "ds-cnn"])
-def test_equals_builtin_ref_on_1000_random_inputs(make_network, name: str):
-    network, shape, options = NETWORKS[name]
-    check_contract(from_qat(make_network(network, shape, **options)), 1000)
-
-
 @pytest.mark.parametrize(("name", "count"), [("resnet8", 20), ("resnet20", 5), ("ds-cnn", 50)])
 def test_equals_builtin_ref(make_network, name: str, count: int):
     network, shape, options = NETWORKS[name]
