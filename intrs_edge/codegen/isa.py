@@ -48,7 +48,8 @@ _HOST = {
 _MCU = {
     "cortex-m0": Level("m0", frozenset({"armv6m"})),
     "cortex-m0plus": Level("m0plus", frozenset({"armv6m"})),
-    "cortex-m3": Level("m3", frozenset({"armv7m"})),
+    # no DSP extension: the kernels of Armv6-M, which it contains
+    "cortex-m3": Level("m3", frozenset({"armv6m", "armv7m"})),
     "cortex-m4": Level("m4", frozenset({"armv7m", "dsp"})),
     "cortex-m7": Level("m7", frozenset({"armv7m", "dsp"})),
     "cortex-m33": Level("m33", frozenset({"armv7m", "dsp"})),

@@ -35,6 +35,7 @@ class Machine:
 
 
 M0 = Machine("m0", ("-mcpu=cortex-m0",), "mps2-an385", 0, 0x20000000, 0x400000)
+M3 = Machine("m3", ("-mcpu=cortex-m3",), "mps2-an385", 0, 0x20000000, 0x400000)
 M4 = Machine("m4", ("-mcpu=cortex-m4+nofp",), "mps2-an386", 0, 0x20000000, 0x400000)
 M55 = Machine("m55", ("-mcpu=cortex-m55+nofp", "-mfloat-abi=hard"), "mps3-an547", 0, 0x30000000, 0x80000)
 

@@ -1,4 +1,6 @@
-"""Cortex-M0 kernels: every variant equals the portable kernel, bit for bit, under emulation (built for Armv6-M)."""
+"""Cortex-M0 and M3 kernels: every variant equals the portable kernel, bit for bit, under emulation (built for Armv6-M and
+Armv7-M).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 from intrs_edge.codegen.kernels import arm_dsp_pack as pack
 from intrs_edge.codegen.kernels.arm_m0 import conv_stream
 from tests.kernels.cases import layer, sums
-from tests.kernels.harness import M0, Call, Case, check, needs_emulator
+from tests.kernels.harness import M0, M3, Call, Case, Machine, check, needs_emulator
 from tests.kernels.test_arm_dsp import SHAPES
 
 FOLDER = "kernels/arm_m0"
@@ -22,13 +24,17 @@ SOURCES = [
 ]
 
 
-def _check(folder: Path, cases: list[Case]) -> None:
-    check(folder, M0, cases, ["intrs_m0.h"], SOURCES, [FOLDER])
+machines = pytest.mark.parametrize("machine", [M0, M3], ids=lambda m: m.name)
+
+
+def _check(folder: Path, machine: Machine, cases: list[Case]) -> None:
+    check(folder, machine, cases, ["intrs_m0.h"], SOURCES, [FOLDER])
 
 
 @needs_emulator
+@machines
 @pytest.mark.parametrize("style", ["random", "extreme", "up"])
-def test_convolutions(tmp_path: Path, style: str) -> None:
+def test_convolutions(tmp_path: Path, machine: Machine, style: str) -> None:
     rng = np.random.default_rng(40 + len(style))
     cases = []
     for i, (shape, out_c, kernel, stride, pad, dilation) in enumerate(SHAPES):
@@ -38,11 +44,12 @@ def test_convolutions(tmp_path: Path, style: str) -> None:
         taps = -(-one.filters.flat.shape[1] // 4) * 4
         call = Call("intrs_m0_conv2d", "intrs_m0_conv2d", fields, 8 * taps)
         cases.append(Case(f"m0 {i} {one.window}", (one.input,), one.out_bytes, one.portable(), call))
-    _check(tmp_path, cases)
+    _check(tmp_path, machine, cases)
 
 
 @needs_emulator
-def test_add_every_pair(tmp_path: Path) -> None:
+@machines
+def test_add_every_pair(tmp_path: Path, machine: Machine) -> None:
     cases = []
     for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(9))):
         table, words = pack.add_table(p)
@@ -53,4 +60,4 @@ def test_add_every_pair(tmp_path: Path) -> None:
         }  # fmt: skip
         call = Call("intrs_m0_add", "intrs_m0_add", fields)
         cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
-    _check(tmp_path, cases)
+    _check(tmp_path, machine, cases)

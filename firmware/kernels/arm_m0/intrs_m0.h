@@ -1,7 +1,8 @@
 /*
- * intrs_m0.h - int8 kernels for Cortex-M0 and M0+ (Armv6-M), bit for bit equal to the portable ones.
+ * intrs_m0.h - int8 kernels for cores without the DSP extension, Cortex-M0 and M0+ (Armv6-M) and M3 (Armv7-M), bit for bit equal to
+ * the portable ones.
  *
- * These cores multiply 32 x 32 to 32 bits in one instruction and have no longer product. The requantisation is that of intrs_dsp.h for
+ * Armv6-M multiplies 32 x 32 to 32 bits in one instruction and has no longer product. The requantisation is that of intrs_dsp.h for
  * t = 1 (out = (high word of (acc m + 2^31) + addend - (acc < 0)) >> shift), its high word made of four products of half-words.
  * The streams are written by intrs_edge/codegen/kernels/arm_m0.py.
  */

@@ -1,5 +1,5 @@
 /*
- * intrs_m0_conv2d.c - direct convolution in Thumb-1.
+ * intrs_m0_conv2d.c - direct convolution in Thumb-1, or on Armv7-M without the DSP extension.
  *
  * Two filters times two pixels. MULS overwrites a factor, and of four products three may: one copy for four multiply-accumulates. The sums
  * live in r8-r11, which ADD reaches; the window is staged as words, so that LDM brings both pixels' tap in one instruction; weights
@@ -8,6 +8,18 @@
 #include "intrs_m0.h"
 #include "intrs_m0_inline.h"
 
+#if __ARM_ARCH >= 7
+/* Armv7-M: multiply-accumulate, and a rotation where a byte is extended; 1.8 instructions a multiply-accumulate */
+#define TAP(byte)                                                                                                      \
+    "ldmia r1!, {r2, r3}\n"                                                                                            \
+    "sxtb r5, r4, ror #8 * (" byte ")\n"                                                                               \
+    "sxtb r6, r4, ror #8 * (" byte " + 1)\n"                                                                           \
+    "mla r8, r5, r2, r8\n"                                                                                             \
+    "mla r9, r5, r3, r9\n"                                                                                             \
+    "mla r10, r6, r2, r10\n"                                                                                           \
+    "mla r11, r6, r3, r11\n"
+#define TWO_TAPS "ldr r4, [r0], #4\n" TAP("0") TAP("2")
+#else
 /* x in r2 and r3, one weight of each filter: code for the first into r5, for the second into the register named */
 #define TAP(first, second, r)                                                                                          \
     "ldmia r1!, {r2, r3}\n" first "movs r6, r2\n"                                                                      \
@@ -21,6 +33,7 @@
 #define TWO_TAPS                                                                                                       \
     "ldmia r0!, {r4}\n" TAP("sxtb r5, r4\n", "lsls r5, r4, #16\n asrs r5, r5, #24\n", "r5")                            \
         TAP("lsls r5, r4, #8\n asrs r5, r5, #24\n", "asrs r4, r4, #24\n", "r4")
+#endif
 
 /* y[filter][pixel] of `taps` taps, a multiple of 4; returns the stream behind the weights */
 static inline const int32_t *block(const int32_t *stream, const int32_t *window, int32_t taps, int32_t y[2][2])

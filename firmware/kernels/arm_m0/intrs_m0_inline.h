@@ -1,14 +1,17 @@
 /*
- * intrs_m0_inline.h - requantisation without a long multiplication.
+ * intrs_m0_inline.h - requantisation, where there is no long multiplication without it.
  */
 #ifndef INTRS_M0_INLINE_H
 #define INTRS_M0_INLINE_H
 
 #include <stdint.h>
 
-/* (a * m + 2^31) >> 32, m not negative: four products of half-words */
+/* (a * m + 2^31) >> 32, m not negative: on Armv6-M, four products of half-words */
 static inline int32_t intrs_m0_high_mul(int32_t a, int32_t m)
 {
+#if __ARM_ARCH >= 7
+    return (int32_t)(((int64_t)a * m + (1LL << 31)) >> 32);
+#else
     const uint32_t a_low = (uint32_t)a & 0xFFFFU, m_low = (uint32_t)m & 0xFFFFU;
     const int32_t a_high = a >> 16, m_high = m >> 16;
     const uint32_t low = a_low * m_low;
@@ -17,6 +20,7 @@ static inline int32_t intrs_m0_high_mul(int32_t a, int32_t m)
     /* the upper half of the low product, and the crosses with their own halves apart, so that nothing overflows */
     const int32_t middle = (int32_t)((low >> 16) + (cross & 0xFFFFU) + ((uint32_t)other & 0xFFFFU) + 0x8000U);
     return a_high * m_high + (int32_t)(cross >> 16) + (other >> 16) + (middle >> 16);
+#endif
 }
 
 static inline int32_t intrs_m0_clamp(int32_t x, int32_t min, int32_t max)

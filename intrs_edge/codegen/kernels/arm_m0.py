@@ -1,4 +1,6 @@
-"""Cortex-M0 and M0+: kernels in Thumb-1. Costs are instructions counted under emulation (docs/performance.md)."""
+"""Cortex-M0, M0+ and M3: kernels without the DSP extension. Costs are instructions counted under emulation on an M0
+(docs/performance.md).
+"""
 
 from __future__ import annotations
 
