@@ -39,7 +39,8 @@ class Plan:
         lines = [shlex.join(command) for command in self.commands]
         if self.copy is not None:
             source, to = self.copy
-            lines.append(f"cp {shlex.quote(str(source))} {to if isinstance(to, str) else shlex.quote(str(to))}")
+            absent = "  # where the boot loader mounts it" if isinstance(to, str) else ""
+            lines.append(shlex.join(["cp", str(source), str(to)]) + absent)
         return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from intrs_edge.paths import shipped
 from intrs_edge.targets.audit import audit_image, audit_project
 from intrs_edge.targets.audit.floats import floating_attributes, floating_instructions
 from intrs_edge.targets.audit.layout import flash_image, layout_faults
-from intrs_edge.targets.audit.report import audit_library
+from intrs_edge.targets.audit.report import audit_library, audit_program
 from intrs_edge.targets.uf2 import FAMILIES, boot_crc, from_uf2, to_uf2
 
 BARE = [i for i in board_ids() if load_board(i).os == "none"]
@@ -183,6 +183,35 @@ def test_floats_for_linux_boards_are_found(cc, architecture, tmp_path):
     for text, found in (("float f(float x) { return x * 3.5f; }", True), ("int f(int x) { return x * 3; }", False)):
         so = library(tmp_path, text, cc=f"{cc}-gcc")
         assert bool(floating_instructions(disassemble(f"{cc}-", so), architecture)) is found
+
+
+PROGRAMS = {
+    "": "int x; static int g(int n) { return n * x; } int main(void) { return g(x); }",
+    "integer-only instructions": "float x; int main(void) { x = x * 3.5f; return 0; }",
+    "no allocation": "#include <stdlib.h>\nvoid *volatile p; int main(void) { p = malloc(4); return 0; }",
+    "no recursion": "volatile int x; __attribute__((noinline)) int f(int n); int f(int n)"
+    " { x = n; return n > 1 ? n * f(n - 1) + x : 1; } int main(void) { return f(x); }",
+    "every frame of known size": CONTROLS["every frame is of known size"],
+}
+
+
+@pytest.mark.parametrize("rule", PROGRAMS)
+@pytest.mark.parametrize("board", ["rpi-4b", "rpi-armhf"])
+def test_each_rule_of_a_linux_program_fails_for_its_control(board, rule, tmp_path):
+    description = load_board(board)
+    gcc = f"{description.toolchain}gcc"
+    if shutil.which(gcc) is None:
+        pytest.skip(f"{gcc} is not installed")
+    (tmp_path / "x.c").write_text(PROGRAMS[rule])
+    flags = [*description.cflags, "-O1", "-fcallgraph-info=su", "-c", "x.c", "-o", "x.c.o"]
+    subprocess.run([gcc, *flags], cwd=tmp_path, check=True)
+    subprocess.run([gcc, *description.cflags, "-static", "x.c.o", "-o", "intrs"], cwd=tmp_path, check=True)
+    found = failing(audit_program(tmp_path / "intrs", description, [tmp_path / "x.c.o"]))
+    assert len(found) == bool(rule)
+    assert all(rule in name for name in found)
+    (tmp_path / "x.c.ci").unlink()
+    found = failing(audit_program(tmp_path / "intrs", description, [tmp_path / "x.c.o"]))
+    assert "no recursion, every frame of known size" in found
 
 
 def test_not_built_is_one_line(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from intrs_edge.boards import Board
+from intrs_edge.codegen.sizes import stack_bound as graph_bound
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.audit.binary import data_words, disassemble, sections, symbols
 from intrs_edge.targets.audit.floats import floating_attributes, floating_instructions, soft_float_helpers
@@ -28,6 +29,7 @@ _ALLOCATORS = {
     "sbrk",
     "_malloc_r",
 }
+_KEPT = (".text", ".rodata", ".data", ".bss")
 _EXCEPTION_FRAME = 32 + 4  # registers that the core pushes on an exception, and the word that aligns them
 
 
@@ -81,7 +83,7 @@ def audit_project(directory: Path | str) -> list[AuditReport]:
         if board.os == "none":
             found.append(audit_image(image, board, sorted(image.parent.rglob("*.su"))))
         else:
-            found.append(audit_objects(image, board, sorted(image.parent.rglob("*.o"))))
+            found.append(audit_program(image, board, sorted(image.parent.rglob("*.o"))))
     if not found:
         raise IntrsError(f"{directory} is not built; build it first: intrs-edge build {directory}")
     return found
@@ -103,13 +105,15 @@ def audit_library(library: Path) -> AuditReport:
     outside = {name for name, kind in symbols("", library, dynamic=True).items() if kind == "U"}
     foreign = sorted(outside - {"memcpy", "memset", "memmove", "memcmp", "__stack_chk_fail"})
     _add(report, "calls nothing outside but memcpy and memset", foreign, ", ".join(sorted(outside)) or "nothing")
-    kept = (".text", ".rodata", ".data", ".bss")
-    report.sections = {n: s.size for n, s in sections("", library).items() if n in kept}
+    report.sections = {n: s.size for n, s in sections("", library).items() if n in _KEPT}
     return report
 
 
-def audit_objects(image: Path, board: Board, objects: list[Path]) -> AuditReport:
-    """A Linux program through the objects it was linked from: the C library beside them is not ours to judge."""
+def audit_program(image: Path, board: Board, objects: list[Path]) -> AuditReport:
+    """A Linux program through the objects it was linked from: the C library beside them is not ours to judge.
+
+    Recursion and stack come from the call graphs that gcc leaves beside the objects (-fcallgraph-info=su).
+    """
     report = AuditReport(str(image), board.id)
     architecture = "aarch64" if board.toolchain.startswith("aarch64") else "arm"
     if not objects:
@@ -121,6 +125,17 @@ def audit_objects(image: Path, board: Board, objects: list[Path]) -> AuditReport
         names |= set(symbols(board.toolchain, path))
     _add(report, "integer-only instructions", floating, f"{len(objects)} objects")
     _add(report, "no allocation", sorted(_ALLOCATORS & names), "no allocator named")
+    graphs = [path.with_suffix(".ci") for path in objects]
+    faults = [f"{path.name} is missing: build with gcc" for path in graphs if not path.is_file()]
+    bound = 0
+    if not faults:
+        try:
+            bound = graph_bound([path.read_text(encoding="utf-8", errors="replace") for path in graphs], "main")
+        except IntrsError as error:
+            faults = [str(error)]
+    good = f"call graphs of {len(graphs)} objects; at most {bound} bytes of stack besides the C library's"
+    _add(report, "no recursion, every frame of known size", faults, good)
+    report.sections = {n: s.size for n, s in sections(board.toolchain, image).items() if n in _KEPT}
     return report
 
 
