@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Generates and builds in a temporary folder, measures, counts, prints."""
     from intrs_edge.convert import load_model
-    from intrs_edge.evaluate.bench import macs
     from intrs_edge.evaluate.bench_report import Benchmark, as_json, as_text, write_chart
+    from intrs_edge.graph.summary import summarize
 
     _check(args)
     graph = load_model(args.model)
@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
             comparison, path = _host(args, graph, Path(folder) / "host")
         if args.board:
             board, when, sizes = _board(args, graph, Path(folder) / "board")
-    bench = Benchmark(args.model.name, macs(graph), args.threads, args.batch, path, comparison, board, when, sizes)
+    bench = Benchmark(
+        args.model.name, summarize(graph).macs, args.threads, args.batch, path, comparison, board, when, sizes
+    )
     if args.chart:
         write_chart(bench, args.chart)
     print(json.dumps(as_json(bench), indent=2) if args.json else as_text(bench))

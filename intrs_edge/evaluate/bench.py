@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.evaluate.bench_peers import Absent, Engine
-from intrs_edge.graph.ir import Graph
 
 OURS = "IntRS-Edge int8"
 
@@ -80,24 +79,6 @@ def _images_per_second(engine: Engine, seconds: float) -> float:
         elapsed = time.perf_counter() - start
         if elapsed >= seconds:
             return calls * engine.images / elapsed
-
-
-def macs(graph: Graph) -> int:
-    """Multiply-accumulates of one inference, taps in the padding included."""
-    total = 0
-    for op in graph.ops:
-        if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-            weights, out = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
-            taps = weights.shape[1] * weights.shape[2] if op.kind == "DEPTHWISE_CONV_2D" else _per_output(weights.shape)
-            total += out.elements * taps
-    return total
-
-
-def _per_output(shape: tuple[int, ...]) -> int:
-    n = 1
-    for extent in shape[1:]:
-        n *= extent
-    return n
 
 
 def noisy_inputs(

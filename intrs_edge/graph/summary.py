@@ -24,8 +24,8 @@ class OpSummary:
     inputs: tuple[str, ...]  # shapes and types of the variable inputs, "1x32x32x3 int8"
     output: tuple[int, ...]
     dtype: str
-    scale: float
-    zero_point: int
+    scale: float | None  # None: not quantised
+    zero_point: int | None
     macs: int
     adds: int
     weights_bytes: int
@@ -54,8 +54,10 @@ class Summary:
             "weights_bytes": self.weights_bytes,
             "ops": [
                 {
+                    "index": op.number,
                     "kind": op.kind,
                     "name": op.name,
+                    "inputs": list(op.inputs),
                     "output": list(op.output),
                     "dtype": op.dtype,
                     "scale": op.scale,
@@ -68,26 +70,26 @@ class Summary:
             ],
         }
 
-    def text(self) -> str:
-        """A table, one line an op, and the totals."""
-        rows = [("", "op", "output", "scale", "zero", "MACs", "weights", "")]
-        for op in self.ops:
-            shape = "x".join(map(str, op.output))
-            scale = f"{op.scale:.6g}"
-            macs = f"{op.macs:,}" if op.macs else ""
-            weights = f"{op.weights_bytes:,}" if op.weights_bytes else ""
-            rows.append((str(op.number), op.kind, shape, scale, str(op.zero_point), macs, weights, op.detail))
-        rows.append(("", "total", "", "", "", f"{self.macs:,}", f"{self.weights_bytes:,}", ""))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        right = {0, 3, 4, 5, 6}
-        lines = [
-            "  ".join(
-                cell.rjust(w) if i in right else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
-        return "\n".join(line.rstrip() for line in lines)
+
+def op_table(summary: dict[str, Any]) -> str:
+    """`Summary.to_json` as a table, one line an op, and the totals."""
+    rows = [("", "op", "output", "scale", "zero", "MACs", "weights", "")]
+    for op in summary["ops"]:
+        shape = "x".join(map(str, op["output"]))
+        macs = f"{op['macs']:,}" if op["macs"] else ""
+        weights = f"{op['weights_bytes']:,}" if op["weights_bytes"] else ""
+        quant = ("", "") if op["scale"] is None else (f"{op['scale']:.6g}", str(op["zero_point"]))
+        rows.append((str(op["index"]), op["kind"], shape, *quant, macs, weights, op["detail"]))
+    rows.append(("", "total", "", "", "", f"{summary['macs']:,}", f"{summary['weights_bytes']:,}", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = {0, 3, 4, 5, 6}
+    lines = [
+        "  ".join(
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def summarize(graph: Graph) -> Summary:
@@ -112,7 +114,7 @@ def _is_weight(tensor: Tensor) -> bool:
 
 def _op(graph: Graph, number: int, op: Op) -> OpSummary:
     output = graph.tensors[op.outputs[0]]
-    scale, zero_point = (0.0, 0) if output.quant is None else (output.quant.scale[0], output.quant.zero_point[0])
+    quant = output.quant
     read = [graph.tensors[i] for i in op.inputs if i >= 0]
     return OpSummary(
         number,
@@ -121,8 +123,8 @@ def _op(graph: Graph, number: int, op: Op) -> OpSummary:
         tuple(f"{'x'.join(map(str, t.shape))} {t.dtype}" for t in read if not t.constant),
         output.shape,
         output.dtype,
-        float(scale),
-        int(zero_point),
+        None if quant is None else float(quant.scale[0]),
+        None if quant is None else int(quant.zero_point[0]),
         macs(graph, op),
         _adds(graph, op),
         sum(t.bytes for t in read if _is_weight(t)),

@@ -16,6 +16,7 @@ from intrs_edge.evaluate.bench_peers import Absent, Engine, Workload, open_peer
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.summary import summarize
 from intrs_edge.graph.tflite_writer import write_tflite
 
 
@@ -116,7 +117,7 @@ def test_engines_take_turns() -> None:
 
 
 def test_macs_of_a_known_network() -> None:
-    assert bench.macs(small_graph()) == 64 * 16 * 27 + 64 * 16 * 144 + 64 * 16 * 9 + 320
+    assert summarize(small_graph()).macs == 64 * 16 * 27 + 64 * 16 * 144 + 64 * 16 * 9 + 320
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
@@ -139,7 +140,7 @@ def test_the_command_reports_the_keys(tmp_path: Path, capsys: pytest.CaptureFixt
     ]
     assert main([*command, "--threads", "1", "--json", "--chart", str(chart), *board]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["macs"] == bench.macs(small_graph())
+    assert found["macs"] == summarize(small_graph()).macs
     assert found["images_per_second"] > 0
     assert found["peers"][0]["name"] == "ONNX Runtime int8"
     assert chart.read_text().startswith("<svg")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from intrs_edge.graph.builder import GraphBuilder
-from intrs_edge.graph.summary import summarize
+from intrs_edge.graph.summary import op_table, summarize
 
 
 def network():
@@ -53,6 +53,6 @@ def test_json_and_text() -> None:
     data = json.loads(json.dumps(s.to_json()))
     assert {"macs", "weights_bytes", "ops"} <= set(data)
     assert data["ops"][0]["output"] == [1, 4, 4, 6]
-    lines = s.text().splitlines()
+    lines = op_table(s.to_json()).splitlines()
     assert len(lines) == len(s.ops) + 2
     assert "3,576" in lines[-1]
