@@ -1,6 +1,4 @@
-"""Cortex-M0 and M3 kernels: every variant equals the portable kernel, bit for bit, under emulation (built for Armv6-M and
-Armv7-M).
-"""
+"""Cortex-M0 and M3 kernels equal the portable ones bit for bit, under emulation (built for Armv6-M and Armv7-M)."""
 
 from __future__ import annotations
 
