@@ -1,4 +1,4 @@
-"""Runs kernel variants against the portable kernels on an emulated core: many cases in one ELF, guards around buffers."""
+"""Kernel variants against the portable kernels on emulated cores: many cases in one ELF, guards round each buffer."""
 
 from __future__ import annotations
 
