@@ -13,7 +13,7 @@
 /*
  * Convolution (groups 1, dilation_w 1), blocks of 4 filters x 2 pixels. Scratch: strip_columns * filter_h * in_c + 32 bytes, strip_columns =
  * (out_w - 1) * stride_w + filter_w.
- * stream, per 4 filters (the last ones may be zeros): per 16 taps, ordered (column, row, channel) and padded with zeros, 16 bytes of each
+ * stream, per 4 filters (the last filter fills up the last group): per 16 taps, ordered (column, row, channel) and padded with zeros, 16 bytes of each
  * filter; int32 bias[4], zero point folded in; multiplier[4], minus the right shift[4], left shift[4].
  */
 struct intrs_mve_conv2d {

@@ -96,133 +96,169 @@ static void fill_strip(const struct intrs_mve_conv2d *p, const int8_t *in, int32
     "vmladav.s8 r6, q3, q0\n"                                                                                          \
     "vmladav.s8 lr, q3, q1\n"
 
-/* Sums to q0 (pixel 0) and q1, bias added; q2 multiplier, q3 shift. */
+/* Sums to q0 (pixel 0) and q1, bias added. */
 #define GATHER_SUMS                                                                                                    \
     "vmov q0[2], q0[0], r0, r4\n"                                                                                      \
     "vmov q0[3], q0[1], r2, r6\n"                                                                                      \
     "vmov q1[2], q1[0], r8, r12\n"                                                                                     \
     "vmov q1[3], q1[1], r10, lr\n"                                                                                     \
-    "vldrw.32 q4, [r1]\n"                                                                                              \
-    "vldrw.32 q2, [r1, #16]\n"                                                                                         \
-    "vldrw.32 q3, [r1, #32]\n"                                                                                         \
     "vadd.i32 q0, q0, q4\n"                                                                                            \
     "vadd.i32 q1, q1, q4\n"
-
-/* Halves of negative values round down; q4 is a scratch register. With a shift of 0 there are no halves. */
-#define AWAY_FROM_ZERO(q)                                                                                              \
-    "vshr.s32 q4, " q ", #31\n"                                                                                        \
-    "vadd.i32 " q ", " q ", q4\n"
-#define AWAY_FROM_ZERO_IF_SHIFTED(q)                                                                                   \
-    "vand q4, " q ", q3\n"                                                                                             \
-    "vshr.s32 q4, q4, #31\n"                                                                                           \
-    "vadd.i32 " q ", " q ", q4\n"
 #define HIGH_MUL                                                                                                       \
-    "vqrdmulh.s32 q0, q0, q2\n"                                                                                        \
-    "vqrdmulh.s32 q1, q1, q2\n"
+    "vqrdmulh.s32 q0, q0, q5\n"                                                                                        \
+    "vqrdmulh.s32 q1, q1, q5\n"
+/* Halves of negative values round down. With a shift of 0 there are no halves. */
+#define AWAY_FROM_ZERO                                                                                                 \
+    "vshr.s32 q2, q0, #31\n"                                                                                           \
+    "vshr.s32 q3, q1, #31\n"                                                                                           \
+    "vadd.i32 q0, q0, q2\n"                                                                                            \
+    "vadd.i32 q1, q1, q3\n"
+#define AWAY_FROM_ZERO_IF_SHIFTED                                                                                      \
+    "vand q2, q0, q6\n"                                                                                                \
+    "vand q3, q1, q6\n"                                                                                                \
+    "vshr.s32 q2, q2, #31\n"                                                                                           \
+    "vshr.s32 q3, q3, #31\n"                                                                                           \
+    "vadd.i32 q0, q0, q2\n"                                                                                            \
+    "vadd.i32 q1, q1, q3\n"
+#define SHIFT_UP                                                                                                       \
+    "vldrw.32 q2, [r1, #48]\n"                                                                                         \
+    "vshl.s32 q0, q0, q2\n"                                                                                            \
+    "vshl.s32 q1, q1, q2\n"
 
-/* q0 and q1 to bytes of 32-bit lanes: byte 0 of pixel 0, byte 2 of pixel 1 */
-#define NARROW                                                                                                         \
-    "vrshl.s32 q0, q0, q3\n"                                                                                           \
-    "vrshl.s32 q1, q1, q3\n"                                                                                           \
-    "vqmovnb.s32 q0, q0\n"                                                                                             \
-    "vqmovnt.s32 q0, q1\n"                                                                                             \
-    "vqadd.s16 q0, q0, q5\n"                                                                                           \
-    "vqmovnb.s16 q0, q0\n"
-
-/* What the blocks read and write on the stack. */
-struct cursor {
-    const int8_t *window[2];
-    uint32_t skip;  /* bytes of the first round's steps, + 1: a Thumb address */
-    int32_t rounds; /* of eight steps */
-    int8_t *to[2];
-    int32_t kind;
-    const int8_t *end; /* of the stream */
+/* Some groups of four filters for pixels of one row, on the stack, read in pairs by LDRD. */
+struct work {
+    const int8_t *weights; /* of the next group */
+    int8_t *to;            /* its first pair of outputs, */
+    const int8_t *to_end;  /* and behind its last */
+    const int8_t *window[2]; /* of the first pair of pixels */
+    uint32_t skip;           /* bytes of the first round's steps, + 1: a Thumb address */
+    int32_t rounds;          /* of eight steps */
+    int32_t window_add;      /* from the end of a window to the next pair's */
+    int32_t zero_point;
+    int32_t to_add;
+    int32_t constants; /* offset in the group */
+    int32_t group_bytes;
+    const int8_t *weights_end;
 };
 
-/* Groups of four filters for two pixels, up to at->end. */
-static inline __attribute__((always_inline)) const int8_t *blocks(const int8_t *stream, int16x8_t zero_point, struct cursor *at)
+/* q4 to q7 stay over a group: bias, multiplier, shift, offsets */
+#define GROUPS(scale)                                                                                                  \
+    __asm__ volatile("2:\n"                                                                                            \
+                     "ldr r1, %[weights]\n"                                                                            \
+                     "ldr r0, %[constants]\n"                                                                          \
+                     "ldr r3, %[window0]\n"                                                                            \
+                     "ldr r5, %[window1]\n"                                                                            \
+                     "ldr r7, %[to]\n"                                                                                 \
+                     "add r0, r1\n"                                                                                    \
+                     "vldrw.32 q4, [r0]\n"                                                                             \
+                     "vldrw.32 q5, [r0, #16]\n"                                                                        \
+                     "vldrw.32 q6, [r0, #32]\n"                                                                        \
+                     "0:\n"                                                                                            \
+                     "ldrd r9, r11, %[start]\n" FIRST_STEP "add r9, pc\n"                                              \
+                     "bx r9\n"                                                                                         \
+                     "1:\n" STEP STEP STEP STEP STEP STEP STEP STEP "subs r11, #1\n"                                   \
+                     "bne 1b\n" GATHER_SUMS scale "ldrd r0, r2, %[next]\n"                                             \
+                     "vrshl.s32 q0, q0, q6\n"                                                                          \
+                     "vrshl.s32 q1, q1, q6\n"                                                                          \
+                     "ldr r4, %[to_add]\n"                                                                             \
+                     "ldr r6, %[to_end]\n"                                                                             \
+                     "vqmovnb.s32 q0, q0\n" /* half-words: a filter's two pixels side by side */                       \
+                     "vqmovnt.s32 q0, q1\n"                                                                            \
+                     "ldr r1, %[weights]\n"                                                                            \
+                     "vqadd.s16 q0, q0, r2\n"                                                                          \
+                     "add r3, r0\n"                                                                                    \
+                     "add r5, r0\n"                                                                                    \
+                     "vqmovnb.s16 q0, q0\n"                                                                            \
+                     "vstrb.16 q0, [r7, q7]\n"                                                                         \
+                     "add r7, r4\n"                                                                                    \
+                     "cmp r7, r6\n"                                                                                    \
+                     "bne 0b\n"                                                                                        \
+                     "ldrd r0, r2, %[group]\n"                                                                         \
+                     "ldr r7, %[to]\n"                                                                                 \
+                     "add r1, r0\n"                                                                                    \
+                     "add r6, #4\n"                                                                                    \
+                     "add r7, #4\n"                                                                                    \
+                     "str r1, %[weights]\n"                                                                            \
+                     "str r6, %[to_end]\n"                                                                             \
+                     "str r7, %[to]\n"                                                                                 \
+                     "cmp r1, r2\n"                                                                                    \
+                     "bne 2b\n"                                                                                        \
+                     : [weights] "+m"(at.weights), [to] "+m"(at.to), [to_end] "+m"(at.to_end)                          \
+                     : [window0] "m"(at.window[0]), [window1] "m"(at.window[1]), [start] "m"(at.skip),                 \
+                       [next] "m"(at.window_add), [to_add] "m"(at.to_add), [constants] "m"(at.constants),              \
+                       [group] "m"(at.group_bytes), "m"(at), "w"(where)                                                \
+                     : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "q0",    \
+                       "q1", "q2", "q3", "q4", "q5", "q6", "cc", "memory")
+
+/* offsets: where a group's outputs go, by filter and then by pixel */
+static __attribute__((noinline)) void groups(const struct work *work, int32_t kind, uint16x8_t offsets)
 {
-    register const int8_t *w __asm__("r1") = stream;
-    register int16x8_t zero __asm__("q5") = zero_point;
-    __asm__ volatile("0:\n"
-                     "ldr r3, %[window0]\n"
-                     "ldr r5, %[window1]\n"
-                     "ldr r9, %[skip]\n"
-                     "ldr r11, %[rounds]\n" FIRST_STEP "add r9, pc\n"
-                     "bx r9\n"
-                     "1:\n" STEP STEP STEP STEP STEP STEP STEP STEP "subs r11, #1\n"
-                     "bne 1b\n" GATHER_SUMS "ldr r4, %[kind]\n"
-                     "ldr r3, %[to0]\n"
-                     "ldr r5, %[to1]\n"
-                     "ldr r6, %[end]\n"
-                     "cbz r4, 3f\n"
-                     "cmp r4, #1\n"
-                     "beq 2f\n"
-                     "vldrw.32 q4, [r1, #48]\n"
-                     "vshl.s32 q0, q0, q4\n"
-                     "vshl.s32 q1, q1, q4\n" HIGH_MUL AWAY_FROM_ZERO_IF_SHIFTED("q0") AWAY_FROM_ZERO_IF_SHIFTED("q1") NARROW
-                     "b 4f\n"
-                     "2:\n" HIGH_MUL AWAY_FROM_ZERO("q0") AWAY_FROM_ZERO("q1") NARROW "b 4f\n"
-                     "3:\n" HIGH_MUL NARROW "4:\n"
-                     "vstrb.32 q0, [r3], #4\n"
-                     "vshr.u32 q0, q0, #16\n"
-                     "vstrb.32 q0, [r5], #4\n"
-                     "add r1, #64\n"
-                     "str r3, %[to0]\n"
-                     "cmp r1, r6\n"
-                     "str r5, %[to1]\n"
-                     "bne 0b\n"
-                     : "+r"(w), [to0] "+m"(at->to[0]), [to1] "+m"(at->to[1])
-                     : [window0] "m"(at->window[0]), [window1] "m"(at->window[1]), [skip] "m"(at->skip),
-                       [rounds] "m"(at->rounds), [kind] "m"(at->kind), [end] "m"(at->end), "w"(zero)
-                     : "r0", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "q0", "q1", "q2", "q3", "q4",
-                       "cc", "memory");
-    return w;
+    struct work at = *work;
+    register uint16x8_t where __asm__("q7") = offsets;
+    if (kind == 0) {
+        GROUPS(HIGH_MUL);
+    } else if (kind == 1) {
+        GROUPS(HIGH_MUL AWAY_FROM_ZERO);
+    } else {
+        GROUPS(SHIFT_UP HIGH_MUL AWAY_FROM_ZERO_IF_SHIFTED);
+    }
+}
+
+/* All filters for `pixels` pixels, pairs or a single one, whose windows lie `step` bytes apart. */
+static void convolve(const struct intrs_mve_conv2d *p, const int8_t *windows, int32_t step, int32_t pixels, int8_t *out)
+{
+    static const uint16_t filter[8] = {0, 0, 1, 1, 2, 2, 3, 3}, pixel[8] = {0, 1, 0, 1, 0, 1, 0, 1};
+    const struct intrs_window *w = &p->w;
+    const int32_t steps = (w->filter_h * w->filter_w * w->in_c + 15) >> 4;
+    const int32_t rounds = steps > 1 ? (steps + 6) >> 3 : 1; /* the first step apart */
+    const int32_t out_c = w->out_c, whole = out_c & ~3;
+    const int32_t second = pixels > 1; /* a missing second pixel is the first one again */
+    const uint16x8_t filters = vldrhq_u16(filter), seconds = vldrhq_u16(pixel);
+    const uint16_t apart = (uint16_t)(second * out_c);
+    struct work work = {
+        .weights = p->stream,
+        .to = out,
+        .to_end = out + (pixels + (pixels & 1)) * out_c,
+        .window = {windows, windows + second * step},
+        .skip = (uint32_t)(8 * rounds + 1 - steps) * STEP_BYTES + 1U,
+        .rounds = rounds,
+        .window_add = 2 * step - 16 * steps,
+        .zero_point = p->out_zero_point,
+        .to_add = 2 * out_c,
+        .constants = 64 * steps,
+        .group_bytes = 64 * (steps + 1),
+    };
+
+    if (whole > 0) {
+        work.weights_end = work.weights + (whole >> 2) * work.group_bytes;
+        groups(&work, p->kind, vmlaq_n_u16(filters, seconds, apart));
+    }
+    if (whole < out_c) {
+        /* filters that fill the last group repeat the last one, and are stored over it */
+        const uint16x8_t few = vminq_u16(filters, vdupq_n_u16((uint16_t)(out_c - whole - 1)));
+        work.weights += (whole >> 2) * work.group_bytes;
+        work.weights_end = work.weights + work.group_bytes;
+        work.to += whole;
+        work.to_end += whole;
+        groups(&work, p->kind, vmlaq_n_u16(few, seconds, apart));
+    }
 }
 
 void intrs_mve_conv2d(const struct intrs_mve_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
-    const int32_t more = ((w->filter_h * w->filter_w * w->in_c + 15) >> 4) - 1; /* steps after the first */
-    const int32_t rounds = more > 0 ? (more + 7) >> 3 : 1;
-    const uint32_t skip = (uint32_t)(8 * rounds - more) * STEP_BYTES + 1U; /* of the first round; + 1: a Thumb address */
     const int32_t columns = (w->out_w - 1) * w->stride_w + w->filter_w;
-    const int32_t pixel_step = w->stride_w * w->filter_h * w->in_c;
-    const int32_t out_c = w->out_c;
-    int8_t *strip = (int8_t *)scratch;
-    const int32_t group_bytes = 64 * (more + 2);
-    const int16x8_t zero_point = vdupq_n_s16((int16_t)p->out_zero_point);
-    struct cursor at = {{0, 0}, skip, rounds, {0, 0}, p->kind, 0};
+    const int32_t paired = w->out_w & ~1, step = w->stride_w * w->filter_h * w->in_c;
+    int8_t *strip = (int8_t *)scratch, *image = out;
 
-    for (int32_t oy = 0; oy < w->out_h; oy++) {
-        int8_t *row = out + oy * w->out_w * out_c;
+    for (int32_t oy = 0; oy < w->out_h; oy++, out += w->out_w * w->out_c) {
         fill_strip(p, in, oy, columns, strip);
-        for (int32_t ox = 0; ox < w->out_w; ox += 2) {
-            const int pair = ox + 1 < w->out_w;
-            const int8_t *stream = p->stream;
-            /* a missing second pixel is the first one again */
-            at.window[0] = strip + ox * pixel_step;
-            at.window[1] = pair ? at.window[0] + pixel_step : at.window[0];
-            at.to[0] = row + ox * out_c;
-            at.to[1] = pair ? at.to[0] + out_c : at.to[0];
-            at.end = stream + (out_c >> 2) * group_bytes;
-            if (out_c >= 4) {
-                stream = blocks(stream, zero_point, &at);
-            }
-            if ((out_c & 3) != 0) {
-                /* the filters of the last group that do not exist are not to be seen */
-                int8_t *to0 = at.to[0], *to1 = at.to[1];
-                int8_t last[2][4];
-                at.to[0] = last[0];
-                at.to[1] = last[1];
-                at.end = stream + group_bytes;
-                (void)blocks(stream, zero_point, &at);
-                for (int32_t i = 0; i < (out_c & 3); i++) {
-                    to0[i] = last[0][i];
-                    to1[i] = last[1][i];
-                }
-            }
+        if (paired > 0) {
+            convolve(p, strip, step, paired, out);
+        }
+        if (paired < w->out_w) {
+            convolve(p, strip + paired * step, step, 1, out + paired * w->out_c);
         }
     }
-    intrs_mve_clamp(out, w->out_h * w->out_w * out_c, p->min, p->max);
+    intrs_mve_clamp(image, w->out_h * w->out_w * w->out_c, p->min, p->max);
 }

@@ -25,7 +25,7 @@ def mve_reason(filters: Filters) -> str | None:
 
 def _padded(values: Ints, multiple: int) -> Ints:
     extra = -len(values) % multiple
-    return np.concatenate([values, np.zeros((extra, *values.shape[1:]), values.dtype)])
+    return np.concatenate([values, np.repeat(values[-1:], extra, axis=0)])
 
 
 def _words(values: Ints) -> npt.NDArray[np.int8]:
@@ -35,7 +35,7 @@ def _words(values: Ints) -> npt.NDArray[np.int8]:
 def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
     """The stream of intrs_mve_conv2d; see intrs_mve.h."""
     taps = filters.weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
-    taps = np.pad(taps, ((0, -filters.out_c % 4), (0, -taps.shape[1] % 16)))
+    taps = np.pad(_padded(taps, 4), ((0, 0), (0, -taps.shape[1] % 16)))
     parts = []
     rows = [
         _padded(x, 4)
