@@ -53,7 +53,7 @@ def test_convolutions(tmp_path: Path, style: str) -> None:
 
 @needs_emulator
 def test_add_every_pair(tmp_path: Path) -> None:
-    cases = []
+    cases, formulas = [], 0
     for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(7))):
         exact = 0 if p.multiplier[0] == 1 << 30 and p.shift[0] == 0 else 1
         other = 1 - exact
@@ -69,8 +69,11 @@ def test_add_every_pair(tmp_path: Path) -> None:
             "min": p.q.min,
             "max": p.q.max,
         }
-        call = Call("intrs_mve_add", "intrs_mve_add", fields)
-        cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+        for formula in (pack.sum_formula(p, other), {"down": 0}):
+            formulas += formula["down"] != 0
+            call = Call("intrs_mve_add", "intrs_mve_add", fields | formula)
+            cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+    assert formulas > 0
     _check(tmp_path, cases)
 
 

@@ -36,6 +36,7 @@ struct intrs_mve_add {
     int32_t multiplier, shift; /* of a; shift 0 or less */
     int32_t out_multiplier, out_shift, out_zero_point;
     int32_t min, max;
+    int32_t factor[2], offset, down; /* where down is not 0, the sum is (a factor[0] + b factor[1] + offset) >> down, then clamped */
 };
 
 void intrs_mve_add(const struct intrs_mve_add *p, const int8_t *a, const int8_t *b, int8_t *out);

@@ -129,7 +129,7 @@ class Add(Kernel):
 
     def cost(self, site: Site) -> Cost:
         """Counted."""
-        return Cost(5.75 * site.output().elements + 40, 0)
+        return Cost((2.5 if pack.sum_formula(add_params(site.graph, site.op), 0)["down"] else 5.0) * site.output().elements + 40, 0)
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_mve_add``."""
@@ -146,6 +146,7 @@ class Add(Kernel):
             "out_zero_point": p.q.zero_point,
             "min": p.q.min,
             "max": p.q.max,
+            **pack.sum_formula(p, other),
         }
         function = "intrs_mve_add"
         inputs = (site.op.inputs[other], site.op.inputs[exact])

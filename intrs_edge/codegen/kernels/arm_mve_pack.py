@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.kernels.arm_dsp_pack import Filters, Ints, wrap32
+from intrs_edge.codegen.kernels.x86_pack import find_sum
+from intrs_edge.graph.quantize import AddParams
 
 
 def mve_reason(filters: Filters) -> str | None:
@@ -54,3 +56,11 @@ def kind(filters: Filters) -> int:
     if not filters.linear:
         return 0
     return 1 if int(filters.right.min()) >= 1 else 2
+
+
+def sum_formula(p: AddParams, first: int) -> dict[str, int | tuple[int, ...]]:
+    """The last fields of ``intrs_mve_add``, for operand ``first`` as its a; zeros where no formula gives all sums."""
+    found = find_sum(p)
+    if found is None:
+        return {"factor": (0, 0), "offset": 0, "down": 0}
+    return {"factor": (found[first], found[1 - first]), "offset": found[2], "down": found[3]}
