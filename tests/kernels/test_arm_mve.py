@@ -69,7 +69,7 @@ def test_add_every_pair(tmp_path: Path) -> None:
             "min": p.q.min,
             "max": p.q.max,
         }
-        for formula in (pack.sum_formula(p, other), {"down": 0}):
+        for formula in (pack.sum_formula(p, other), {"down": 0, "up": int(pack.halves_up(p))}, {"down": 0, "up": 0}):
             formulas += formula["down"] != 0
             call = Call("intrs_mve_add", "intrs_mve_add", fields | formula)
             cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
@@ -82,3 +82,5 @@ def test_ranges_are_proved_from_the_weights() -> None:
     assert pack.mve_reason(one) is None
     assert "more than 31 bits" in str(pack.mve_reason(replace(one, bias=one.bias + (1 << 31))))
     assert "below 2^-31" in str(pack.mve_reason(replace(one, shift=one.shift * 0 - 32)))
+    wide = layer(np.random.default_rng(4), (1, 1, 1), 65533, (1, 1), 1, 0).filters
+    assert "65533 channels" in str(pack.mve_reason(wide))

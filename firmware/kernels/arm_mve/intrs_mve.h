@@ -37,6 +37,7 @@ struct intrs_mve_add {
     int32_t out_multiplier, out_shift, out_zero_point;
     int32_t min, max;
     int32_t factor[2], offset, down; /* where down is not 0, the sum is (a factor[0] + b factor[1] + offset) >> down, then clamped */
+    int32_t up; /* whether halves may round up in all steps, which the generator tries on all pairs */
 };
 
 void intrs_mve_add(const struct intrs_mve_add *p, const int8_t *a, const int8_t *b, int8_t *out);

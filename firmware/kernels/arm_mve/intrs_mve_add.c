@@ -7,41 +7,41 @@
 #include "intrs_mve.h"
 #include "intrs_mve_inline.h"
 
-/* halves away from zero, shift at least 1 */
-static inline int32x4_t scale(int32x4_t x, int32_t multiplier, int32_t shift)
+/* shift at least 1; halves away from zero, or up */
+static inline __attribute__((always_inline)) int32x4_t scale(int32x4_t x, int32_t multiplier, int32_t shift, int up)
 {
     x = vqrdmulhq_n_s32(x, multiplier);
-    return vrshlq_n_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), shift);
+    return vrshlq_n_s32(up ? x : vaddq_s32(x, vshrq_n_s32(x, 31)), shift);
 }
 
 /* Four sums without the zero point. a and b: 2^20 and 2^19 times the operands less their zero points */
-static inline __attribute__((always_inline)) int32x4_t sum(int32x4_t a, int32x4_t b, const struct intrs_mve_add *p, int scaled)
+static inline __attribute__((always_inline)) int32x4_t sum(int32x4_t a, int32x4_t b, const struct intrs_mve_add *p, int scaled, int up)
 {
-    b = scaled ? vaddq_s32(b, scale(a, p->multiplier, p->shift)) : vqrdmlahq_n_s32(b, a, p->multiplier);
-    return scale(b, p->out_multiplier, p->out_shift);
+    b = scaled ? vaddq_s32(b, scale(a, p->multiplier, p->shift, up)) : vqrdmlahq_n_s32(b, a, p->multiplier);
+    return scale(b, p->out_multiplier, p->out_shift, up);
 }
 
-static inline __attribute__((always_inline)) int16x8_t eight(int16x8_t a, int16x8_t b, const struct intrs_mve_add *p, int scaled)
+static inline __attribute__((always_inline)) int16x8_t eight(int16x8_t a, int16x8_t b, const struct intrs_mve_add *p, int scaled, int up)
 {
     const int16x8_t sixteen = vdupq_n_s16(16);
     a = vmlasq_n_s16(a, sixteen, (int16_t)(-16 * p->zero_point[0]));
     b = vmlasq_n_s16(b, sixteen, (int16_t)(-16 * p->zero_point[1]));
-    int16x8_t out = vqmovnbq_s32(a, sum(vshllbq_n_s16(a, 16), vshllbq_n_s16(b, 15), p, scaled));
-    out = vqmovntq_s32(out, sum(vshlltq_n_s16(a, 16), vshlltq_n_s16(b, 15), p, scaled));
+    int16x8_t out = vqmovnbq_s32(a, sum(vshllbq_n_s16(a, 16), vshllbq_n_s16(b, 15), p, scaled, up));
+    out = vqmovntq_s32(out, sum(vshlltq_n_s16(a, 16), vshlltq_n_s16(b, 15), p, scaled, up));
     out = vqaddq_n_s16(out, (int16_t)p->out_zero_point);
     return vminq_s16(vmaxq_s16(out, vdupq_n_s16((int16_t)p->min)), vdupq_n_s16((int16_t)p->max));
 }
 
 static inline __attribute__((always_inline)) void add_all(const struct intrs_mve_add *all, const int8_t *a, const int8_t *b,
-                                                          int8_t *out, int scaled)
+                                                          int8_t *out, int scaled, int up)
 {
     const struct intrs_mve_add p = *all; /* a copy in registers: stores of bytes may change anything else */
     for (int32_t n = p.n >> 3; n > 0; n--, a += 8, b += 8, out += 8) {
-        vstrbq_s16(out, eight(vldrbq_s16(a), vldrbq_s16(b), &p, scaled));
+        vstrbq_s16(out, eight(vldrbq_s16(a), vldrbq_s16(b), &p, scaled, up));
     }
     if ((p.n & 7) != 0) {
         const mve_pred16_t rest = vctp16q((uint32_t)p.n & 7U);
-        vstrbq_p_s16(out, eight(vldrbq_z_s16(a, rest), vldrbq_z_s16(b, rest), &p, scaled), rest);
+        vstrbq_p_s16(out, eight(vldrbq_z_s16(a, rest), vldrbq_z_s16(b, rest), &p, scaled, up), rest);
     }
 }
 
@@ -71,9 +71,11 @@ void intrs_mve_add(const struct intrs_mve_add *p, const int8_t *a, const int8_t 
 {
     if (p->down != 0) {
         add_formula(p, a, b, out);
-    } else if (p->shift != 0) {
-        add_all(p, a, b, out, 1);
+    } else if (p->shift == 0) {
+        add_all(p, a, b, out, 0, 0);
+    } else if (p->up) {
+        add_all(p, a, b, out, 1, 1);
     } else {
-        add_all(p, a, b, out, 0);
+        add_all(p, a, b, out, 1, 0);
     }
 }

@@ -128,14 +128,14 @@ static void fill_strip(const struct intrs_mve_conv2d *p, const int8_t *in, int32
 /* Some groups of four filters for pixels of one row, on the stack, read in pairs by LDRD. */
 struct work {
     const int8_t *weights; /* of the next group */
-    int8_t *to;            /* its first pair of outputs, */
-    const int8_t *to_end;  /* and behind its last */
+    int8_t *to;            /* its first pair of outputs */
     const int8_t *window[2]; /* of the first pair of pixels */
-    uint32_t skip;           /* bytes of the first round's steps, + 1: a Thumb address */
+    uint32_t skip;           /* bytes of the first round's steps; then where they begin */
     int32_t rounds;          /* of eight steps */
     int32_t window_add;      /* from the end of a window to the next pair's */
     int32_t zero_point;
     int32_t to_add;
+    const int8_t *to_end; /* behind a group's last pair */
     int32_t constants; /* offset in the group */
     int32_t group_bytes;
     const int8_t *weights_end;
@@ -143,7 +143,12 @@ struct work {
 
 /* q4 to q7 stay over a group: bias, multiplier, shift, offsets */
 #define GROUPS(scale)                                                                                                  \
-    __asm__ volatile("2:\n"                                                                                            \
+    __asm__ volatile("adr.w r9, 1f\n"                                                                                  \
+                     "ldr r11, %[start]\n"                                                                             \
+                     "add r9, r11\n"                                                                                   \
+                     "orr r9, #1\n" /* a Thumb address */                                                              \
+                     "str r9, %[start]\n"                                                                              \
+                     "2:\n"                                                                                            \
                      "ldr r1, %[weights]\n"                                                                            \
                      "ldr r0, %[constants]\n"                                                                          \
                      "ldr r3, %[window0]\n"                                                                            \
@@ -154,14 +159,12 @@ struct work {
                      "vldrw.32 q5, [r0, #16]\n"                                                                        \
                      "vldrw.32 q6, [r0, #32]\n"                                                                        \
                      "0:\n"                                                                                            \
-                     "ldrd r9, r11, %[start]\n" FIRST_STEP "add r9, pc\n"                                              \
-                     "bx r9\n"                                                                                         \
+                     "ldrd r9, r11, %[start]\n" FIRST_STEP "bx r9\n"                                                   \
                      "1:\n" STEP STEP STEP STEP STEP STEP STEP STEP "subs r11, #1\n"                                   \
                      "bne 1b\n" GATHER_SUMS scale "ldrd r0, r2, %[next]\n"                                             \
                      "vrshl.s32 q0, q0, q6\n"                                                                          \
                      "vrshl.s32 q1, q1, q6\n"                                                                          \
-                     "ldr r4, %[to_add]\n"                                                                             \
-                     "ldr r6, %[to_end]\n"                                                                             \
+                     "ldrd r4, r6, %[outputs]\n"                                                                       \
                      "vqmovnb.s32 q0, q0\n" /* half-words: a filter's two pixels side by side */                       \
                      "vqmovnt.s32 q0, q1\n"                                                                            \
                      "ldr r1, %[weights]\n"                                                                            \
@@ -183,9 +186,9 @@ struct work {
                      "str r7, %[to]\n"                                                                                 \
                      "cmp r1, r2\n"                                                                                    \
                      "bne 2b\n"                                                                                        \
-                     : [weights] "+m"(at.weights), [to] "+m"(at.to), [to_end] "+m"(at.to_end)                          \
-                     : [window0] "m"(at.window[0]), [window1] "m"(at.window[1]), [start] "m"(at.skip),                 \
-                       [next] "m"(at.window_add), [to_add] "m"(at.to_add), [constants] "m"(at.constants),              \
+                     : [weights] "+m"(at.weights), [to] "+m"(at.to), [to_end] "+m"(at.to_end), [start] "+m"(at.skip)   \
+                     : [window0] "m"(at.window[0]), [window1] "m"(at.window[1]),                                        \
+                       [next] "m"(at.window_add), [outputs] "m"(at.to_add), [constants] "m"(at.constants),              \
                        [group] "m"(at.group_bytes), "m"(at), "w"(where)                                                \
                      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "q0",    \
                        "q1", "q2", "q3", "q4", "q5", "q6", "cc", "memory")
@@ -220,7 +223,7 @@ static void convolve(const struct intrs_mve_conv2d *p, const int8_t *windows, in
         .to = out,
         .to_end = out + (pixels + (pixels & 1)) * out_c,
         .window = {windows, windows + second * step},
-        .skip = (uint32_t)(8 * rounds + 1 - steps) * STEP_BYTES + 1U,
+        .skip = (uint32_t)(8 * rounds + 1 - steps) * STEP_BYTES,
         .rounds = rounds,
         .window_add = 2 * step - 16 * steps,
         .zero_point = p->out_zero_point,

@@ -26,8 +26,8 @@ def _cost(w: Window) -> Cost:
     groups, pairs = -(-w.out_c // 4), -(-w.out_w // 2)
     columns = (w.out_w - 1) * w.stride_w + w.filter_w
     strip = columns * w.filter_h * (-(-w.in_c // 16) * 5 + 2)
-    block = 14 * steps + 2 * (steps // 8) + 44
-    instructions = w.out_h * (strip + pairs * (groups * block + 25) + 60)
+    block = 14 * steps + 2 * (steps // 8) + 28
+    instructions = w.out_h * (strip + groups * (pairs * block + 19) + 250)
     return Cost(instructions, groups * 64 * (steps + 1), columns * w.filter_h * w.in_c + 32)
 
 
@@ -129,7 +129,8 @@ class Add(Kernel):
 
     def cost(self, site: Site) -> Cost:
         """Counted."""
-        return Cost((2.5 if pack.sum_formula(add_params(site.graph, site.op), 0)["down"] else 5.0) * site.output().elements + 40, 0)
+        formula = pack.sum_formula(add_params(site.graph, site.op), 0)["down"] != 0
+        return Cost((2.25 if formula else 3.5) * site.output().elements + 80, 0)
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_mve_add``."""

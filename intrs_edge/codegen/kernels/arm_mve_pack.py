@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.kernels.arm_dsp_pack import Filters, Ints, wrap32
-from intrs_edge.codegen.kernels.x86_pack import find_sum
+from intrs_edge.codegen.kernels.x86_pack import add_table, find_sum
 from intrs_edge.graph.quantize import AddParams
 
 
@@ -20,6 +20,8 @@ def mve_reason(filters: Filters) -> str | None:
     limit = np.int64(1) << (31 - filters.up)
     if bool((np.maximum(-low, high) >= limit).any()):
         return f"accumulators reach {int(np.maximum(-low, high).max())}, more than 31 bits"
+    if filters.out_c > 65532:
+        return f"{filters.out_c} channels of output, more than 65532"
     if int(filters.right.max()) > 31:
         return "a channel's multiplier is below 2^-31"
     return None
@@ -36,7 +38,8 @@ def _words(values: Ints) -> npt.NDArray[np.int8]:
 
 def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
     """The stream of intrs_mve_conv2d; see intrs_mve.h."""
-    taps = filters.weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
+    weights = filters.weights.astype(np.int64)
+    taps = weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
     taps = np.pad(_padded(taps, 4), ((0, 0), (0, -taps.shape[1] % 16)))
     parts = []
     rows = [
@@ -45,7 +48,7 @@ def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
     ]
     for f in range(0, len(taps), 4):
         body = taps[f : f + 4].reshape(4, -1, 16).transpose(1, 0, 2)
-        parts += [body.reshape(-1), *(_words(r[f : f + 4]) for r in rows)]
+        parts += [body.reshape(-1).astype(np.int8), *(_words(r[f : f + 4]) for r in rows)]
     return np.concatenate(parts)
 
 
@@ -62,5 +65,20 @@ def sum_formula(p: AddParams, first: int) -> dict[str, int | tuple[int, ...]]:
     """The last fields of ``intrs_mve_add``, for operand ``first`` as its a; zeros where no formula gives all sums."""
     found = find_sum(p)
     if found is None:
-        return {"factor": (0, 0), "offset": 0, "down": 0}
-    return {"factor": (found[first], found[1 - first]), "offset": found[2], "down": found[3]}
+        return {"factor": (0, 0), "offset": 0, "down": 0, "up": int(halves_up(p))}
+    return {"factor": (found[first], found[1 - first]), "offset": found[2], "down": found[3], "up": 0}
+
+
+def halves_up(p: AddParams) -> bool:
+    """Whether TFLite's steps with halves rounded up instead of away from zero give the same sums of all pairs."""
+
+    def scaled(x: Ints, multiplier: int, shift: int) -> Ints:
+        high = (x * multiplier + (1 << 30)) >> 31
+        return (high + (1 << -shift >> 1)) >> -shift
+
+    x = np.arange(-128, 128, dtype=np.int64)
+    if max(*p.shift, int(p.q.shift[0])) > 0:
+        return False
+    a, b = (scaled((x - z) << p.left_shift, m, s) for z, m, s in zip(p.zero_point, p.multiplier, p.shift, strict=True))
+    out = scaled(a[:, None] + b[None, :], int(p.q.multiplier[0]), int(p.q.shift[0])) + p.q.zero_point
+    return np.array_equal(np.clip(out, p.q.min, p.q.max), add_table(p))
