@@ -1,4 +1,4 @@
-"""`infer` of the generated host library = tflite-runtime 2.14 BUILTIN_REF on 1000 random inputs, bit for bit."""
+"""`infer` of generated projects = tflite-runtime 2.14 BUILTIN_REF on 1000 random inputs, bit for bit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intrs_edge.boards import load_board
 from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.targets import open_target
@@ -50,7 +51,12 @@ def random_inputs(shape: tuple[int, ...]) -> np.ndarray:
     return np.clip(x, -128, 127).astype(np.int8)
 
 
-@pytest.mark.long
+def theirs(model: Path, inputs: np.ndarray) -> np.ndarray:
+    """`builtin_ref` by two interpreters at a time; they run without Python's lock."""
+    with ThreadPoolExecutor(2) as pool:
+        return np.concatenate(list(pool.map(lambda half: builtin_ref(model, half), np.array_split(inputs, 2))))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_infer_equals_builtin_ref_on_1000_inputs(name: str, tmp_path: Path) -> None:
     project = tmp_path / "p"
@@ -59,9 +65,18 @@ def test_infer_equals_builtin_ref_on_1000_inputs(name: str, tmp_path: Path) -> N
     inputs = random_inputs(NETWORKS[name])
     with open_target(project, "host") as host:
         ours = host.infer(inputs)
-    with ThreadPoolExecutor(2) as pool:  # an interpreter each; it runs without Python's lock
-        halves = pool.map(lambda half: builtin_ref(project / "model.tflite", half), np.array_split(inputs, 2))
-        theirs = np.concatenate(list(halves))
-    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(ours, theirs(project / "model.tflite", inputs))
     assert len(np.unique(ours)) > 10  # a constant output would prove nothing
     assert len(np.unique(ours, axis=0)) > COUNT // 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_emulated_board_too(name: str, tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    generate(random_network(name), GenerateOptions(board=load_board("mps2-an386"), n0=10, n=100), project)
+    build_project(project, 2)
+    inputs = random_inputs(NETWORKS[name])
+    with open_target(project, "emulator") as board:
+        ours = board.infer(inputs)
+    np.testing.assert_array_equal(ours, theirs(project / "model.tflite", inputs))
