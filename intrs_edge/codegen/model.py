@@ -19,7 +19,7 @@ from intrs_edge.graph.input_map import InputMap
 from intrs_edge.graph.ir import Graph, Tensor
 
 # instructions that a smaller arena may cost, over the fewest
-_PATIENCE = {"speed": 1.02, "balanced": 1.05, "size": 1.1}
+_PATIENCE = {"speed": 1.02, "balanced": 1.02, "size": 1.1}
 
 _SMALLER = "another kernel makes the arena smaller"
 
