@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,9 @@ _STARTER = ThreadPoolExecutor(1)
 
 
 def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+    # a parent that died before the child had asked for the signal: seen by the shell, which then starts nothing
+    alive = ("sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
+    guard = ("setpriv", "--pdeathsig", "KILL", "--", *alive) if shutil.which("setpriv") else ()
     stream = subprocess.PIPE if pipes else subprocess.DEVNULL
     program = shutil.which(command[0])
     if program is None:
