@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -302,15 +302,15 @@ def sum_reason(site: Site) -> str | None:
     return "a broadcast operand" if len({t.shape for t in tensors}) != 1 else None
 
 
-@register
-class Add(Kernel):
+class TableAdd(Kernel):
     """ADD and SUB of two activations of one shape: a table of 1 KB for the operand with the smaller scale."""
 
-    name = "add.dsp"
     patterns = (("ADD",), ("SUB",))
-    requires = frozenset({"dsp"})
     cflags = CFLAGS
-    code_bytes = 300
+    function: ClassVar[str]  # also the name of its struct
+    files: ClassVar[tuple[str, ...]]
+    headers: ClassVar[tuple[str, ...]]
+    per_element: ClassVar[float]  # instructions
 
     def reject(self, site: Site) -> str | None:
         """Two int8 activations of one shape, one of which is scaled by exactly 1/2."""
@@ -318,10 +318,10 @@ class Add(Kernel):
 
     def cost(self, site: Site) -> Cost:
         """Counted."""
-        return Cost(10.5 * site.output().elements + 40, 1024)
+        return Cost(self.per_element * site.output().elements + 40, 1024)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_dsp_add``."""
+        """The struct named like the function."""
         p = add_params(site.graph, site.op)
         exact = pack.exact_operand(p)
         table, words = pack.add_table(p)
@@ -335,18 +335,30 @@ class Add(Kernel):
             "min": p.q.min,
             "max": p.q.max,
         }
-        function = "intrs_dsp_add"
         inputs = (site.op.inputs[1 - exact], site.op.inputs[exact])
         return Emit(
-            function,
-            function,
+            self.function,
+            self.function,
             fields,
             inputs,
             site.op.outputs,
-            sources(function, "intrs_dsp_clamp"),
+            self.files,
             inplace=(0, 1),
-            headers=HEADERS,
+            headers=self.headers,
         )
+
+
+@register
+class Add(TableAdd):
+    """The table's sum with the DSP extension."""
+
+    name = "add.dsp"
+    requires = frozenset({"dsp"})
+    code_bytes = 300
+    function = "intrs_dsp_add"
+    files = sources("intrs_dsp_add", "intrs_dsp_clamp")
+    headers = HEADERS
+    per_element = 10.5
 
 
 @register

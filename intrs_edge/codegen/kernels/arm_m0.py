@@ -9,17 +9,16 @@ import numpy.typing as npt
 
 from intrs_edge.codegen.kernels import arm_dsp_pack as pack
 from intrs_edge.codegen.kernels.arm_dsp import (
+    TableAdd,
     conv_filters,
     filters_of,
     fully_connected_window,
     int8_reason,
-    linear,
-    sum_reason,
 )
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import bias_of, constant, window_fields
 from intrs_edge.graph.geometry import Window, window
-from intrs_edge.graph.quantize import Requant, add_params, fully_connected_params
+from intrs_edge.graph.quantize import Requant, fully_connected_params
 
 FOLDER = "kernels/arm_m0"
 HEADERS = (f"{FOLDER}/intrs_m0.h",)
@@ -128,39 +127,13 @@ class FullyConnected(Kernel):
 
 
 @register
-class Add(Kernel):
-    """ADD and SUB of two activations of one shape: a table of 1 KB for the operand with the smaller scale."""
+class Add(TableAdd):
+    """The table's sum without it."""
 
     name = "add.m0"
-    patterns = (("ADD",), ("SUB",))
     requires = frozenset({"armv6m"})
-    cflags = CFLAGS
     code_bytes = 150
-
-    def reject(self, site: Site) -> str | None:
-        """Two int8 activations of one shape, one of which is scaled by exactly 1/2."""
-        return sum_reason(site) or pack.add_reason(add_params(site.graph, site.op))
-
-    def cost(self, site: Site) -> Cost:
-        """Counted."""
-        return Cost(55.0 * site.output().elements + 40, 1024)
-
-    def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_m0_add``."""
-        p = add_params(site.graph, site.op)
-        exact = pack.exact_operand(p)
-        table, words = pack.add_table(p)
-        fields: dict[str, Value] = {
-            "n": site.output().elements,
-            "table": Array(table),
-            "multiplier": words[0],
-            "addend": words[1],
-            "shift": words[2],
-            "linear": int(linear(p.q)),
-            "min": p.q.min,
-            "max": p.q.max,
-        }
-        function = "intrs_m0_add"
-        inputs = (site.op.inputs[1 - exact], site.op.inputs[exact])
-        source = (f"{FOLDER}/{function}.c",)
-        return Emit(function, function, fields, inputs, site.op.outputs, source, inplace=(0, 1), headers=HEADERS)
+    function = "intrs_m0_add"
+    files = (f"{FOLDER}/intrs_m0_add.c",)
+    headers = HEADERS
+    per_element = 55.0
