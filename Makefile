@@ -5,12 +5,14 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 
-# probe=package: a command or a file, and the Debian package that brings it
-NEWLIB := /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi
-DEMO_TOOLS := gcc=gcc arm-none-eabi-gcc=gcc-arm-none-eabi $(NEWLIB) qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
-TEST_TOOLS := $(DEMO_TOOLS) clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
-    g++=g++ qemu-aarch64=qemu-user aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf \
-    gdb-multiarch=gdb-multiarch node=nodejs npm=npm
+# probe=package: a command or a file, and the Debian package that brings it; what a package only recommends is named too.
+# tests/scripts/test_tools.py checks that whatever the tests use is named here.
+DEMO_TOOLS := gcc=gcc /usr/include/stdio.h=libc6-dev arm-none-eabi-gcc=gcc-arm-none-eabi \
+    /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
+TEST_TOOLS := $(DEMO_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
+    g++=g++ qemu-aarch64=qemu-user gdb-multiarch=gdb-multiarch node=nodejs npm=npm \
+    aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
+    arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 
 .PHONY: demo test boards lint types check-c pytest install tools-demo tools-test rp2040js clean help
 

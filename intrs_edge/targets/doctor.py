@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from intrs_edge.boards import Board, board_ids, load_board
 from intrs_edge.targets import rp2040js
 
-# program -> Debian package; several programs of a package are one installation
+# program -> Debian packages, with what apt only recommends; several programs of a package are one installation
 _APT = {
-    "cc": "gcc",
+    "cc": "gcc libc6-dev",
     "cmake": "cmake",
     "ninja": "ninja-build",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
-    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
     "qemu-system-arm": "qemu-system-arm",
     "qemu-aarch64": "qemu-user",
     "qemu-arm": "qemu-user",
