@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import check_regular, write_atomically
 
 if TYPE_CHECKING:
     from intrs_edge.graph.ir import Graph
@@ -35,15 +36,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.suffix != ".tflite":
         raise IntrsError(f"{args.output}: the output is a .tflite file; name it so")
+    check_regular(args.output)
     graph = _graph(args)
     data = write_tflite(graph)
-    temporary = args.output.with_name(args.output.name + ".tmp")
-    try:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(args.output)
-    except OSError as error:
-        raise IntrsError(f"{args.output}: cannot be written ({error.strerror})") from None
+    write_atomically(args.output, data)
     print(f"{len(graph.ops)} ops, {len(data):,} bytes -> {args.output}")
     return 0
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 from intrs_edge.cli.options import add_target
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import check_regular, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.datasets.array import read_npy
     from intrs_edge.targets import open_target
 
+    check_regular(args.output)
     inputs = read_npy(args.input)
     with open_target(args.project, args.target) as target:
         shape = target.info.image_shape
@@ -34,11 +37,8 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.input}: {inputs.dtype} {list(inputs.shape)}; this model takes int8 [K, {str(list(shape))[1:]}"
             )
         outputs = target.infer(inputs.astype(np.int8, copy=False))
-    temporary = args.output.with_name(args.output.name + ".tmp.npy")
-    try:
-        np.save(temporary, outputs)
-        temporary.replace(args.output)
-    except OSError as error:
-        raise IntrsError(f"{args.output}: cannot be written ({error.strerror})") from None
+    saved = io.BytesIO()
+    np.save(saved, outputs)
+    write_atomically(args.output, saved.getvalue())
     print(f"{len(outputs)} x {outputs.shape[1]} logits -> {args.output}")
     return 0

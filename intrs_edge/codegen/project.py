@@ -15,7 +15,7 @@ from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
 from intrs_edge.codegen.ends import signed_ends
 from intrs_edge.codegen.fit import TooSmall, sizes_on
-from intrs_edge.codegen.folder import check_replaceable, write_folder
+from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.isa import board_levels, host_levels
 from intrs_edge.codegen.manifest import describe, make_manifest
 from intrs_edge.codegen.model import Model, build_model, plan_level
@@ -26,6 +26,7 @@ from intrs_edge.codegen.samplers import map_macros
 from intrs_edge.codegen.sizes import Build, Sizes, estimate
 from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import replace_folder
 from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import normalize, simplify
@@ -82,7 +83,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     report = Report(str(target), board, model, sizes, manifest)
     files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=report.as_text()).encode()
-    write_folder(target, files)
+    replace_folder(target, files, "project")
     return report
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.bench import Comparison, Speed
 from intrs_edge.evaluate.bench_board import BoardCost, Estimate
+from intrs_edge.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,4 @@ def write_chart(b: Benchmark, path: Path) -> None:
     """The chart to an .svg file, whole or not at all."""
     if path.suffix != ".svg":
         raise IntrsError(f"chart {path}: charts are written as .svg")
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(chart(b), encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, chart(b), "chart")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import write_atomically
 from intrs_edge.paths import shipped
 
 
@@ -53,18 +54,14 @@ def build_plugin() -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise IntrsError("counting instructions needs a host C compiler; install gcc")
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=cache, suffix=".so")
-    os.close(handle)
-    try:
-        command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", "-o", temporary, str(source)]
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "count.so"
+        command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", "-o", str(built), str(source)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if result.returncode != 0:
             lines = result.stderr.splitlines() or ["no message"]
             raise IntrsError(f"{compiler} cannot build the counting plugin: {lines[0]}")
-        os.replace(temporary, library)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        write_atomically(library, built.read_bytes(), "counting plugin")
     return library
 
 

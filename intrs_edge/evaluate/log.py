@@ -4,12 +4,13 @@ line.
 ``idx label predict radius correct time`` are those of Cohen et al. 2019, so that their analysis scripts read this
 file as it is. ``radius`` is in [0,1] pixels, rounded down to six digits; ``L`` is the exact certificate, floor(R^2)
 in lattice steps squared. The settings are columns too, rather than a comment: a line means something by itself, and
-an interrupted run is resumed only when every setting of every line agrees.
+an interrupted run is resumed only when every setting of every line agrees. The last column is a CRC-32 of the line.
 """
 
 from __future__ import annotations
 
-import os
+import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,21 +19,27 @@ from pathlib import Path
 from types import TracebackType
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.results import ABSTAIN, Certificate
+from intrs_edge.files import LockedFile
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT = ("selected", "count", "samples", "votes", "L", "stop")
 SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", "images")
-COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS)
+CHECK = "check"
+COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS, CHECK)
+_HEADER = ("\t".join(COLUMNS) + "\n").encode()
 
 NOT_SOUND = " [NOT SOUND: the published quantile]"
 _LEVELS = 255  # lattice steps in one unit of [0,1] pixels
 _DIGITS = 6
+_STOPS = tuple(stop.name.lower() for stop in Stop)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image's line. radius in [0,1] pixels; ``predict`` is -1 for abstain; ``extra``: the columns after those."""
+    """One image's line. radius in [0,1] pixels; ``predict`` is -1 for abstain; ``extra``: the columns after those,
+    without the check value.
+    """
 
     idx: int
     label: int
@@ -87,65 +94,165 @@ def _unsound(rows: Sequence[Row]) -> bool:
 
 def format_row(row: Row) -> str:
     """The line, with its newline."""
-    radius = radius_text(int(row.extra["L"])) if "L" in row.extra else f"{row.radius:.6f}"
-    first = (str(row.idx), str(row.label), str(row.predict), radius, str(int(row.correct)), row.time)
-    return "\t".join((*first, *(row.extra[name] for name in COLUMNS[len(COMMUNITY) :]))) + "\n"
+    first = (str(row.idx), str(row.label), str(row.predict), radius_text(int(row.extra["L"])), str(int(row.correct)))
+    line = "\t".join((*first, row.time, *(row.extra[name] for name in (*RESULT, *SETTINGS))))
+    return f"{line}\t{_check_value(line)}\n"
+
+
+def _check_value(line: str) -> str:
+    """CRC-32 of everything before the last tab."""
+    return f"{zlib.crc32(line.encode()):08x}"
 
 
 def read_log(path: Path) -> list[Row]:
     """The rows of a log of this project or of the community's six columns; raises IntrsError naming the line that is
-    wrong.
+    damaged, contradicts itself or another, or names an image twice.
 
     A last line without its newline is what an interrupted run leaves behind; it is not a result and is not returned.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise IntrsError(f"log {path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise IntrsError(f"log {path}: cannot be read ({error})") from None
-    lines = text.split("\n")[:-1]  # what follows the last newline is incomplete, or empty
-    columns = lines[0].split("\t") if lines else []
-    if tuple(columns[: len(COMMUNITY)]) != COMMUNITY:
-        raise IntrsError(f"log {path}: its first line is not the header {' '.join(COMMUNITY)} (tab-separated)")
-    rows = []
+    except OSError as error:
+        raise IntrsError(f"log {path}: cannot be read ({error.strerror})") from None
+    return parse_log(content, path)
+
+
+def rows_so_far(path: Path) -> list[Row]:
+    """What the run that writes this log has done; nothing where it has not begun. Raises IntrsError as `read_log`."""
+    return [] if not path.is_file() or _HEADER.startswith(path.read_bytes()) else read_log(path)
+
+
+def parse_log(content: bytes, path: Path) -> list[Row]:
+    """As `read_log`, of what was read already; ``path`` is for the errors."""
+    lines = content.split(b"\n")[:-1]  # what follows the last newline is incomplete, or empty
+    columns = _columns(lines[0] if lines else b"", path)
+    rows: list[Row] = []
+    where: dict[int, int] = {}
     for number, line in enumerate(lines[1:], 2):
-        cells = line.split("\t")
         try:
-            if len(cells) != len(columns):
-                raise ValueError(f"{len(cells)} columns where the header has {len(columns)}")
-            values = dict(zip(columns, cells, strict=True))
-            if not 0 <= float(values["radius"]) < float("inf"):
-                raise ValueError(f"radius {values['radius']} is not a distance")
-            rows.append(
-                Row(
-                    int(values["idx"]),
-                    int(values["label"]),
-                    int(values["predict"]),
-                    float(values["radius"]),
-                    bool(int(values["correct"])),
-                    values["time"],
-                    {name: values[name] for name in columns[len(COMMUNITY) :]},
-                )
-            )
-        except ValueError as error:
+            row = _row(line, columns)
+            if row.idx in where:
+                raise ValueError(f"image {row.idx} is in line {where[row.idx]} already; a log has one line an image")
+            for name in SETTINGS if rows and columns == COLUMNS else ():
+                if row.extra[name] != rows[0].extra[name]:
+                    raise ValueError(f"{name} is {row.extra[name]}, in line 2 {rows[0].extra[name]}; a log is one run")
+        except ValueError as error:  # a UnicodeDecodeError is one
             raise IntrsError(f"log {path}, line {number}: {error}") from None
+        where[row.idx] = number
+        rows.append(row)
     return rows
+
+
+def _columns(line: bytes, path: Path) -> tuple[str, ...]:
+    """Those of a log of ours, or the community's and perhaps others: a mixture is a header that was damaged."""
+    columns = tuple(line.decode("utf-8", "replace").split("\t"))
+    if columns[: len(COMMUNITY)] != COMMUNITY:
+        raise IntrsError(f"log {path}: its first line is not the header {' '.join(COMMUNITY)} (tab-separated)")
+    if columns != COLUMNS and {*COLUMNS[len(COMMUNITY) :]} & {*columns}:
+        raise IntrsError(
+            f"log {path}: its columns are not those that this version writes: another version made it, or its header "
+            f"is damaged; `cut -f1-{len(COMMUNITY)}` leaves what report needs"
+        )
+    if len({*columns}) < len(columns):
+        raise IntrsError(f"log {path}: its header names a column twice")
+    return columns
+
+
+def _row(line: bytes, columns: tuple[str, ...]) -> Row:
+    """One line; ValueError when it cannot be right."""
+    text = line.decode()
+    cells = text.split("\t")
+    if len(cells) != len(columns):
+        raise ValueError(f"{len(cells)} columns where the header has {len(columns)}")
+    values = dict(zip(columns, cells, strict=True))
+    if columns == COLUMNS and values.pop(CHECK) != _check_value(text.rpartition("\t")[0]):
+        raise ValueError("damaged, its check value does not fit; without the line, certify does its image again")
+    idx, label, predict = (_whole(values, name) for name in ("idx", "label", "predict"))
+    radius = float(values["radius"])
+    if idx < 0 or label < -1 or predict < ABSTAIN:
+        raise ValueError(f"idx {idx}, label {label}, predict {predict}: at least 0, -1, -1")
+    if not 0 <= radius < float("inf"):
+        raise ValueError(f"radius {values['radius']} is not a distance")
+    if predict == ABSTAIN and radius > 0:
+        raise ValueError(f"a radius of {values['radius']} where it abstains")
+    correct = label == predict and predict != ABSTAIN
+    if values["correct"] != str(int(correct)):
+        raise ValueError(f"correct is {values['correct']}, but label is {label} and predict {predict}")
+    row = Row(idx, label, predict, radius, correct, values["time"], {n: values[n] for n in columns[6:] if n != CHECK})
+    if columns == COLUMNS:
+        _agrees(row, values["radius"])
+    return row
+
+
+def _agrees(row: Row, radius: str) -> None:
+    """ValueError unless votes, counts, class, radius and settings fit together."""
+    votes = [_whole({"votes": part}, "votes") for part in row.extra["votes"].split(",")]
+    selected, count, samples, squared, n = (
+        _whole(row.extra, name) for name in ("selected", "count", "samples", "L", "n")
+    )
+    fixed, full = row.extra["mode"] == "fixed", row.extra["stop"] == Stop.FULL.name.lower()
+    classes = len(votes)
+    wrong = {
+        f"a vote below 0 in {row.extra['votes']}": min(votes) < 0,
+        f"selected {selected}, label {row.label}: there are votes of {classes} classes": not (
+            0 <= selected < classes and row.label < classes
+        ),
+        f"{samples} samples, but {sum(votes)} votes": sum(votes) != samples,
+        f"count {count}, but class {selected} has {votes[selected % classes]} votes": votes[selected % classes]
+        != count,
+        f"{samples} samples of n {n}": not 0 < samples <= n,
+        f"stop {row.extra['stop']} after {samples} of {n} samples": full != (samples == n) or (fixed and not full),
+        f"stop {row.extra['stop']} is none of {_STOPS}": row.extra["stop"] not in _STOPS,
+        f"predict {row.predict} with L {squared} and class {selected}": row.predict
+        != (selected if squared else ABSTAIN),
+        f"radius {radius} with L {squared}": squared < 0 or radius != radius_text(squared),
+    }
+    for what, holds in wrong.items():
+        if holds:
+            raise ValueError(what)
+
+
+def _whole(values: Mapping[str, str], name: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", values[name]):
+        raise ValueError(f"{name} {values[name][:40]!r} is not a whole number")
+    return int(values[name])
 
 
 class LogWriter:
     """Appends rows, each on the disk before the next image starts; opening an existing log resumes it.
 
-    Raises IntrsError when the file is not a log or any line in it was made with other settings.
+    No other process can write the log meanwhile. Raises IntrsError when one does, when the file is not a log, when a
+    line is damaged, or when any line in it was made with other settings.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, str]) -> None:
         self.path, self.settings = path, dict(settings)
-        self.rows: list[Row] = []
-        if path.exists() and path.stat().st_size:
-            self.rows = _resumable(path, self.settings)
-        self._rewrite()
-        self._file = path.open("a", encoding="utf-8", newline="\n")
+        self._file = LockedFile(path, "log")
+        try:
+            self.rows = self._resume(self._file.content)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _resume(self, content: bytes) -> list[Row]:
+        """Drops the torn last line of a run that was cut off, which may have been the header."""
+        if _HEADER.startswith(content):
+            self._file.keep(0)
+            self._file.append(_HEADER)
+            return []
+        rows = parse_log(content, self.path)
+        if not content.startswith(_HEADER):
+            raise IntrsError(f"log {self.path}: has other columns than certify writes; give another name to --log")
+        for name in SETTINGS if rows else ():
+            if rows[0].extra[name] != self.settings[name]:
+                raise IntrsError(
+                    f"log {self.path}: was made with {name} {rows[0].extra[name]}, this run has {self.settings[name]}; "
+                    "resume with the same settings, or give another name to --log"
+                )
+        self._file.keep(content.rindex(b"\n") + 1)
+        return rows
 
     @property
     def done(self) -> set[int]:
@@ -153,10 +260,8 @@ class LogWriter:
         return {row.idx for row in self.rows}
 
     def append(self, row: Row) -> None:
-        """Writes one line and makes sure that it stays."""
-        self._file.write(format_row(row))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Writes one line; it stays when this returns, and is not there when this raises IntrsError."""
+        self._file.append(format_row(row).encode())
         self.rows.append(row)
 
     def __enter__(self) -> LogWriter:
@@ -166,31 +271,6 @@ class LogWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-
-    def _rewrite(self) -> None:
-        """Header and complete lines: drops the torn last line of a run that was cut off."""
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text("\t".join(COLUMNS) + "\n" + "".join(map(format_row, self.rows)), encoding="utf-8")
-            temporary.replace(self.path)
-        except OSError as error:
-            raise IntrsError(f"log {self.path}: cannot be written ({error.strerror})") from None
-
-
-def _resumable(path: Path, settings: Mapping[str, str]) -> list[Row]:
-    rows = read_log(path)
-    header = path.read_text(encoding="utf-8").split("\n", 1)[0].split("\t")
-    if tuple(header) != COLUMNS:
-        raise IntrsError(f"log {path}: has other columns than this version writes; give another name to --log")
-    for row in rows:
-        for name in SETTINGS:
-            if row.extra[name] != settings[name]:
-                raise IntrsError(
-                    f"log {path}: was made with {name} {row.extra[name]}, this run has {settings[name]}; "
-                    "resume with the same settings, or give another name to --log"
-                )
-    return rows
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, floor, log10
@@ -10,6 +11,7 @@ from pathlib import Path
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row, labelled
 from intrs_edge.evaluate.metrics import certified_accuracy, curve
+from intrs_edge.files import write_atomically
 
 _COLOURS = ("#1f6feb", "#d1491f", "#2d8a4e", "#8250c4", "#9a6700", "#0f7b8a")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 640, 380, 62, 24, 20, 52
@@ -24,9 +26,7 @@ def draw(logs: Mapping[str, Sequence[Row]], path: Path, title: str = "") -> None
     """
     logs = labelled(logs)
     if path.suffix == ".svg":
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(svg(logs, title), encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(path, svg(logs, title), "plot")
     elif path.suffix == ".png":
         _png(logs, path, title)
     else:
@@ -128,5 +128,7 @@ def _png(logs: Mapping[str, Sequence[Row]], path: Path, title: str) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()
-    figure.savefig(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
     plt.close(figure)
+    write_atomically(path, drawn.getvalue(), "plot")

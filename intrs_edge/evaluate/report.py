@@ -10,6 +10,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import SETTINGS, Row, labelled
 from intrs_edge.evaluate.metrics import RADII, Summary, summarise
 from intrs_edge.evaluate.plot import svg
+from intrs_edge.files import write_atomically
 
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
@@ -33,9 +34,7 @@ def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[
         text = markdown(logs, radii)
     else:
         raise IntrsError(f"report {path}: reports are written as .html or .md")
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, text, "report")
 
 
 def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> tuple[list[str], list[list[str]]]:

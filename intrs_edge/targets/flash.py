@@ -14,6 +14,7 @@ from pathlib import Path
 
 from intrs_edge.boards import Board, Flash
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import write_atomically
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import open_target, project_board
 from intrs_edge.targets.uf2 import FAMILIES, to_uf2
@@ -141,9 +142,7 @@ def _uf2(board: Board, choice: Flash, image: Path, where: str | None) -> Plan:
     memory = board.first("flash")
     assert memory is not None
     out = image.with_suffix(".uf2")
-    temporary = out.with_suffix(".uf2.new")
-    temporary.write_bytes(to_uf2(image.read_bytes(), memory.origin, FAMILIES[board.port]))
-    temporary.replace(out)
+    write_atomically(out, to_uf2(image.read_bytes(), memory.origin, FAMILIES[board.port]))
     return Plan("uf2", copy=(out, Path(where) if where else _volume(choice.target) or choice.target))
 
 

@@ -21,11 +21,13 @@ def test_drawn_once_a_log(tmp_path):
     assert device_seed(source, log) == 2**63 + 1
     log.write_text("\t".join(COLUMNS) + "\n")
     assert device_seed(source, log) == 2**63 + 2  # no image yet: nothing was seen
-    settings = {**dict.fromkeys(SETTINGS, "1"), "seed": str(2**63 + 2)}
-    row = certificate_row(0, 3, Certificate(3, 3, 990, 1000, 20_000, Stop.FULL), 1.0, settings)
+    log.write_text("idx\tlabel\tpre")  # cut off while the header was written
+    assert device_seed(source, log) == 2**63 + 3
+    settings = {**dict.fromkeys(SETTINGS, "1"), "seed": str(2**63 + 2), "n": "1000", "mode": "fixed"}
+    row = certificate_row(0, 1, Certificate(1, 1, 990, 1000, 20_000, Stop.FULL, (10, 990)), 1.0, settings)
     log.write_text("\t".join(COLUMNS) + "\n" + format_row(row))
     assert device_seed(source, log) == 2**63 + 2
-    assert source.drawn == 2
+    assert source.drawn == 3
 
 
 def test_the_seed_is_logged():

@@ -14,7 +14,7 @@ from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Stop, Strea
 
 @pytest.fixture
 def settings() -> dict[str, str]:
-    return {name: f"{name}-value" for name in SETTINGS} | {"seed": "7"}
+    return {name: f"{name}-value" for name in SETTINGS} | {"seed": "7", "n": "1000", "mode": "fixed"}
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def images() -> ImageSet:
 
 
 class FakeTarget:
-    """Certifies class id % 3 with L = id * 1000; abstains for id 7; stops the world at ``interrupt``."""
+    """Certifies class id % 3 with L = id * 1000; abstains for id 7; stops the world at ``interrupt``. A sequential mode
+    accepts after 950 samples.
+    """
 
     def __init__(self, interrupt: int | None = None) -> None:
         self.interrupt = interrupt
@@ -54,9 +56,12 @@ class FakeTarget:
         assert image.shape == (2, 2, 1)
         assert stream.seed == 7
         self.asked.append(stream.image)
-        label = ABSTAIN if stream.image == 7 else stream.image % 3
+        selected = stream.image % 3
+        label = ABSTAIN if stream.image == 7 else selected
         radius = 0 if label == ABSTAIN else stream.image * 1000
-        return Certificate(label, stream.image % 3, 900, 1000, radius, Stop.FULL if mode is Mode.FIXED else Stop.ACCEPT)
+        samples, stop = (1000, Stop.FULL) if mode is Mode.FIXED else (950, Stop.ACCEPT)
+        votes = tuple(900 if c == selected else (samples - 900) // 2 for c in range(3))
+        return Certificate(label, selected, 900, samples, radius, stop, votes)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, images, settings, fak
 
 
 def test_the_mode_reaches_the_target(tmp_path, images, settings, fake_target):
+    settings |= {"mode": "target-radius=0.1"}
     rows = certify_images(images, fake_target(), tmp_path / "l.tsv", settings, seed=7, mode=Mode.TARGET, show=False)
     assert {row.extra["stop"] for row in rows} == {"accept"}
 

@@ -1,8 +1,16 @@
-"""The log: the community's columns first, radii rounded down exactly, a torn line dropped, other settings refused."""
+"""The log: the community's columns first, radii rounded down exactly, a torn line dropped, other settings refused, and
+nothing in it that is damaged, written by two, or contradicts itself.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import zlib
 from decimal import ROUND_FLOOR, Decimal, getcontext
 
 import pytest
@@ -10,8 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import COLUMNS, COMMUNITY, LogWriter, certificate_row, radius_text, read_log
+from intrs_edge.evaluate.log import (
+    COLUMNS,
+    COMMUNITY,
+    LogWriter,
+    certificate_row,
+    format_row,
+    parse_log,
+    radius_text,
+    read_log,
+)
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop
+
+ABSTAINED = Certificate(ABSTAIN, 1, 500, 1000, 0, Stop.FULL, (500, 500))
+CERTIFIED = Certificate(1, 1, 990, 1000, 5000, Stop.FULL, (10, 990))
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -27,7 +47,8 @@ def test_whole_radii(steps, text):
 
 
 def test_a_row_comes_back_as_it_went(tmp_path, settings):
-    result = Certificate(2, 2, 990, 1000, 5000, Stop.ACCEPT, (3, 7, 990))
+    settings |= {"mode": "precision=0.1"}
+    result = Certificate(2, 2, 940, 950, 5000, Stop.ACCEPT, (3, 7, 940))
     row = certificate_row(42, 2, result, 1.25, settings)
     with LogWriter(tmp_path / "log.tsv", settings) as log:
         log.append(row)
@@ -35,15 +56,15 @@ def test_a_row_comes_back_as_it_went(tmp_path, settings):
     assert read == row
     assert (read.idx, read.label, read.predict, read.correct, read.time) == (42, 2, 2, True, "0:00:01.250000")
     assert read.radius == 0.277296  # sqrt(5000) / 255 = 0.2772967...
-    assert read.extra["count"] == "990"
-    assert read.extra["votes"] == "3,7,990"
+    assert read.extra["count"] == "940"
+    assert read.extra["votes"] == "3,7,940"
     assert read.extra["stop"] == "accept"
     assert read.extra["L"] == "5000"
 
 
 def test_the_community_reads_it(tmp_path, settings):
     with LogWriter(tmp_path / "log.tsv", settings) as log:
-        log.append(certificate_row(0, 1, Certificate(ABSTAIN, 1, 500, 1000, 0, Stop.FULL), 0.5, settings))
+        log.append(certificate_row(0, 1, ABSTAINED, 0.5, settings))
     with (tmp_path / "log.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert tuple(rows[0])[: len(COMMUNITY)] == COMMUNITY
@@ -63,34 +84,113 @@ def test_a_community_log_is_read(tmp_path):
 
 
 def test_a_label_that_is_unknown_is_never_right(settings):
-    assert not certificate_row(0, -1, Certificate(ABSTAIN, 1, 500, 1000, 0, Stop.FULL), 0, settings).correct
+    assert not certificate_row(0, -1, ABSTAINED, 0, settings).correct
+
+
+def written(path, settings, images=3):
+    with LogWriter(path, settings) as log:
+        for idx in range(images):
+            log.append(certificate_row(idx, 1, CERTIFIED, 1, settings))
+    return path.read_bytes()
 
 
 def test_a_torn_line_is_dropped_and_the_file_goes_on(tmp_path, settings):
     path = tmp_path / "log.tsv"
-    result = Certificate(1, 1, 990, 1000, 5000, Stop.FULL)
-    with LogWriter(path, settings) as log:
-        for idx in range(3):
-            log.append(certificate_row(idx, 1, result, 1, settings))
-    whole = path.read_text()
-    for cut in range(len(whole) - 1, whole.rindex("\n", 0, -1), -1):
-        path.write_text(whole[:cut])
-        assert [row.idx for row in read_log(path)] == [0, 1]
+    whole = written(path, settings)
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        lines = max(0, whole[:cut].count(b"\n") - 1)
+        if b"\n" in whole[:cut]:
+            assert [row.idx for row in read_log(path)] == list(range(lines))
         with LogWriter(path, settings) as log:
-            assert log.done == {0, 1}
-            log.append(certificate_row(2, 1, result, 1, settings))
-        assert path.read_text() == whole
+            assert log.done == set(range(lines))
+            for idx in range(lines, 3):
+                log.append(certificate_row(idx, 1, CERTIFIED, 1, settings))
+        assert path.read_bytes() == whole
+
+
+def test_no_change_of_one_bit_is_kept_silently(tmp_path, settings):
+    path = tmp_path / "log.tsv"
+    whole = written(path, settings)
+    for position in range(len(whole)):
+        for bit in range(8):
+            changed = bytearray(whole)
+            changed[position] ^= 1 << bit
+            path.write_bytes(changed)
+            if position == len(whole) - 1:  # the last line counts as torn, and its image is certified again
+                LogWriter(path, settings).__exit__(None, None, None)
+                assert path.read_bytes() == whole[: whole.rindex(b"\n", 0, -1) + 1]
+            else:
+                with pytest.raises(IntrsError, match=re.escape(f"log {path}")):
+                    LogWriter(path, settings)
+                assert path.read_bytes() == bytes(changed)  # left for the user to look at
+
+
+def line(settings, changes=()):
+    """The line of a certificate, edited by somebody who knows how to make its check value."""
+    cells = format_row(certificate_row(0, 1, CERTIFIED, 1, settings)).split("\t")[:-1]
+    text = "\t".join((dict(zip(COLUMNS, cells, strict=False)) | dict(changes)).values())
+    return f"{text}\t{zlib.crc32(text.encode()):08x}\n"
+
+
+def parsed(tmp_path, *lines):
+    return parse_log(("\t".join(COLUMNS) + "\n" + "".join(lines)).encode(), tmp_path / "x.tsv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"votes": "11,990"}, "1000 samples, but 1001 votes"),
+        ({"votes": "1010,-10"}, "below 0"),
+        ({"votes": "x,990"}, "votes 'x' is not a whole number"),
+        ({"count": "989"}, "count 989, but class 1 has 990 votes"),
+        ({"samples": "1001", "votes": "11,990"}, "1001 samples of n 1000"),
+        ({"samples": "999", "votes": "9,990"}, "stop full after 999 of 1000"),
+        ({"samples": "999", "votes": "9,990", "stop": "accept"}, "stop accept after 999"),
+        ({"samples": "0", "votes": "0,0", "count": "0"}, "0 samples of n"),
+        ({"stop": "early"}, "stop early"),
+        ({"label": "2", "correct": "0"}, "votes of 2 classes"),
+        ({"selected": "2", "predict": "2", "correct": "0"}, "votes of 2 classes"),
+        ({"predict": "0", "correct": "0"}, "predict 0 with L 5000"),
+        ({"predict": "-1", "correct": "0"}, "where it abstains"),
+        ({"predict": "-1", "correct": "0", "radius": "0.000000"}, "predict -1 with L 5000"),
+        ({"L": "0"}, "predict 1 with L 0"),
+        ({"L": "5010"}, "radius 0.277296 with L 5010"),
+        ({"radius": "0.277297"}, "radius 0.277297 with L"),
+        ({"radius": "nan"}, "not a distance"),
+        ({"correct": "0"}, "correct is 0"),
+        ({"correct": "7"}, "correct is 7"),
+        ({"idx": "-1"}, "idx -1"),
+        ({"label": "-2", "correct": "0"}, "label -2"),
+        ({"n": "99999999999999999999"}, "not a whole number"),
+    ],
+)
+def test_a_line_that_contradicts_itself_is_refused(tmp_path, settings, changes, says):
+    assert parsed(tmp_path, line(settings))
+    with pytest.raises(IntrsError, match=r"x\.tsv, line 2: .*") as caught:
+        parsed(tmp_path, line(settings, changes))
+    assert says in str(caught.value)
+
+
+def test_lines_that_contradict_each_other_are_refused(tmp_path, settings):
+    second = line(settings, {"idx": "1"})
+    assert len(parsed(tmp_path, line(settings), second)) == 2
+    with pytest.raises(IntrsError, match="line 4: image 0 is in line 2 already"):
+        parsed(tmp_path, line(settings), second, line(settings))
+    with pytest.raises(IntrsError, match="line 3: seed is 8, in line 2 7"):
+        parsed(tmp_path, line(settings), line(settings, {"idx": "1", "seed": "8"}))
 
 
 def test_other_settings_are_refused_by_name(tmp_path, settings):
     path = tmp_path / "log.tsv"
-    with LogWriter(path, settings) as log:
-        log.append(certificate_row(0, 1, Certificate(1, 1, 990, 1000, 5000, Stop.FULL), 1, settings))
-    before = path.read_text()
+    before = written(path, settings)
     for name in settings:
         with pytest.raises(IntrsError, match=f"was made with {name} "):
             LogWriter(path, settings | {name: "other"})
-        assert path.read_text() == before
+        assert path.read_bytes() == before
+
+
+HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 
 
 @pytest.mark.parametrize(
@@ -98,19 +198,77 @@ def test_other_settings_are_refused_by_name(tmp_path, settings):
     [
         "",
         "idx\tlabel\n",
-        "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\t1\n",
-        "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\tx\t0\t0\t0\n",
-        "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\t1\tnan\t0\t0\n",
+        HEADER + "0\t1\t1\n",
+        HEADER + "0\t1\tx\t0\t0\t0\n",
+        HEADER + "0\t1\t1\tnan\t0\t0\n",
+        HEADER + "0\t1\t1\t0.5\t0\t0\n",
+        HEADER + "0\t1\t-1\t0.5\t0\t0\n",
+        HEADER + "0\t1\t1\t0.5\t1\t0\n" * 2,
+        HEADER + "9" * 5000 + "\t1\t1\t0.5\t1\t0\n",
+        HEADER + "\n",
+        HEADER[:-1] + "\tvotes\n",
+        HEADER[:-1] + "\tmine\tmine\n",
+        HEADER.replace("\n", "\r\n"),
+        "\ufeff" + HEADER,
+        HEADER + "\xff\n",
     ],
 )
 def test_what_is_no_log_is_one_line(tmp_path, text):
-    (tmp_path / "x.tsv").write_text(text)
+    (tmp_path / "x.tsv").write_bytes(text.encode("latin-1" if "\xff" in text else "utf-8"))
     with pytest.raises(IntrsError, match=r"x\.tsv"):
         read_log(tmp_path / "x.tsv")
 
 
 def test_a_file_that_is_no_log_is_not_overwritten(tmp_path, settings):
-    (tmp_path / "thesis.txt").write_text("years of work\n")
-    with pytest.raises(IntrsError, match="its first line is not the header"):
-        LogWriter(tmp_path / "thesis.txt", settings)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work\n"
+    for name, text in (("thesis.txt", "years of work\n"), ("cohen.tsv", HEADER + "0\t1\t1\t0.5\t1\t0\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(IntrsError, match=r"its first line is not the header|has other columns"):
+            LogWriter(tmp_path / name, settings)
+        assert (tmp_path / name).read_text() == text
+
+
+def test_what_is_no_file_is_refused_and_left_alone(tmp_path, settings):
+    (tmp_path / "real.tsv").write_text("")
+    (tmp_path / "link.tsv").symlink_to("real.tsv")
+    (tmp_path / "dangling.tsv").symlink_to("nowhere")
+    (tmp_path / "folder.tsv").mkdir()
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for name, kind in (
+        ("link.tsv", "a symbolic link.*real.tsv"),
+        ("dangling.tsv", "a symbolic link"),
+        ("folder.tsv", "a folder"),
+        ("pipe.tsv", "a pipe"),
+        ("real.tsv/x.tsv", "cannot be written"),
+    ):
+        with pytest.raises(IntrsError, match=f"^log .*{name} is {kind}|^log .*{name}: {kind}"):
+            LogWriter(tmp_path / name, settings)
+    assert (tmp_path / "link.tsv").is_symlink()
+    assert (tmp_path / "pipe.tsv").is_fifo()
+    assert not (tmp_path / "nowhere").exists()
+
+
+WRITER = """
+import json, sys, time
+from pathlib import Path
+from intrs_edge.evaluate.log import LogWriter
+with LogWriter(Path(sys.argv[1]), json.loads(sys.argv[2])):
+    print("open", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_log_has_one_writer(tmp_path, settings):
+    path = tmp_path / "log.tsv"
+    command = [sys.executable, "-c", WRITER, str(path), json.dumps(settings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "open\n"
+            with pytest.raises(IntrsError, match=f"log.tsv is being written by process {other.pid} \\(.*python"):
+                LogWriter(path, settings)
+            assert read_log(path) == []  # reading is allowed
+        finally:
+            other.kill()
+    with LogWriter(path, settings) as log:  # the lock ended with its process
+        assert log.done == set()
+        with pytest.raises(IntrsError, match="is being written by process"):
+            LogWriter(path, settings)
