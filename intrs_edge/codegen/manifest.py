@@ -1,8 +1,10 @@
-"""The content of project.json."""
+"""The content of project.json, and what proves that nobody changed it afterwards."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from intrs_edge.boards import Board
@@ -10,17 +12,18 @@ from intrs_edge.codegen.model import Model
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.tables import claim
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.digest import graph_digest
 from intrs_edge.graph.input_map import InputMap, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.smoothing import Smoothing
 
-FORMAT = 1
+FORMAT = 2
 
 
 def make_manifest(
-    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap, model_hash: str
+    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap
 ) -> dict[str, Any]:
-    """The content of project.json; hashes are SHA-256 in hexadecimal."""
+    """The content of project.json but for its digest; hashes are SHA-256 in hexadecimal."""
     classes = graph.tensors[graph.outputs[0]].elements
     names = class_names(graph, classes)
     source = graph.tensors[graph.inputs[0]]
@@ -28,8 +31,9 @@ def make_manifest(
     return {
         "format": FORMAT,
         "board": board.id,
-        "model_hash": model_hash,
+        "model_hash": graph_digest(graph),
         "table_hash": smoothing.table_hash,
+        "tables": smoothing.tables_digest,
         "certificate": claim(smoothing),
         "image_shape": list(image_shape(graph)),
         "classes": names,
@@ -55,6 +59,37 @@ def make_manifest(
             "precision": None if options.precision is None else str(options.precision),
         },
     }
+
+
+def digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all of project.json but the entry ``digest`` itself."""
+    content = {name: value for name, value in manifest.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def smoothing_of(manifest: Mapping[str, Any]) -> Smoothing:
+    """The certificate's configuration that a project was generated with; IntrsError for what none can be."""
+    settings = manifest["settings"]
+    names = ("sigma", "n0", "n", "alpha", "noise", "rng", "certificate", "target_radius", "precision")
+    return Smoothing(shape=tuple(manifest["image_shape"]), **{name: settings[name] for name in names})
+
+
+def check_unchanged(manifest: Mapping[str, Any], where: str) -> None:
+    """Raises IntrsError unless the manifest is what `generate` of this version wrote.
+
+    Its digest finds any change. The settings and the image's shape are bound to the table hash besides, which is
+    compiled into the host library and the firmware: whoever makes a new digest is caught there.
+    """
+    if manifest.get("format") != FORMAT:
+        raise IntrsError(
+            f"{where} is of format {manifest.get('format')}, this version reads {FORMAT}: generate the project again"
+        )
+    if manifest.get("digest") != digest(manifest):
+        raise IntrsError(f"{where} was changed after it was generated: generate the project again")
+    if smoothing_of(manifest).bound_hash(manifest["tables"]) != manifest["table_hash"]:
+        raise IntrsError(
+            f"{where}: its settings are not those that its tables were made for: generate the project again"
+        )
 
 
 def class_names(graph: Graph, classes: int) -> list[str]:

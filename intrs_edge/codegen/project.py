@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from intrs_edge.codegen.ends import signed_ends
 from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.isa import board_levels, host_levels
-from intrs_edge.codegen.manifest import describe, make_manifest
+from intrs_edge.codegen.manifest import describe, digest, make_manifest
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.render import render
@@ -56,7 +55,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     smoothing = options.smoothing(image_shape(graph))
     input_map = derive_input_map(graph, smoothing.distribution.last)
     model_bytes = write_tflite(graph)
-    manifest = make_manifest(graph, options, board, smoothing, input_map, hashlib.sha256(model_bytes).hexdigest())
+    manifest = make_manifest(graph, options, board, smoothing, input_map)
     graph = simplify(graph)  # after the file is written: .tflite has no words for explicit padding
 
     host = _host_model(graph, options, input_map)
@@ -78,6 +77,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
         model, files, sizes = _fitted(files, host, host_files, graph, options, board, smoothing, input_map, manifest)
         manifest["target"] = describe(model)
     manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
+    manifest["digest"] = digest(manifest)
     first = model.levels[0]
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()

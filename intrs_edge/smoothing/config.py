@@ -144,15 +144,24 @@ class Smoothing:
         return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision))
 
     @cached_property
-    def table_hash(self) -> str:
-        """SHA-256 (hex) of everything that decides noise, counts and radii: all tables and settings but the seed."""
-        settings = {f.name: str(getattr(self, f.name)) for f in fields(self) if f.name != "seed"}
+    def tables_digest(self) -> str:
+        """SHA-256 (hex) of every number of every table."""
         plans = [p.canonical() if p is not None else None for p in (self.target_plan, self.precision_plan)]
         content = {
-            "settings": settings,
             "limits": self.distribution.limits,
             "radius": [self.radius.n, self.radius.first, self.radius.values],
             "predict": self.predict.totals,
             "plans": plans,
         }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def table_hash(self) -> str:
+        """SHA-256 (hex) of everything that decides noise, counts and radii: all tables and settings but the seed."""
+        return self.bound_hash(self.tables_digest)
+
+    def bound_hash(self, tables_digest: str) -> str:
+        """The table hash that these settings have with tables of that digest; the tables themselves are not made."""
+        settings = {f.name: str(getattr(self, f.name)) for f in fields(self) if f.name != "seed"}
+        content = {"settings": settings, "tables": tables_digest}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from intrs_edge.codegen.manifest import check_unchanged
 from intrs_edge.errors import IntrsError
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Hashes are 32-bit prefixes; ``image_shape`` is (H, W, C); ``board`` an id, "host" when none was named."""
+    """Hashes are 32-bit prefixes; ``image_shape`` is (H, W, C); ``board`` an id, "host" when none was named; n0, n:
+    samples of the two phases; ``classes``: how many.
+    """
 
     directory: Path
     board: str
     model_hash: int
     table_hash: int
     image_shape: tuple[int, int, int]
+    n0: int
+    n: int
+    classes: int
     raw: dict[str, Any]
 
     def check(self, model_hash: int, table_hash: int, where: str) -> None:
@@ -32,20 +38,24 @@ class Manifest:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads DIR/project.json; raises IntrsError when it is not a generated project."""
+    """Reads DIR/project.json; raises IntrsError when it is not a generated project, is of another format or was
+    changed.
+    """
     path = directory / "project.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        check_unchanged(raw, str(path))
         height, width, channels = raw["image_shape"]
         return Manifest(
             directory, str(raw["board"]), _prefix(raw["model_hash"]), _prefix(raw["table_hash"]),
-            (int(height), int(width), int(channels)), raw,
+            (int(height), int(width), int(channels)), int(raw["settings"]["n0"]), int(raw["settings"]["n"]),
+            len(raw["classes"]), raw,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise IntrsError(
             f"{directory} is not a generated project (no project.json); make one: intrs-edge generate"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntrsError(f"{path} is damaged ({type(error).__name__}: {error}); generate the project again") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from intrs_edge.codegen import GenerateOptions, generate, inspect, inspect_text,
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder, quant
+from intrs_edge.graph.digest import graph_digest
 from intrs_edge.graph.tflite_reader import read_tflite
 
 OPTIONS = GenerateOptions(n0=10, n=100, sigma=Decimal("0.1"), machine="x86_64")
@@ -49,7 +49,7 @@ def test_layout_and_manifest(tmp_path: Path) -> None:
         assert name in files
     manifest = json.loads(files["project.json"])
     assert manifest == report.manifest
-    assert manifest["model_hash"] == hashlib.sha256(files["model.tflite"]).hexdigest()
+    assert manifest["model_hash"] == graph_digest(read_tflite(files["model.tflite"]))
     assert manifest["image_shape"] == [4, 4, 1]
     assert manifest["classes"] == ["0", "1", "2"]
     assert f"0x{manifest['model_hash'][:8]}u" in files["board/intrs_config.h"].decode()

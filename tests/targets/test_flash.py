@@ -1,6 +1,7 @@
 """Flashing: the commands, and the gdb runner end to end on an empty emulated board."""
 
 import contextlib
+import json
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import pytest
 import toy_model as toy
 
 from intrs_edge.boards import load_board
+from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import flash as flash_module
@@ -126,7 +128,8 @@ def program(folder, name, text):
 def pretend_model(directory):
     """The project is generated anew, and not built."""
     path = directory / "project.json"
-    path.write_text(path.read_text().replace("11223344", "11223345"))
+    other = json.loads(path.read_text()) | {"model_hash": "11223345" + "0" * 56}
+    path.write_text(json.dumps(other | {"digest": digest(other)}))
 
 
 def test_over_ssh_the_program_is_asked_who_it_is(tmp_path, monkeypatch, run_cli):

@@ -173,7 +173,7 @@ def refused(client, kind, body):
 
 
 def test_wrong_requests_are_refused(client):
-    good = struct.pack("<III", 0x11223344, 0x55667788, zlib.crc32(bytes(300)))
+    good = struct.pack("<III", toy.MODEL_HASH, toy.table_hash(), zlib.crc32(bytes(300)))
     run = struct.pack("<IQIII", 0, 1, 0, 5, 0)
     assert refused(client, Message.WRITE, struct.pack("<I", 301)) == -36
     assert refused(client, Message.WRITE, struct.pack("<I", 299) + b"ab") == -36
@@ -228,7 +228,7 @@ def test_abort_and_status_during_a_computation(tmp_path):
     client = LinkClient(transport)
     client.hello()
     client.request(Message.WRITE, bytes(304))
-    good = struct.pack("<III", 0x11223344, 0x55667788, zlib.crc32(bytes(300)))
+    good = struct.pack("<III", toy.MODEL_HASH, toy.table_hash(), zlib.crc32(bytes(300)))
     many = struct.pack("<IQIII", 0, 1, 0, 100_000_000, 0)
     long = struct.pack("<BBI", 1, Message.VOTES, 99) + good + many
     transport.write(encode(long))

@@ -1,5 +1,6 @@
 """The whole chain: one seed gives one set of counts on every target, and another seed others."""
 
+import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,7 @@ import pytest
 import small_project as project
 
 from intrs_edge.boards import load_board
+from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Mode, Stream
@@ -97,9 +99,9 @@ def test_the_program_certifies_by_itself(built, tmp_path):
 @pytest.mark.parametrize("spec", ["host", "emulator"])
 def test_another_projects_build_is_refused(built, spec, tmp_path):
     (tmp_path / "build").symlink_to(built / "build")
-    text = (built / "project.json").read_text()
-    at = text.index('"model_hash": "') + len('"model_hash": "')
-    (tmp_path / "project.json").write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+    manifest = json.loads((built / "project.json").read_text())
+    other = manifest | {"model_hash": f"{int(manifest['model_hash'], 16) ^ 1 << 255:064x}"}
+    (tmp_path / "project.json").write_text(json.dumps(other | {"digest": digest(other)}))
     with pytest.raises(IntrsError, match=r"model .* but .* has"):
         open_target(tmp_path, spec)
 

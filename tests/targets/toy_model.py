@@ -10,6 +10,7 @@ import pytest
 
 from intrs_edge.boards import load_board
 from intrs_edge.codegen.board_files import board_files
+from intrs_edge.codegen.manifest import FORMAT, digest, smoothing_of
 from intrs_edge.paths import shipped
 
 SHAPE = (10, 10, 3)
@@ -33,7 +34,8 @@ def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tu
     includes = [f"-I{out}", *(f"-I{firmware / folder}" for folder in ("include", "link", "ports", "ports/host"))]
     sources = [str(firmware / s) for s in files.program_sources] + [str(firmware / "tests/link/toy.c")]
     sources += [str(out / name) for name in files.generated if name.endswith((".c", ".S"))]
-    command = [compiler, "-O2", *WARNINGS, f"-DINTRS_TOY_WORK={work}u", *includes, *files.cflags, *extra]
+    toy = (f"-DINTRS_TOY_WORK={work}u", f"-DINTRS_TABLE_HASH=0x{table_hash():08x}u")
+    command = [compiler, "-O2", *WARNINGS, *toy, *includes, *files.cflags, *extra]
     script = ["-T", str(out / files.linker_script)] if files.linker_script else []
     program = out / ("intrs.elf" if files.bare_metal else "intrs")
     libraries = [f"-l{name}" for name in files.libraries]
@@ -51,9 +53,30 @@ def toy_project(directory: Path, board_id: str = "host", work: int = 0) -> Path:
     compile_toy("host", directory / "build" / "host", work)
     if board_id != "host":
         compile_toy(board_id, directory / "build" / "board", work)
-    manifest = {"board": board_id, "model_hash": "11223344" + "0" * 56, "table_hash": "55667788" + "0" * 56}
-    (directory / "project.json").write_text(json.dumps(manifest | {"image_shape": SHAPE}))
+    (directory / "project.json").write_text(json.dumps(toy_manifest(board_id)))
     return directory
+
+
+MODEL_HASH = 0x11223344
+_SETTINGS = {
+    "sigma": "0.25", "n0": 20, "n": 200, "alpha": "0.001", "noise": "discrete", "rng": "xoshiro128++",
+    "certificate": "sound", "target_radius": None, "precision": None, "seed": 1,
+}  # fmt: skip
+
+
+def toy_manifest(board_id: str = "host") -> dict[str, object]:
+    """What project.json says of it. Its tables are a function of its own, so their digest is as good as any."""
+    manifest = {
+        "format": FORMAT, "board": board_id, "model_hash": f"{MODEL_HASH:08x}" + "0" * 56, "tables": "0" * 64,
+        "image_shape": list(SHAPE), "classes": [str(i) for i in range(CLASSES)], "settings": _SETTINGS,
+    }  # fmt: skip
+    manifest["table_hash"] = smoothing_of(manifest).bound_hash("0" * 64)
+    return manifest | {"digest": digest(manifest)}
+
+
+def table_hash() -> int:
+    """The prefix that the firmware holds."""
+    return int(str(toy_manifest()["table_hash"])[:8], 16)
 
 
 def _mix(x: int) -> int:

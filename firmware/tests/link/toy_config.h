@@ -13,7 +13,9 @@
 #define INTRS_N0 20u
 #define INTRS_N 200u
 #define INTRS_MODEL_HASH 0x11223344u
+#ifndef INTRS_TABLE_HASH
 #define INTRS_TABLE_HASH 0x55667788u
+#endif
 #ifndef INTRS_TOY_WORK
 #define INTRS_TOY_WORK 0u
 #endif
