@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from intrs_edge.cli.options import add_data_dir
@@ -11,7 +12,7 @@ from intrs_edge.cli.options import add_data_dir
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
     from intrs_edge.train.architecture import NETWORKS
-    from intrs_edge.train.config import TrainConfig
+    from intrs_edge.train.config import SCHEDULES, TrainConfig
 
     d = TrainConfig()
     parser.add_argument(
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sigma", type=float, default=d.sigma, help="noise, in [0,1] pixels (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=d.epochs, help="default %(default)s")
+    parser.add_argument(
+        "--float-epochs",
+        type=int,
+        default=d.float_epochs,
+        metavar="N",
+        help="the first N epochs in plain float under the same noise, which is faster (default %(default)s)",
+    )
     parser.add_argument("--batch", type=int, default=d.batch, help="default %(default)s")
     parser.add_argument(
         "--learning-rate", type=float, default=d.learning_rate, help="SGD's first rate (default %(default)s)"
@@ -49,11 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--momentum", type=float, default=d.momentum, help="default %(default)s")
     parser.add_argument("--weight-decay", type=float, default=d.weight_decay, help="default %(default)s")
     parser.add_argument(
+        "--schedule", choices=SCHEDULES, default=d.schedule, help="how the rate moves (default %(default)s)"
+    )
+    parser.add_argument(
         "--steps",
         type=_fractions,
         default=d.steps,
         metavar="F,F,...",
-        help="fractions of the epochs at which the rate drops",
+        help="fractions of the run at which the rate drops (steps)",
     )
     parser.add_argument(
         "--step-factor", type=float, default=d.step_factor, help="what it is multiplied by then (default %(default)s)"
@@ -62,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--freeze",
         type=float,
         default=d.freeze,
-        help="last share of the epochs with frozen observers (default %(default)s)",
+        help="last share of the quantised batches with frozen observers (default %(default)s)",
     )
     parser.add_argument(
         "--consistency",
@@ -105,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
     result = train(TrainConfig(**values), data, test_set)
     if test_set is not None:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
+    for line in result.warnings:
+        print(f"intrs-edge: warning: {line}", file=sys.stderr)
     print(f"wrote {result.model}")
     return 0
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
 
+SCHEDULES = ("steps", "cosine", "onecycle")
+WARM_UP = 0.3  # of a one-cycle schedule (Smith and Topin 2018): the share in which the rate rises
+START_FACTOR = 25.0  # and what its first rate is divided by
+
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, 1e6),
+    ("float_epochs", 0, 1e6),
     ("batch", 2, 1e6),
     ("learning_rate", 1e-9, 1e3),
     ("momentum", 0, 0.9999),
@@ -28,9 +34,12 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of `train`. Sigma in [0,1] pixels; learning-rate steps are fractions of ``epochs``.
+    """Settings of `train`. Sigma in [0,1] pixels; learning-rate steps are fractions of the run.
 
-    out: folder for ``checkpoint.pt``, ``log.jsonl`` and ``model.onnx``. freeze: the last share of the epochs that
+    out: folder for ``checkpoint.pt``, ``log.jsonl`` and ``model.onnx``. float_epochs: how many of the epochs, the
+    first ones, run in plain float under the same noise; the rest is quantisation-aware. schedule: ``steps`` multiplies
+    the rate by ``step_factor`` at each of ``steps``, ``cosine`` lets it fall to 0, ``onecycle`` rises for the first
+    30 % and then falls; all count batches, not epochs. freeze: the last share of the quantisation-aware batches, which
     runs with frozen observers and batch statistics. consistency: weight of the regulariser of Jeong and Shin (2020)
     over two noisy copies, 0 for none (their eta is 0.5). bank: noise samples drawn once and reshuffled every epoch.
     start: a float checkpoint (``state_dict`` of the public CIFAR ResNets) to begin from. threads: 0 leaves torch's
@@ -42,10 +51,12 @@ class TrainConfig:
     out: Path = Path("train")
     network_options: dict[str, object] = field(default_factory=dict)
     epochs: int = 90
+    float_epochs: int = 0
     batch: int = 128
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    schedule: str = "steps"
     steps: tuple[float, ...] = (0.5, 0.75, 0.9)
     step_factor: float = 0.1
     freeze: float = 0.1
@@ -66,6 +77,15 @@ class TrainConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise IntrsError(f"training setting {name!r} is {value}; it must be from {low:g} to {high:g}")
+        if self.schedule not in SCHEDULES:
+            raise IntrsError(
+                f"training setting 'schedule' is {self.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
+            )
+        if self.float_epochs >= self.epochs:
+            raise IntrsError(
+                f"training setting 'float_epochs' is {self.float_epochs} of {self.epochs} epochs; leave at least one "
+                "for quantisation-aware training"
+            )
         if any(not 0 < s < 1 for s in self.steps):
             raise IntrsError(f"training setting 'steps' is {self.steps}; give fractions of the epochs between 0 and 1")
 
@@ -75,11 +95,20 @@ class TrainConfig:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in skip}
         return json.dumps(values, sort_keys=True, default=str)
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch (counted from 0)."""
-        passed = sum(epoch >= round(s * self.epochs) for s in self.steps)
-        return self.learning_rate * self.step_factor**passed
+    def rate(self, done: float) -> float:
+        """The learning rate after a share ``done`` of the run's batches, 0 <= done < 1."""
+        if self.schedule == "steps":
+            return self.learning_rate * self.step_factor ** sum(done >= s for s in self.steps)
+        if self.schedule == "onecycle":
+            if done < WARM_UP:
+                start = self.learning_rate / START_FACTOR
+                return start + (self.learning_rate - start) * done / WARM_UP
+            done = (done - WARM_UP) / (1 - WARM_UP)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
-    def first_frozen(self) -> int:
-        """The first epoch with frozen observers; at least the last one is frozen when ``freeze`` > 0."""
-        return self.epochs - max(1, round(self.freeze * self.epochs)) if self.freeze > 0 else self.epochs
+    def first_frozen(self, batches: int) -> int:
+        """The first batch of the run, of ``batches`` an epoch, with frozen observers; never the first
+        quantisation-aware one, because an observer needs data."""
+        first, total = self.float_epochs * batches, self.epochs * batches
+        frozen = round(self.freeze * (total - first))
+        return max(first + 1, total - frozen) if self.freeze > 0 else total

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from intrs_edge.errors import IntrsError
 from intrs_edge.train.architecture import INPUT, WEIGHTED, Architecture
 from intrs_edge.train.network import QatNetwork
 
@@ -36,7 +37,15 @@ class FrozenNetwork:
 
 
 def freeze(network: QatNetwork) -> FrozenNetwork:
-    """The numbers of a network, as its frozen forward pass uses them."""
+    """The numbers of a network, as its frozen forward pass uses them.
+
+    Raises IntrsError naming the first layer whose range was never observed: any scale written for it would be made up.
+    """
+    if blind := [name for name, quant in network.quants.items() if not bool(quant.seen)]:
+        raise IntrsError(
+            f"layer {blind[0]!r} has seen no data, so its scale is unknown ({len(blind)} of {len(network.quants)} "
+            "layers); train with quantisation for at least one batch, or calibrate the network"
+        )
     names = (INPUT, *(layer.name for layer in network.arch.layers))
     quant, weights = {}, {}
     with torch.no_grad():

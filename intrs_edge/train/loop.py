@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -27,16 +28,18 @@ from intrs_edge.train.progress import Progress
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 MODEL = "model.onnx"
+ANSWERS = 1000  # noisy training images that are looked at when a training ends
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The frozen network, its accuracy on one noisy copy of every test image (nan without any), and the written
-    model."""
+    """The frozen network, its accuracy on one noisy copy of every test image (nan without any), the written model,
+    and what a user should know of it, a line each."""
 
     network: QatNetwork
     noisy_accuracy: float
     model: Path
+    warnings: tuple[str, ...] = ()
 
 
 def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> TrainResult:
@@ -63,28 +66,53 @@ def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> 
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
     )
     config.out.mkdir(parents=True, exist_ok=True)
-    first = _begin(config, network, optimizer)
+    digest = data_digest(data)
+    first = _begin(config, network, optimizer, digest)
     bank = NoiseBank(config.sigma, config.bank, config.seed)
-    with Progress(config.epochs, -(-len(data) // config.batch), config.progress, first) as progress:
+    with Progress(config.epochs, _batches_per_epoch(config, data), config.progress, first) as progress:
         for epoch in range(first, config.epochs):
             started = time.monotonic()
             row = {"epoch": epoch, **_epoch(config, network, optimizer, data, bank, epoch, progress)}
             row["seconds"] = round(time.monotonic() - started, 2)
-            _save(config, network, optimizer, epoch, row)
+            _save(config, network, optimizer, epoch, row, digest)
             progress.epoch_done(row)
     accuracy = noisy_accuracy(network, test, config.seed) if test is not None else float("nan")
     with (config.out / LOG).open("a") as log:
         log.write(json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n")
     model = export_qdq(network, config.out / MODEL)
-    return TrainResult(network, accuracy, model)
+    return TrainResult(network, accuracy, model, tuple(_one_answer(network, data, config.seed)))
 
 
 def noisy_accuracy(network: QatNetwork, data: ImageSet, seed: int = 0) -> float:
     """Share of images whose one noisy copy the frozen network gets right."""
-    bank = NoiseBank(network.sigma, max(1, data.images.size), seed + 1)
+    return float((_noisy_answers(network, data.images, seed) == data.labels).mean())
+
+
+def data_digest(data: ImageSet) -> str:
+    """SHA-256 of what training sees of a data set: pixels, labels, numbers and class names."""
+    digest = hashlib.sha256(json.dumps([data.images.shape, data.classes]).encode())
+    for part in (data.images, data.labels, data.ids):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def _noisy_answers(network: QatNetwork, images: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.int64]:
+    bank = NoiseBank(network.sigma, max(1, images.size), seed + 1)
     bank.start_epoch(0)
-    noisy = data.images.astype(np.int32) + bank.take(data.images.shape)
-    return float((network.predict(noisy).argmax(1) == data.labels).mean())
+    answers: npt.NDArray[np.int64] = network.predict(images.astype(np.int32) + bank.take(images.shape)).argmax(1)
+    return answers
+
+
+def _one_answer(network: QatNetwork, data: ImageSet, seed: int) -> Iterator[str]:
+    """A line when a network has learned nothing but one answer: certified, it looks perfect."""
+    chosen = np.random.default_rng([seed, 3]).permutation(len(data))[:ANSWERS]
+    answers = _noisy_answers(network, data.images[chosen], seed)
+    if len(np.unique(data.labels[chosen])) > 1 and len(np.unique(answers)) == 1:
+        name = data.classes[answers[0]]
+        yield (
+            f"the network answers {name!r} for each of {len(chosen)} noisy training images: it has learned nothing, "
+            "and would certify that answer for any image; train longer or lower --learning-rate"
+        )
 
 
 def _epoch(
@@ -97,11 +125,15 @@ def _epoch(
     progress: Progress,
 ) -> dict[str, float]:
     network.train()
-    network.freeze(epoch >= config.first_frozen())
-    for group in optimizer.param_groups:
-        group["lr"] = config.rate(epoch)
-    losses, right, seen = 0.0, 0, 0
-    for images, labels in _batches(config, data, epoch, bank):
+    network.quantise(epoch >= config.float_epochs)
+    batches = _batches_per_epoch(config, data)
+    first_frozen = config.first_frozen(batches)
+    losses, right, seen, rate = 0.0, 0, 0, 0.0
+    for number, (images, labels) in enumerate(_batches(config, data, epoch, bank), epoch * batches):
+        network.freeze(number >= first_frozen)
+        rate = config.rate(number / (config.epochs * batches))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         target = torch.from_numpy(labels)
         logits = network(torch.cat([network.quantise_input(noisy) for noisy in images]))
         loss = _loss(config, logits, target)
@@ -111,13 +143,13 @@ def _epoch(
         value = float(loss.detach())
         if not np.isfinite(value):
             raise IntrsError(
-                f"the loss became {value} in epoch {epoch}; lower --learning-rate (it is {config.rate(epoch):g})"
+                f"the loss became {value} in epoch {epoch}; lower --learning-rate (it is {config.learning_rate:g})"
             )
         losses += value * len(labels)
         right += int((logits[: len(labels)].argmax(1) == target).sum())
         seen += len(labels)
         progress.batch_done(losses / seen, right / seen)
-    return {"loss": losses / seen, "accuracy": right / seen, "learning_rate": config.rate(epoch)}
+    return {"loss": losses / seen, "accuracy": right / seen, "learning_rate": rate}
 
 
 def _batches(
@@ -130,10 +162,16 @@ def _batches(
     copies = 2 if config.consistency > 0 else 1
     for i in range(0, len(order), config.batch):
         chosen = order[i : i + config.batch]
-        if len(chosen) < 2 and i:  # batch statistics of one image are none
+        if len(chosen) < 2:  # batch statistics of one image are none
             return
         images = augment(data.images[chosen], config.flip, config.shift, rng).astype(np.int32)
         yield [images + bank.take(images.shape) for _ in range(copies)], data.labels[chosen]
+
+
+def _batches_per_epoch(config: TrainConfig, data: ImageSet) -> int:
+    """A last batch of one image is left out: it has no batch statistics."""
+    whole, rest = divmod(len(data), config.batch)
+    return max(1, whole + (rest > 1))
 
 
 def _loss(config: TrainConfig, logits: Tensor, target: Tensor) -> Tensor:
@@ -168,7 +206,7 @@ def _check_data(config: TrainConfig, data: ImageSet) -> None:
         )
 
 
-def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer) -> int:
+def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer, digest: str) -> int:
     """Loads the checkpoint when resuming; gives the epoch to begin with. A fresh run never overwrites another."""
     path = config.out / CHECKPOINT
     if not config.resume:
@@ -184,6 +222,8 @@ def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Opti
             raise IntrsError(
                 f"{path} was made with other settings ({_difference(state['settings'], config)}); use the same ones"
             )
+        if state["data"] != digest:
+            raise IntrsError(f"{path} was made with other images; give the same data set and slice as before")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except IntrsError:
@@ -201,11 +241,17 @@ def _difference(settings: str, config: TrainConfig) -> str:
 
 
 def _save(
-    config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer, epoch: int, row: dict[str, Any]
+    config: TrainConfig,
+    network: QatNetwork,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    row: dict[str, Any],
+    digest: str,
 ) -> None:
     log = (config.out / LOG).read_text() + json.dumps(row) + "\n"
     state = {
         "settings": config.fingerprint(),
+        "data": digest,
         "epoch": epoch,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),

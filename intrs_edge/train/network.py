@@ -34,6 +34,7 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         self.sigma = sigma
         self.classes = classes
         self.input_quant: InputQuant = choose_input_quant(sigma)
+        self.quantising = True
         self.modules_by_layer = nn.ModuleDict()
         self.quants = nn.ModuleDict()
         generator = torch.Generator().manual_seed(seed)
@@ -83,9 +84,10 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
             top, bottom, left, right = layer.pad
             return F.max_pool2d(F.pad(x, (left, right, top, bottom)), layer.kernel, layer.stride)
         if layer.kind == "average_pool":
-            return torch.fake_quantize_per_tensor_affine(
-                x.mean((2, 3), True), *self.qparams(layer.inputs[0]), -128, 127
-            )
+            mean = x.mean((2, 3), True)
+            if not self.quantising:
+                return mean
+            return torch.fake_quantize_per_tensor_affine(mean, *self.qparams(layer.inputs[0]), -128, 127)
         if layer.kind == "add":
             y = x + inputs[1]
         else:
@@ -101,6 +103,12 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         for module in self.modules():
             if isinstance(module, (ActivationQuant, QatConv)):
                 module.frozen.fill_(frozen)
+
+    def quantise(self, quantising: bool = True) -> None:
+        """Turns rounding and observing off (a plain float network on the same int8 input) or on again."""
+        for module in self.modules():
+            if isinstance(module, (ActivationQuant, QatConv, QatLinear, QatNetwork)):
+                module.quantising = quantising
 
     def predict(self, pixels: npt.NDArray[np.integer[Any]], batch: int = 256) -> npt.NDArray[np.float32]:
         """Lattice integers [N, H, W, C] -> logits [N, classes] of the frozen network."""

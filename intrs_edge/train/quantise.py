@@ -26,6 +26,7 @@ class ActivationQuant(nn.Module):  # type: ignore[misc]
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
+        self.quantising = True
 
     def qparams(self) -> tuple[Tensor, Tensor]:
         """Scale (float32) and zero point (int32, -128..127); the range is widened to hold 0."""
@@ -48,6 +49,8 @@ class ActivationQuant(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape, on the lattice of the observed range."""
+        if not self.quantising:
+            return x
         if self.training and not bool(self.frozen):
             self.observe(x)
         return torch.fake_quantize_per_tensor_affine(x, *self.qparams(), -128, 127)
@@ -77,6 +80,7 @@ class QatConv(nn.Module):  # type: ignore[misc]
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in // groups, *kernel))
         self.bn = nn.BatchNorm2d(channels_out)
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
+        self.quantising = True
 
     def folded(self, input_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weights [O, I/groups, kh, kw] and bias [O] with batch norm folded in, and the weight scales [O]; not yet
@@ -95,6 +99,8 @@ class QatConv(nn.Module):  # type: ignore[misc]
         """[N, I, H, W] on the lattice of input_scale -> [N, O, H', W'], before activation and rounding."""
         if any(self.pad):
             x = F.pad(x, self.pad)
+        if not self.quantising:
+            return self.bn(F.conv2d(x, self.weight, None, self.stride, groups=self.groups))
         weight, bias, scale = self.folded(input_scale)
         if self.training and not bool(self.frozen):
             # the factor cancels, so it must not carry a gradient: gamma learns through the batch norm alone
@@ -113,6 +119,7 @@ class QatLinear(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.weight = nn.Parameter(torch.empty(features_out, features_in))
         self.bias = nn.Parameter(torch.zeros(features_out))
+        self.quantising = True
 
     def folded(self, input_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weights [O, I], bias [O] and the one weight scale [1]; not yet rounded."""
@@ -120,6 +127,8 @@ class QatLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor, input_scale: Tensor) -> Tensor:
         """[N, I] -> [N, O]."""
+        if not self.quantising:
+            return F.linear(x, self.weight, self.bias)
         weight, bias, scale = self.folded(input_scale)
         return F.linear(x, fake_quantise_weight(weight, scale), round_bias(bias, input_scale * scale))
 

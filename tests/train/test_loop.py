@@ -8,7 +8,7 @@ import torch
 
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
-from intrs_edge.train import TrainConfig, freeze, loop, train
+from intrs_edge.train import TrainConfig, build_network, freeze, loop, train
 
 
 def _data(n: int = 96) -> ImageSet:
@@ -119,3 +119,80 @@ def test_weights_that_are_exported_are_the_frozen_ones(tmp_path: Path):
     assert all(np.abs(w.weight.astype(int)).max() <= 127 for w in frozen.weights.values())
     assert json.loads(frozen.metadata["intrs.classes"]) == ["left", "right"]
     assert frozen.metadata["intrs.sigma"] == "0.1"
+
+
+def test_one_epoch_is_enough_to_learn_ranges_and_the_network_is_alive(tmp_path: Path):
+    """Schedules count batches: with one epoch the observers see data before they freeze."""
+    result = train(_config(tmp_path / "r", epochs=1, learning_rate=0.05, schedule="cosine"), _data(1600))
+    assert all(bool(q.seen) and float(q.high) > float(q.low) for q in result.network.quants.values())
+    assert result.warnings == ()
+
+
+def test_a_batch_is_seen_before_observers_freeze():
+    assert _config(Path("r"), epochs=1).first_frozen(1) == 1
+    assert _config(Path("r"), epochs=1, freeze=1.0).first_frozen(10) == 1
+    assert _config(Path("r"), epochs=4, float_epochs=3, freeze=0.5).first_frozen(10) == 35
+    assert _config(Path("r"), epochs=4, freeze=0.0).first_frozen(10) == 40
+
+
+def test_a_network_with_one_answer_is_said(tmp_path: Path):
+    data = _data()
+    result = train(_config(tmp_path / "r", epochs=1, learning_rate=1e-9), data)
+    with torch.no_grad():
+        logits = result.network.modules_by_layer["logits"]
+        logits.weight.zero_()
+        logits.bias.copy_(torch.tensor([-1.0, 1.0]))
+    (line,) = loop._one_answer(result.network, data, 0)
+    assert "'right' for each of 96 noisy training images" in line
+    one_class = dataclasses.replace(data, labels=np.ones(len(data), np.int64))
+    assert list(loop._one_answer(result.network, one_class, 0)) == []
+
+
+def test_float_epochs_first_then_quantised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    save = loop._save
+
+    def record(config: TrainConfig, network, *rest: object) -> None:
+        seen.append((network.quantising, [bool(q.seen) for q in network.quants.values()]))
+        save(config, network, *rest)
+
+    monkeypatch.setattr(loop, "_save", record)
+    data = _data(400)
+    config = _config(tmp_path / "r", epochs=4, float_epochs=3, schedule="onecycle")
+    result = train(config, data, data)
+    assert [quantising for quantising, _ in seen] == [False, False, False, True]
+    assert not any(seen[2][1])
+    assert all(seen[3][1])
+    assert result.noisy_accuracy > 0.95
+    with pytest.raises(IntrsError, match="leave at least one"):
+        train(dataclasses.replace(config, out=tmp_path / "x", float_epochs=4), data)
+
+
+def test_resume_refuses_other_images(tmp_path: Path):
+    data = _data()
+    out = tmp_path / "r"
+    train(_config(out, epochs=1), data)
+    images = data.images.copy()
+    images[5, 0, 0, 0] ^= 1
+    labels = data.labels.copy()
+    labels[3] = 1 - labels[3]
+    for other in (dataclasses.replace(data, images=images), dataclasses.replace(data, labels=labels)):
+        with pytest.raises(IntrsError, match="other images"):
+            train(_config(out, epochs=1, resume=True), other)
+    train(_config(out, epochs=1, resume=True), data)
+
+
+@pytest.mark.parametrize(("schedule", "rates"), [
+    ("steps", (0.1, 0.1, 0.01, 0.001)),
+    ("cosine", (0.1, 0.0853553, 0.05, 0.0)),
+    ("onecycle", (0.004, 0.084, 0.0811745, 0.0)),
+])  # fmt: skip
+def test_schedules(schedule: str, rates: tuple[float, ...]):
+    config = _config(Path("r"), schedule=schedule, steps=(0.5, 0.75), learning_rate=0.1)
+    assert [config.rate(done) for done in (0.0, 0.25, 0.5, 1.0)] == pytest.approx(rates, rel=1e-5, abs=1e-9)
+
+
+def test_a_network_that_saw_no_data_is_not_exported():
+    network = build_network("resnet8", (6, 6, 1), 2, options={"widths": (4, 4), "blocks": (1, 1)})
+    with pytest.raises(IntrsError, match="'stem' has seen no data"):
+        freeze(network)
