@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+WORD = (0, (1 << 32) - 1)  # an address, or a register's value
+SIZE = (1, 1 << 32)
 
-def _f(text: str, default: Any = MISSING, choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field with its explanation, and the values allowed."""
-    meta = {"help": text, "choices": choices}
+
+def _f(
+    text: str, default: Any = MISSING, choices: tuple[str, ...] = (), limits: tuple[float, float] | None = None
+) -> Any:
+    """A dataclass field with its explanation, and the values allowed: words, or the least and the most of every
+    number in it."""
+    meta = {"help": text, "choices": choices, "limits": limits}
     return field(metadata=meta) if default is MISSING else field(default=default, metadata=meta)
 
 
@@ -18,8 +24,8 @@ class Memory:
 
     name: str = _f("the range's name, as in the linker script")
     kind: str = _f("flash (read-only at run time, programmed) or ram", choices=("flash", "ram"))
-    origin: int = _f("first address")
-    size: int = _f("bytes")
+    origin: int = _f("first address", limits=WORD)
+    size: int = _f("bytes", limits=SIZE)
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,11 @@ class Uart:
     driver: str = _f(
         "which driver of firmware/ports/uart serves it", choices=("cmsdk", "stm32v1", "stm32v2", "nrf", "pl011")
     )
-    base: int = _f("address of the peripheral's first register")
-    clock_hz: int = _f("frequency of the clock that the baud rate is divided from")
-    baud: int = _f("bits per second, 8N1", 115200)
-    tx: int = _f("pin of TX where the driver selects pins (nRF); -1: set by `startup`", -1)
-    rx: int = _f("pin of RX where the driver selects pins (nRF); -1: set by `startup`", -1)
+    base: int = _f("address of the peripheral's first register", limits=WORD)
+    clock_hz: int = _f("frequency of the clock that the baud rate is divided from", limits=(1, (1 << 32) - (1 << 24)))
+    baud: int = _f("bits per second, 8N1", 115200, limits=(300, 1 << 23))
+    tx: int = _f("pin of TX where the driver selects pins (nRF); -1: set by `startup`", -1, limits=(-1, 255))
+    rx: int = _f("pin of RX where the driver selects pins (nRF); -1: set by `startup`", -1, limits=(-1, 255))
 
 
 @dataclass(frozen=True)
@@ -70,25 +76,29 @@ class Board:
     os: str = _f("none (bare metal) or linux", choices=("none", "linux"))
     cpu: str = _f("core, as the compiler calls it")
     isa: tuple[str, ...] = _f("instruction sets that kernels may use: dsp, mve, neon, dotprod, avx2", ())
-    clock_hz: int = _f("core clock in Hz after start-up; 0: unknown", 0)
-    cycles_per_instruction: float = _f("mean cycles per instruction, for estimates of time only", 1.0)
+    clock_hz: int = _f("core clock in Hz after start-up; 0: unknown", 0, limits=WORD)
+    cycles_per_instruction: float = _f(
+        "mean cycles per instruction, for estimates of time only", 1.0, limits=(0.1, 100)
+    )
     cycles_source: str = _f("where that estimate comes from", "")
     toolchain: str = _f("prefix of the compiler, such as 'arm-none-eabi-'; empty for the system's own", "")
     cflags: tuple[str, ...] = _f("compiler and linker flags that select the core", ())
     memory: tuple[Memory, ...] = _f("address ranges; the first flash and the first ram take code and data", ())
     arena: str = _f("the ram range for the workspace (arena); empty: the first ram", "")
-    stack_bytes: int = _f("stack reserved by the linker script", 2048)
-    frame_bytes: int = _f("largest link frame, in bytes before encoding", 1024)
+    stack_bytes: int = _f("stack reserved by the linker script", 2048, limits=(256, 1 << 24))
+    frame_bytes: int = _f("largest link frame, in bytes before encoding", 1024, limits=(128, 65536))
     port: str = _f("the start-up code: a folder of firmware/ports", "", choices=("host", "cortexm", "rp2040", "rp2350"))
     uart: Uart | None = _f("the serial port of the link", None)  # noqa: RUF009
     startup: tuple[tuple[str, int, int], ...] = _f(
         "register script run before the UART: [op, address, value]; op write, set, clear, wait_set, wait_clear (bits),"
         " or delay (address ignored, value loops)",
         (),
+        limits=WORD,
     )
     watchdog: tuple[int, int] | None = _f(
         "[address, value]: the write that keeps the watchdog, which `startup` has started, from resetting the board",
         None,
+        limits=WORD,
     )
     entropy: str = _f("hardware random source", "", choices=("", "host", "nrf"))
     emulator: Emulator | None = _f("how to run it here", None)  # noqa: RUF009

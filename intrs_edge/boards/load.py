@@ -6,22 +6,21 @@ import dataclasses
 import itertools
 import json
 import re
-import sys
 import types
 import typing
 from pathlib import Path
 from typing import Any
 
+from intrs_edge.boards import words
 from intrs_edge.boards.board import Board
-from intrs_edge.errors import IntrsError
+from intrs_edge.budget import parse_json, parse_toml
+from intrs_edge.errors import IntrsError, shown
 from intrs_edge.paths import shipped
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
-
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
+MAX_FILE_BYTES = 1 << 16
+MAX_ENTRIES = 1000
+MAX_CHARACTERS = 1000
 
 
 def board_ids() -> list[str]:
@@ -45,19 +44,18 @@ def load_board(id_or_path: str) -> Board:
                 f"unknown board {id_or_path!r}; known: {', '.join(board_ids())}; or give the path of a .toml"
             )
     try:
-        board = parse_board(path.read_text(encoding="utf-8"), str(path))
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise IntrsError(f"board file {path}: {error}") from error
-    return board
+    return parse_board(text, str(path))
 
 
 def parse_board(text: str, where: str = "board") -> Board:
     """A board from TOML text; ``where`` names the file in errors (IntrsError)."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise IntrsError(f"{where}: not TOML: {error}") from error
-    board: Board = _build(Board, data, where)
+    if len(text) > MAX_FILE_BYTES:
+        raise IntrsError(f"{where}: longer than {MAX_FILE_BYTES} bytes: a board is a few dozen lines")
+    board: Board = _build(Board, parse_toml(text, f"{where}:"), where)
     _check(board, where)
     return board
 
@@ -69,11 +67,7 @@ def board_to_json(board: Board) -> str:
 
 def board_from_json(text: str, where: str) -> Board:
     """The board that `board_to_json` wrote; raises IntrsError for a wrong field, as `parse_board` does."""
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise IntrsError(f"{where}: not JSON: {error}") from error
-    board: Board = _build(Board, data, where)
+    board: Board = _build(Board, parse_json(text, f"{where}:"), where)
     _check(board, where)
     return board
 
@@ -89,44 +83,53 @@ def _build(cls: Any, data: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(data) - set(fields))
     if unknown:
-        raise IntrsError(f"{where}: unknown field {', '.join(unknown)}; known: {', '.join(fields)}")
+        raise IntrsError(f"{where}: unknown field {', '.join(map(_short, unknown))}; known: {', '.join(fields)}")
     values = {}
     for name, f in fields.items():
         if name not in data:
             if f.default is dataclasses.MISSING:
                 raise IntrsError(f"{where}: field {name} is missing: {f.metadata['help']}")
             continue
-        value = _convert(hints[name], data[name], f"{where}: {name}")
+        value = _convert(hints[name], data[name], f"{where}: {name}", f.metadata["limits"])
         choices = f.metadata["choices"]
         if choices and value not in choices:
-            raise IntrsError(f"{where}: {name} = {value!r} is not one of {', '.join(map(repr, choices))}")
+            raise IntrsError(f"{where}: {name} = {shown(value)} is not one of {', '.join(map(repr, choices))}")
         values[name] = value
     return cls(**values)
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else name[:57] + "..."
+
+
+def _convert(kind: Any, value: Any, where: str, limits: tuple[float, float] | None) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _convert(next(a for a in args if a is not type(None)), value, where)
+        return _convert(next(a for a in args if a is not type(None)), value, where, limits)
     if dataclasses.is_dataclass(kind):
         return _build(kind, value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise IntrsError(f"{where} must be a list")
+        if len(value) > MAX_ENTRIES:
+            raise IntrsError(f"{where} has {len(value)} entries, the limit is {MAX_ENTRIES}")
         if args[-1] is Ellipsis:
-            return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+            args = args[:1] * len(value)
         if len(value) != len(args):
             raise IntrsError(f"{where} must have {len(args)} entries")
-        return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
-    if kind is float and type(value) is int:
+        pairs = zip(args, value, strict=True)
+        return tuple(_convert(a, v, f"{where}[{i}]", limits) for i, (a, v) in enumerate(pairs))
+    if kind is float and type(value) is int and abs(value) < 1 << 64:
         value = float(value)
     if type(value) is not kind:
-        raise IntrsError(f"{where} = {value!r} must be {_WORDS[kind]}")
+        raise IntrsError(f"{where} = {shown(value)} must be {_WORDS[kind]}")
+    if limits is not None and kind is not str and not limits[0] <= value <= limits[1]:  # nan fails too
+        raise IntrsError(f"{where} = {shown(value)} must be within {limits[0]}..{limits[1]}")
+    if kind is str and not (value.isprintable() and len(value) <= MAX_CHARACTERS):
+        raise IntrsError(f"{where} = {shown(value)} must be one printable line of at most {MAX_CHARACTERS} characters")
     return value
 
 
-# a flag from a board file goes to a compiler's command line: no shell syntax
-_FLAG = re.compile(r"[A-Za-z0-9+=._/,:-]+")
 _OPS = ("write", "set", "clear", "wait_set", "wait_clear", "delay")
 
 
@@ -139,13 +142,24 @@ def _check(board: Board, where: str) -> None:
         bool(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", board.id)),
         f"id = {board.id!r} must be 1 to 31 lower-case letters, digits or '-'",
     )
-    require(board.name.isprintable() and "*/" not in board.name, f"name = {board.name!r} must be one line without '*/'")
-    for flag in (board.cpu, *board.cflags):
-        require(bool(_FLAG.fullmatch(flag)), f"flag {flag!r} has characters other than letters, digits and +=._/,:-")
+    require("*/" not in board.name, f"name = {board.name!r} must be one line without '*/'")
+    require(bool(re.fullmatch(r"[a-z0-9][a-z0-9+._-]*", board.cpu)), f"cpu = {board.cpu!r} must be a core's name")
+    for flag in board.cflags:
+        require(
+            words.compiler_flag(flag),
+            f"cflags: {shown(flag)} is not on the list of flags that select a core, its ABI or an optimisation "
+            "(docs/boards.md): build the generated project by hand with it",
+        )
+    if board.emulator is not None:
+        e = board.emulator
+        bad = words.emulator(e.program, e.machine, e.args)
+        require(not bad, f"emulator: {shown(bad)} is not on the list of programs and options (docs/boards.md)")
+    for f in board.flash:
+        bad = words.flasher(f.runner, f.target, f.args)
+        require(not bad, f"flash: {shown(bad)} is not a target or option of {f.runner} (docs/boards.md)")
     require(
         bool(re.fullmatch(r"[a-z0-9-]*", board.toolchain)), f"toolchain = {board.toolchain!r} must be a compiler prefix"
     )
-    require(128 <= board.frame_bytes <= 65536, f"frame_bytes = {board.frame_bytes} must be within 128..65536")
     names = [m.name for m in board.memory]
     require(len(set(names)) == len(names), "memory names must differ")
     for m in board.memory:
@@ -153,19 +167,15 @@ def _check(board: Board, where: str) -> None:
             bool(re.fullmatch(r"[a-z][a-z0-9_]*", m.name)),
             f"memory name {m.name!r} must be lower-case letters, digits, '_'",
         )
-        require(
-            m.origin >= 0 and m.size > 0 and m.origin + m.size <= 1 << 32, f"memory {m.name} must lie within 32 bits"
-        )
+        require(m.origin + m.size <= 1 << 32, f"memory {m.name} must lie within 32 bits")
     ordered = sorted(board.memory, key=lambda m: m.origin)
     for a, b in itertools.pairwise(ordered):
         require(a.origin + a.size <= b.origin, f"memory {a.name} and {b.name} overlap")
-    for op, address, value in board.startup:
-        require(op in _OPS, f"startup operation {op!r} is not one of {', '.join(_OPS)}")
-        require(
-            0 <= address < 1 << 32 and 0 <= value < 1 << 32, f"startup {op} needs an address and a value of 32 bits"
-        )
-    if board.watchdog is not None:
-        require(all(0 <= v < 1 << 32 for v in board.watchdog), "watchdog needs an address and a value of 32 bits")
+    for op, _, _ in board.startup:
+        require(op in _OPS, f"startup operation {shown(op)} is not one of {', '.join(_OPS)}")
+    if board.uart is not None and board.uart.driver != "nrf":
+        u, most = board.uart, 1 << 30 if board.uart.driver == "pl011" else 1 << 32
+        require(16 * u.baud <= u.clock_hz < most, f"uart: clock_hz = {u.clock_hz} must be within 16 baud..{most}")
     if board.arena:
         require(
             any(m.name == board.arena and m.kind == "ram" for m in board.memory),

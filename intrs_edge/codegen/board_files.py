@@ -72,7 +72,7 @@ def board_files(board: Board) -> BoardFiles:
         "INTRS_UART_BAUD": f"{uart.baud}u",
         "INTRS_UART_TX": str(uart.tx),
         "INTRS_UART_RX": str(uart.rx),
-        "INTRS_CLOCK_HZ": f"{board.clock_hz}u",
+        "INTRS_CLOCK_HZ": f"{board.clock_hz or uart.clock_hz}u",  # time-outs need some clock
     }
     if board.watchdog is not None:
         address, value = board.watchdog

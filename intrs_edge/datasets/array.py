@@ -40,11 +40,12 @@ def array_file(path: Path) -> Source:
 def read_npy(path: Path) -> npt.NDArray[np.generic]:
     """Any plain array in a ``.npy`` file; raises IntrsError when it is missing, damaged or holds Python objects."""
     try:
-        array = np.load(path, allow_pickle=False)
+        # mapped first: a header that promises more than the file holds fails before memory is asked for
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise IntrsError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # numpy evaluates the header as a Python literal: a hostile one can raise anything
         raise IntrsError(f"{path}: not a readable .npy file ({error})") from None
     if not isinstance(array, np.ndarray):
         raise IntrsError(f"{path}: an archive of arrays; give a single array (.npy)")
-    return array
+    return np.array(array)

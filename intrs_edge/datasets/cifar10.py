@@ -56,6 +56,13 @@ def read_binary_batch(path: Path) -> Batch:
     return rows[:, 1:], rows[:, 0].astype(np.int64)
 
 
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    """How Python 2's byte strings were written."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the codec {encoding!r}, which no CIFAR-10 batch needs")
+    return text.encode("latin1")
+
+
 class _NumpyOnly(pickle.Unpickler):
     """Loads what a CIFAR batch is made of and nothing else: a pickle may otherwise run any code.
 
@@ -68,11 +75,12 @@ class _NumpyOnly(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"),
             ("numpy", "ndarray"),
             ("numpy", "dtype"),
-            ("_codecs", "encode"),
         }
     )
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1  # the real one takes the name of any codec, some of which are slow beyond measure
         if (module, name) not in self._ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR-10 batch needs")
         return super().find_class(module, name)
@@ -81,10 +89,15 @@ class _NumpyOnly(pickle.Unpickler):
 def read_python_batch(path: Path) -> Batch:
     """Pixels ``[N, 3072]`` and labels ``[N]`` of a pickled batch, unpickled with numpy arrays allowed only."""
     try:
-        batch = _NumpyOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        data = path.read_bytes()
+        batch = _NumpyOnly(io.BytesIO(data), encoding="bytes").load()
         pixels, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
     except Exception as error:  # a hostile pickle can raise anything; each is the same to the user
         raise IntrsError(f"{path}: not a CIFAR-10 Python batch ({error}); download it again") from None
     if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or labels.shape != pixels.shape[:1]:
         raise IntrsError(f"{path}: not a CIFAR-10 Python batch (arrays of another shape or type); download it again")
+    if pixels.size + labels.size > len(data):
+        raise IntrsError(
+            f"{path}: promises {len(pixels)} images, more than its {len(data)} bytes hold; download it again"
+        )
     return pixels, labels.astype(np.int64)

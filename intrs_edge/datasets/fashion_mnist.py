@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -15,28 +16,32 @@ from intrs_edge.errors import IntrsError
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _UNSIGNED_BYTE = 0x08
-_LIMIT = 1 << 30  # bytes; a damaged header must not ask for all memory
+_LIMIT = 1 << 28  # bytes, five times the largest file; a damaged header must not ask for all memory
 
 
 def read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
-    """Reads an idx file of bytes with ``dims`` dimensions, gzip-compressed or plain; raises IntrsError if damaged."""
+    """Reads an idx file of bytes with ``dims`` dimensions, gzip-compressed or plain; raises IntrsError if damaged.
+
+    Of a compressed file no more is unpacked than its header promises.
+    """
     try:
         with path.open("rb") as raw:
             compressed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path) if compressed else path.open("rb") as file:
-            data = file.read(_LIMIT)
+            head = file.read(4 + 4 * dims)
+            if len(head) < 4 + 4 * dims or head[:4] != bytes((0, 0, _UNSIGNED_BYTE, dims)):
+                raise IntrsError(f"{path}: not an idx file of bytes with {dims} dimension(s); download it again")
+            shape = tuple(int(n) for n in np.frombuffer(head, ">u4", dims, 4))
+            size = math.prod(shape)
+            if size > _LIMIT:
+                raise IntrsError(f"{path}: its header promises {size} bytes, the limit is {_LIMIT}; download it again")
+            data = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise IntrsError(f"{path}: cannot be read as a gzip file ({error}); download it again") from None
-    head = 4 + 4 * dims
-    if len(data) < head or data[:4] != bytes((0, 0, _UNSIGNED_BYTE, dims)):
-        raise IntrsError(f"{path}: not an idx file of bytes with {dims} dimension(s); download it again")
-    shape = tuple(int(n) for n in np.frombuffer(data, ">u4", dims, 4))
-    size = int(np.prod(shape, dtype=object))
-    if len(data) - head != size:
-        raise IntrsError(
-            f"{path}: {len(data) - head} bytes of data where its header promises {size}; download it again"
-        )
-    return np.frombuffer(data, np.uint8, size, head).reshape(shape)
+    if len(data) != size:
+        found = f"{len(data)} bytes" if len(data) < size else "more bytes"
+        raise IntrsError(f"{path}: {found} of data where its header promises {size}; download it again")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def fashion_mnist(split: str, data_dir: Path) -> Source:

@@ -19,6 +19,10 @@ from intrs_edge.errors import IntrsError
 SUFFIXES = (".png", ".jpg", ".jpeg")
 _BACKGROUND = "BACKGROUND_Google"
 _MODES = {1: "L", 3: "RGB"}
+MAX_PIXELS = 1 << 26  # of a file: what a decoder takes for so many stays below 1 GB
+MAX_SET_BYTES = 1 << 31  # of a folder read without a size to resize to
+_PIXELS_OF_ALL_SCANS = 1 << 30  # a progressive JPEG goes through the image once a scan; usual are 10
+_TILE = 1 << 22  # pixels converted at a time
 
 
 def image_folder(
@@ -99,6 +103,11 @@ def read_images(files: Sequence[Path], shape: Shape | None) -> npt.NDArray[np.ui
                 f"{file}: {image.shape[0]}x{image.shape[1]}x{image.shape[2]} beside images of another size; "
                 "a folder of mixed sizes needs a model, whose input shape they are resized to"
             )
+        elif image.size * len(files) > MAX_SET_BYTES:
+            raise IntrsError(
+                f"{file}: {len(files)} images of its {image.shape[0]}x{image.shape[1]} pass {MAX_SET_BYTES} bytes; "
+                "scale them down, or choose fewer"
+            )
         images.append(image)
     return np.stack(images)
 
@@ -108,10 +117,37 @@ def _decode(file: Path, channels: int | None) -> npt.NDArray[np.uint8]:
         raise IntrsError(f"{file}: the model takes {channels} channels; image files give 1 (grey) or 3 (RGB); use .npy")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is the lower one
             with Image.open(file, formats=("PNG", "JPEG")) as image:
+                _check_cost(file, image)
                 mode = _MODES[channels] if channels else ("L" if image.mode in ("1", "L", "LA", "I", "I;16") else "RGB")
-                pixels = np.asarray(image.convert(mode))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                return _pixels(image, mode)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise IntrsError(f"{file}: not a readable PNG or JPEG image ({error})") from None
-    return pixels.reshape(pixels.shape[0], pixels.shape[1], -1)
+
+
+def _check_cost(file: Path, image: Image.Image) -> None:
+    """Refuses, from the header, what would take a decoder gigabytes or minutes."""
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise IntrsError(f"{file}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}; scale it down first")
+    if image.format == "JPEG":
+        scans = file.read_bytes().count(b"\xff\xda")  # within the compressed data 0xff is always followed by 0
+        if pixels * scans > _PIXELS_OF_ALL_SCANS:
+            raise IntrsError(
+                f"{file}: {scans} scans of {pixels} pixels, the limit is {_PIXELS_OF_ALL_SCANS} in all; "
+                "save it as a plain JPEG"
+            )
+
+
+def _pixels(image: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
+    """uint8 ``[H, W, C]``, converted tile by tile: Pillow's own conversion holds several copies of an image."""
+    out = np.empty((image.height, image.width, len(mode)), np.uint8)
+    wide = min(image.width, _TILE)
+    high = max(1, _TILE // wide)
+    for top in range(0, image.height, high):
+        for left in range(0, image.width, wide):
+            box = (left, top, min(left + wide, image.width), min(top + high, image.height))
+            tile = out[box[1] : box[3], box[0] : box[2]]
+            tile[...] = np.asarray(image.crop(box).convert(mode)).reshape(tile.shape)
+    return out

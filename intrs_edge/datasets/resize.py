@@ -8,28 +8,39 @@ floor((2 S + D) / 2 D): round half up, once.
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 
 def resize_area(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Resizes uint8 ``[H, W, C]`` to ``[height, width, C]``; the aspect ratio is not kept and nothing is cropped."""
+    """Resizes uint8 ``[H, W, C]`` to ``[height, width, C]``; the aspect ratio is not kept and nothing is cropped.
+
+    Besides the image it takes the memory of one that is resized along one axis, the one that shrinks more.
+    """
     in_h, in_w, _ = image.shape
     if (in_h, in_w) == (height, width):
         return image
-    # float64 holds these integers exactly: every sum is at most 255 * in_h * in_w < 2**53
-    rows, cols = _overlaps(in_h, height), _overlaps(in_w, width)
-    tall = np.tensordot(rows, image.astype(np.float64), (1, 0))
-    total = np.tensordot(tall, cols, (1, 1)).transpose(0, 2, 1).astype(np.int64)
+    sizes = (height, width)
+    total: npt.NDArray[np.integer[Any]] = image
+    for axis in sorted((0, 1), key=lambda a: sizes[a] / image.shape[a]):
+        total = _sums(total, axis, sizes[axis])
     area = in_h * in_w
     result: npt.NDArray[np.uint8] = ((2 * total + area) // (2 * area)).astype(np.uint8)
     return result
 
 
-def _overlaps(size: int, out: int) -> npt.NDArray[np.float64]:
-    """``[out, size]``: how much of input pixel k lies in output pixel j, in units of 1/out of an input pixel."""
-    start = np.arange(out)[:, None] * size
-    pixel = np.arange(size)[None, :] * out
-    overlap = np.minimum(start + size, pixel + out) - np.maximum(start, pixel)
-    result: npt.NDArray[np.float64] = np.maximum(overlap, 0).astype(np.float64)
+def _sums(x: npt.NDArray[np.integer[Any]], axis: int, out: int) -> npt.NDArray[np.int64]:
+    """The overlaps of ``out`` equal intervals with the values along an axis, summed, in units of 1/out of a value."""
+    size = x.shape[axis]
+    # interval j reaches from value at[j], after part[j] / out of it, to value at[j + 1], before part[j + 1] / out of it
+    at, part = np.divmod(np.arange(out + 1, dtype=np.int64) * size, out)
+    shape = [-1 if a == axis else 1 for a in range(x.ndim)]
+    ends = np.take(x, np.minimum(at, size - 1), axis) * part.reshape(shape)
+    first, last = (np.take(ends, np.arange(out) + k, axis) for k in (0, 1))
+    lines = np.moveaxis(x, axis, 0)
+    whole = np.stack([lines[a:b].sum(0, np.int64) for a, b in itertools.pairwise(at.tolist())], axis)
+    result: npt.NDArray[np.int64] = out * whole + last - first
     return result

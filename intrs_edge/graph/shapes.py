@@ -21,6 +21,8 @@ from intrs_edge.graph.ir import Graph, Op
 
 Shape = tuple[int, ...]
 STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
+MAX_STEP = 1 << 16
+MAX_REACH = 1 << 20  # positions in C are 32-bit integers
 SAME_SHAPE = (
     "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE",
 )  # fmt: skip
@@ -61,9 +63,11 @@ def _windowed(graph: Graph, op: Op) -> list[Shape]:
         ):
             raise ValueError(f"weights {list(weights)} do not fit {shape[3]} input channels x multiplier {multiplier}")
     steps = [integer(op, key, 1) for key in STEPS]
-    if min(steps) < 1:
-        raise ValueError("its filter, strides and dilations must be at least 1")
+    if not 1 <= min(steps) <= max(steps) <= MAX_STEP:
+        raise ValueError(f"its filter, strides and dilations must be within 1..{MAX_STEP}")
     w = window(graph, op)
+    if max((w.filter_h - 1) * w.dilation_h, (w.filter_w - 1) * w.dilation_w) >= MAX_REACH:
+        raise ValueError(f"its dilated filter reaches over more than {MAX_REACH} rows or columns")
     if min(w.out_h, w.out_w) < 1:
         raise ValueError(f"its filter {w.filter_h}x{w.filter_w} is larger than its input {w.in_h}x{w.in_w}")
     return [(shape[0], w.out_h, w.out_w, w.out_c)]

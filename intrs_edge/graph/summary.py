@@ -126,7 +126,7 @@ def _op(graph: Graph, number: int, op: Op) -> OpSummary:
         None if quant is None else float(quant.scale[0]),
         None if quant is None else int(quant.zero_point[0]),
         macs(graph, op),
-        _adds(graph, op),
+        adds(graph, op),
         sum(t.bytes for t in read if _is_weight(t)),
         _detail(graph, op),
     )
@@ -144,7 +144,8 @@ def macs(graph: Graph, op: Op) -> int:
     return 0
 
 
-def _adds(graph: Graph, op: Op) -> int:
+def adds(graph: Graph, op: Op) -> int:
+    """The other element operations of one run that scale with the window or the operands (pools, sums, products)."""
     elements = graph.tensors[op.outputs[0]].elements
     if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"):
         return elements

@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.budget import rational
 from intrs_edge.errors import IntrsError
 
 Number = Union[int, float, str, Fraction]
@@ -28,10 +29,7 @@ def exact(value: Number, what: str = "value") -> Fraction:
     """A decimal as it is written (a float through its shortest repr: 0.1 is 1/10), as a Fraction; IntrsError when it
     is no number.
     """
-    try:
-        return value if isinstance(value, Fraction) else Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise IntrsError(f"{what} {value!r} is not a number: give a decimal such as 0.25") from None
+    return rational(value, what)
 
 
 class Noise:

@@ -73,7 +73,30 @@ def test_the_boards_that_were_promised_are_there():
         ('"cmsdk"', '"usb"', "uart: driver = 'usb' is not one of"),
         ("memory = [", "memory = 5\nx = [", "unknown field x"),
         ("memory = [", "flash = 3\nmemory = [", "flash must be a list"),
-        ('id = "mine"', 'id = "mine"\ncflags = ["-O2; rm -rf /"]', "flag '-O2; rm -rf /' has characters"),
+        ('id = "mine"', 'id = "mine"\ncflags = ["-O2; rm -rf /"]', "cflags: '-O2; rm -rf /' is not on the list"),
+        ("size = 0x1000", "size = 0", r"memory\[0\]: size = 0 must be within 1"),
+        ("size = 0x1000", "size = -5", "size = -5 must be within 1"),
+        ("size = 0x1000", f"size = {2**70}", "size = 1180591620717411303424 must be within 1"),
+        ("size = 0x1000", "size = 0x1" + "0" * 5000, "size = a number of 20001 bits must be within"),
+        ("clock_hz = 25_000_000", "clock_hz = 0", "uart: clock_hz = 0 must be within 1"),
+        ("clock_hz = 25_000_000", "clock_hz = 100_000", "uart: clock_hz = 100000 must be within 16 baud"),
+        ("clock_hz = 25_000_000", "clock_hz = 25_000_000, baud = 0", "baud = 0 must be within"),
+        ('id = "mine"', 'id = "mine"\nclock_hz = -1', "clock_hz = -1 must be within 0"),
+        ('id = "mine"', 'id = "mine"\ncycles_per_instruction = nan', "cycles_per_instruction = nan must be within"),
+        ('id = "mine"', f'id = "mine"\ncycles_per_instruction = {10**400}', "must be a number"),
+        ('id = "mine"', 'id = "mine"\nstack_bytes = 0', "stack_bytes = 0 must be within"),
+        ('id = "mine"', 'id = "mine"\nwatchdog = [-1, 2]', r"watchdog\[0\] = -1 must be within"),
+        ('id = "mine"', 'id = "mine"\nstartup = [["set", 1, 4294967296]]', r"startup\[0\]\[2\] = 4294967296 must be"),
+        ('id = "mine"', f'id = "mine"\nisa = {["dsp"] * 1001}', "isa has 1001 entries"),
+        ("My board", "a" * 1001, "name = .* must be one printable line"),
+        ("My board", "\\u001b[31mred", "name = .* must be one printable line"),
+        ('"cortex-m4"', '"cortex-m4 -fplugin=x"', "must be a core's name"),
+        ('id = "mine"', f'id = "mine"\nisa.{"a." * 20000}a = 1', "isa must be a list"),
+        ('id = "mine"', f"id.{'a.' * 20000}a = 1", r"id = \{'a': .* must be a string"),
+        ('id = "mine"', f"{'a' * 9000} = 1", "unknown field aaa"),
+        ('id = "mine"', f"isa = {'[' * 5000}{']' * 5000}", "nested too deeply"),
+        ('id = "mine"', f"clock_hz = {'9' * 5000}", "not TOML"),
+        ('id = "mine"', "#" * (1 << 16), "longer than 65536 bytes"),
         ('id = "mine"', 'id = "mine"\ntoolchain = "/tmp/x"', "toolchain"),
         ('id = "mine"', 'id = "mine"\narena = "flash"', "arena = 'flash' is not the name of a ram"),
         ('id = "mine"', 'id = "mine"\nframe_bytes = 20', "frame_bytes = 20 must be within 128"),
@@ -121,6 +144,77 @@ def test_the_arena_may_have_a_memory_of_its_own():
 
 
 def test_damaged_json_is_one_line():
-    for text in ("{", "[]", '{"id": 3}'):
+    for text in ("{", "[]", '{"id": 3}', '{"id":' * 5000):
         with pytest.raises(IntrsError, match=r"board\.json"):
             board_from_json(text, "board.json")
+
+
+EVIL = """
+-fplugin=evil.so -fplugin-arg-evil-x -specs=evil.specs --specs=evil -B/tmp -B. -wrapper gdb,--args
+-include/etc/passwd -include -imacros -I/tmp -I. -isystem/tmp -L/tmp -T/tmp/x.ld -Wl,-T,x -Wl,--plugin=x
+-Wa,-x -Wp,-x -Xlinker -Xassembler -Xclang -load -mllvm -mllvm=-load=x @file -o -o/tmp/x -x c -save-temps
+-save-temps=obj -dumpdir -MF/tmp/x -MD -fprofile-use=/tmp/x -fprofile-dir=/tmp -fdump-tree-all
+-fcallgraph-info -DINTRS_N=1 -UINTRS_N -D/ -mcpu=../x -mcpu=cortex-m4,-fplugin=x -pipe -static -shared
+-l/tmp/x -lx evil.o /tmp/evil.o -flto-partition=/x -flto=auto -fuse-ld=x --sysroot=/tmp -no-integrated-cpp -O9
+-ffast-math -funsigned-char -fno-builtin-x -gsplit-dwarf -Wno-error=x,y -
+"""
+
+
+@pytest.mark.parametrize("flag", ["", "-mcpu=x y", "-O2 -fplugin=x", *EVIL.split()])
+def test_flags_that_name_files_or_programs_are_refused(flag):
+    with pytest.raises(IntrsError, match=r"cflags: .* is not on the list") as error:
+        board_from_json(board_to_json(dataclasses.replace(parse_board(GOOD), cflags=("-mthumb", flag))), "b")
+    assert str(error.value).isprintable()
+
+
+def test_flags_that_a_board_may_need_are_taken():
+    flags = """-mcpu=cortex-m33+nofp+nodsp -mthumb -mfloat-abi=soft -march=armv8.1-m.main+mve -march=rv32imc_zicsr
+    -mabi=ilp32 -mlongcalls -mno-unaligned-access -mstrict-align -O0 -Og -Os -g -fno-omit-frame-pointer -flto
+    -fno-schedule-insns2 -ffixed-r9 -Wno-psabi"""
+    board = dataclasses.replace(parse_board(GOOD), cflags=tuple(flags.split()))
+    assert board_from_json(board_to_json(board), "b") == board
+
+
+@pytest.mark.parametrize(
+    "emulator",
+    [
+        Emulator("sh", "x", ("-c", "id")),
+        Emulator("/tmp/qemu-system-arm", "mps2-an386"),
+        Emulator("../qemu-arm"),
+        Emulator("", "x"),
+        Emulator("qemu-system-arm", "mps2-an386,accel=/x"),
+        Emulator("qemu-system-arm", "-drive"),
+        Emulator("qemu-system-arm", "x", ("-drive", "file=/etc/passwd")),
+        Emulator("qemu-system-arm", "x", ("-cpu", "-monitor")),
+        Emulator("qemu-system-arm", "x", ("-cpu",)),
+        Emulator("rp2040js", "", ("-r", "evil")),
+    ],
+)
+def test_emulators_are_a_list(emulator):
+    with pytest.raises(IntrsError, match=r"emulator: .* is not on the list"):
+        board_from_json(board_to_json(dataclasses.replace(parse_board(GOOD), emulator=emulator)), "b")
+
+
+@pytest.mark.parametrize(
+    "flash",
+    [
+        Flash("openocd", "/tmp/evil.cfg"),
+        Flash("openocd", "target/../../evil.cfg"),
+        Flash("openocd", "evil.cfg"),
+        Flash("openocd", "board/a.cfg", ("-c", "exec id")),
+        Flash("openocd", "board/a.cfg", ("-f", "../evil.cfg")),
+        Flash("pyocd", "x", ("--script", "evil.py")),
+        Flash("pyocd", "--script"),
+        Flash("pyocd", ""),
+        Flash("uf2", "../../home/me"),
+        Flash("uf2", ""),
+        Flash("ssh", "-oProxyCommand=id"),
+        Flash("ssh", "me@-oProxyCommand=id"),
+        Flash("ssh", "me@host", ("-oProxyCommand=id",)),
+        Flash("gdb", "x"),
+        Flash("gdb", "", ("-ex", "shell id")),
+    ],
+)
+def test_programmers_take_what_is_listed(flash):
+    with pytest.raises(IntrsError, match=r"flash: .* is not a target or option of"):
+        board_from_json(board_to_json(dataclasses.replace(parse_board(GOOD), flash=(flash,))), "b")

@@ -1,43 +1,45 @@
-"""AVERAGE_POOL_2D and MAX_POOL_2D: padding takes no part."""
+"""AVERAGE_POOL_2D and MAX_POOL_2D: padding takes no part.
+
+A window is pooled along the rows, then along the columns, so that the cost does not grow with the filter's area.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.quantize import pool_params
 from intrs_edge.graph.reference.common import Array, Int64, kernel
 
-LOWEST = -(2**31)
+
+def _seen(out: int, stride: int, before: int, extent: int, size: int) -> list[tuple[int, int]]:
+    """(first, behind the last) input position inside each of ``out`` windows along one axis."""
+    starts = [i * stride - before for i in range(out)]
+    return [(max(start, 0), min(start + size, extent)) for start in starts]
 
 
-def _taps(x: Array, w: Window, fill: int) -> list[npt.NDArray[np.int32]]:
-    """For every filter position the ``[n, out_h, out_w, c]`` of what it sees, ``fill`` where that is padding."""
-    n, h, width, c = x.shape
-    source = np.full((n, h + w.pad_top + w.pad_bottom, width + w.pad_left + w.pad_right, c), fill, dtype=np.int32)
-    source[:, w.pad_top : w.pad_top + h, w.pad_left : w.pad_left + width] = x
-    taps = []
-    for i in range(w.filter_h):
-        for j in range(w.filter_w):
-            tap = source[:, i : i + w.out_h * w.stride_h : w.stride_h, j : j + w.out_w * w.stride_w : w.stride_w]
-            taps.append(tap[:, : w.out_h, : w.out_w])
-    return taps
+def _rows(w: Window) -> list[tuple[int, int]]:
+    return _seen(w.out_h, w.stride_h, w.pad_top, w.in_h, w.filter_h)
+
+
+def _columns(w: Window) -> list[tuple[int, int]]:
+    return _seen(w.out_w, w.stride_w, w.pad_left, w.in_w, w.filter_w)
+
+
+def _pooled(x: Array, w: Window, pool: Callable[[Array], Array]) -> Array:
+    """``pool``, which pools along axis 1, over the rows and then the columns of every window: ``[n, out_h, out_w,
+    c]``."""
+    lines = np.stack([pool(x[:, a:b]) for a, b in _rows(w)], 1)
+    turned = lines.swapaxes(1, 2)
+    return np.stack([pool(turned[:, a:b]) for a, b in _columns(w)], 2)
 
 
 def _counts(w: Window) -> Int64:
     """How many filter positions of each output lie inside the input: ``[out_h, out_w, 1]``."""
-
-    def inside(out: int, stride: int, before: int, extent: int, size: int) -> Int64:
-        start = np.arange(out, dtype=np.int64) * stride - before
-        count: Int64 = np.minimum(start + size, extent) - np.maximum(start, 0)
-        return count
-
-    rows = inside(w.out_h, w.stride_h, w.pad_top, w.in_h, w.filter_h)
-    columns = inside(w.out_w, w.stride_w, w.pad_left, w.in_w, w.filter_w)
+    rows, columns = (np.array([b - a for a, b in seen], np.int64) for seen in (_rows(w), _columns(w)))
     return (rows[:, None] * columns[None, :])[:, :, None]
 
 
@@ -53,7 +55,7 @@ def average_pool_2d(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     """The rounded mean of the raw values inside the input; input and output share their quantisation."""
     w, p = window(graph, op), pool_params(graph, op)
     x = args[0].reshape(-1, w.in_h, w.in_w, w.in_c)
-    total = np.sum(_taps(x, w, 0), axis=0, dtype=np.int64)
+    total = _pooled(x, w, lambda part: np.asarray(part.sum(1, np.int64))).astype(np.int64)
     mean = np.clip(round_half_away(total, _counts(w)), p.min, p.max).astype(args[0].dtype)
     return [mean.reshape(*args[0].shape[:2], w.out_h, w.out_w, w.out_c)]
 
@@ -63,5 +65,5 @@ def max_pool_2d(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     """The largest raw value inside the input."""
     w, p = window(graph, op), pool_params(graph, op)
     x = args[0].reshape(-1, w.in_h, w.in_w, w.in_c)
-    best = np.max(_taps(x, w, LOWEST), axis=0)
+    best = _pooled(x, w, lambda part: np.asarray(part.max(1)))
     return [np.clip(best, p.min, p.max).astype(args[0].dtype).reshape(*args[0].shape[:2], w.out_h, w.out_w, w.out_c)]
