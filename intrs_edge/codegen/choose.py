@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from intrs_edge.codegen.images import Sites
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Choice, Cost, Kernel, Site, registered
 from intrs_edge.errors import IntrsError
@@ -67,7 +68,7 @@ def consider(graph: Graph, level: Level, batch: int = 1, only: Collection[str] |
 
     This looks at all weights; a caller that chooses again and again from the same graph does it once.
     """
-    readers = readers_of(graph)
+    readers, sites = readers_of(graph), Sites(graph, batch)
     found: list[tuple[_Option, str | None]] = []
     for kernel in registered().values():
         if not kernel.requires <= level.features or (only is not None and kernel.name not in only):
@@ -75,9 +76,12 @@ def consider(graph: Graph, level: Level, batch: int = 1, only: Collection[str] |
         for first in range(len(graph.ops)):
             for pattern in kernel.patterns:
                 for ops in chains(graph, first, pattern, readers):
-                    site = Site(graph, ops, batch)
+                    site = sites.at(ops)
+                    if site is None:
+                        continue
                     why = kernel.reject(site)
                     cost = kernel.cost(site) if why is None else Cost(0, 0)
+                    cost = replace(cost, instructions=cost.instructions * site.images)
                     found.append((_Option(site, kernel, cost), why))
     return tuple(found)
 

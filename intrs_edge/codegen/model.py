@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ from intrs_edge.codegen.render import render
 from intrs_edge.codegen.samplers import Sampler, samplers
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import InputMap
-from intrs_edge.graph.ir import Graph, Tensor
+from intrs_edge.graph.ir import Graph
 
 # instructions that a smaller arena may cost, over the fewest
 _PATIENCE = {"speed": 1.02, "balanced": 1.02, "size": 1.1}
@@ -113,7 +113,7 @@ def plan_level(
         better = None
         steps = fullest(best.plan)
         for group in dict.fromkeys([*((step,) for step in steps), tuple(steps)]):
-            trial = banned | _too_large(considered, best.plan.lower_bound, batch, emitted)
+            trial = banned | _too_large(graph, considered, best.plan.lower_bound, batch, emitted)
             for choice in (best.calls[step].choice for step in group):
                 trial[(choice.site.ops, choice.kernel.name)] = _SMALLER
             try:
@@ -155,22 +155,21 @@ def _planned(
     return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
 
 
-def _too_large(considered: Considered, limit: int, batch: int, emitted: Emitted) -> Banned:
+def _too_large(graph: Graph, considered: Considered, limit: int, batch: int, emitted: Emitted) -> Banned:
     """Kernels whose own tensors and scratch take ``limit`` bytes or more: in no plan are fewer alive at once."""
     found: Banned = {}
+
+    def size(t: int) -> int:
+        return 0 if graph.tensors[t].constant else graph.tensors[t].bytes * batch
+
+    def alone(e: Emit) -> int:
+        reused = [min(size(e.inputs[i]), size(e.outputs[0])) for i in e.inplace]
+        together = sum(map(size, {*e.inputs, *e.outputs}))
+        return together + (e.scratch_bytes or 0) - max(reused, default=0)
+
     for option, why in considered:
-        tensors = option.site.graph.tensors
-
-        def size(t: int, tensors: tuple[Tensor, ...] = tensors) -> int:
-            return 0 if tensors[t].constant else tensors[t].bytes * batch
-
-        def alone(e: Emit, size: Callable[[int], int] = size) -> int:
-            reused = [min(size(e.inputs[i]), size(e.outputs[0])) for i in e.inplace]
-            together = sum(map(size, {*e.inputs, *e.outputs}))
-            return together + (e.scratch_bytes or 0) - max(reused, default=0)
-
         # what it certainly does not pass need not be emitted
-        ops = [option.site.graph.ops[i] for i in option.site.ops]
+        ops = [graph.ops[i] for i in option.site.ops]
         most = sum(size(t) for op in ops for t in (*op.inputs, *op.outputs) if t >= 0) + option.cost.scratch_bytes
         if why is None and most >= limit and max(map(alone, _emit(option.site, option.kernel, emitted))) >= limit:
             found[(option.site.ops, option.kernel.name)] = _SMALLER
@@ -263,20 +262,21 @@ def _level_text(graph: Graph, m: LevelModel, batch: int, pool: Pool) -> tuple[li
         if e.struct:
             params.append(f"static const struct {e.struct} {name} = {pool.struct(e.fields, name)};")
             arguments.append(f"&{name}")
-        looped = batch > 1 and not e.batched
+        images = call.choice.site.images
+        looped = batch * images > 1 and not e.batched
         if e.batched:
-            arguments.append(str(batch))
+            arguments.append(str(batch * images))
         for t in (*e.inputs, *e.outputs):
             tensor = graph.tensors[t]
             if tensor.constant:
                 assert tensor.data is not None
                 arguments.append(pool.array(Array(tensor.data.reshape(-1).view("int8"))))
                 continue
-            place = f"arena + {m.plan.offset(t)}" + (f" + i * {tensor.bytes}" if looped else "")
+            place = f"arena + {m.plan.offset(t)}" + (f" + i * {tensor.bytes // images}" if looped else "")
             arguments.append(f"({'const ' if t not in e.outputs else ''}int8_t *)({place})")
         if e.scratch_bytes is not None:
             step = m.plan.order[position]
             arguments.append(f"arena + {m.plan.scratch_offset(step)}" if e.scratch_bytes else "arena")
         text = f"{e.function}({', '.join(arguments)});"
-        lines.append(f"for (int32_t i = 0; i < {batch}; i++) {text}" if looped else text)
+        lines.append(f"for (int32_t i = 0; i < {batch * images}; i++) {text}" if looped else text)
     return params, lines

@@ -122,7 +122,8 @@ def level_lines(level: LevelModel) -> list[str]:
     lines = [f"kernels for {level.level.name}"]
     for c in level.choices:
         kinds = " + ".join(c.site.graph.ops[i].kind for i in c.site.ops)
-        shape = "x".join(map(str, c.site.output().shape))
+        batch, *rest = c.site.output().shape or (1,)
+        shape = "x".join(map(str, (batch * c.site.images, *rest)))
         lines.append(
             f"  {c.site.name:<10} {kinds:<24} {shape:<14} {c.kernel.name:<26} {c.cost.weight_bytes:>8} bytes, "
             f"~{c.cost.instructions / 1e3:.0f} k instructions; {c.why}"

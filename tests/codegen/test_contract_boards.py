@@ -24,7 +24,7 @@ from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from tests.kernels.harness import needs_emulator
-from tests.kernels.layers import conv, layer_cases, rng
+from tests.kernels.layers import conv, inside, layer_cases, rng
 
 # the most bytes of arena that a model may have here: the micro:bit has 16 KiB of RAM
 BOARDS = {
@@ -62,6 +62,8 @@ def layers() -> dict[str, Graph]:
         "conv2d_add.tiles": conv(15, 7, 4, 4, 3, rng=rng(), skip=0.06),
         "conv2d_add.odd": conv(5, 6, 7, 7, 3, rng=rng(), skip=0.9),
         "conv2d_add.1x1": conv(4, 5, 12, 12, 1, rng=rng(), skip=0.05, zero_point=5),
+        "conv2d_add.batch": inside(conv(9, 7, 16, 16, 3, rng=rng(), skip=0.9, activation="RELU"), 3),
+        "conv2d_add.batch_of_pixels": inside(conv(4, 5, 12, 12, 1, rng=rng(), skip=0.05, zero_point=5), 2),
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from intrs_edge.graph.builder import GraphBuilder
-from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.ir import Graph, Op, Tensor
 from tests.kernels.host import Int8s
 
 
@@ -84,6 +85,18 @@ def average_pool(size: int, channels: int, filter_: int, padding: str) -> Graph:
     return b.build(b.average_pool_2d(x, filter_, padding=padding))
 
 
+def inside(graph: Graph, images: int) -> Graph:
+    """The layers on a batch inside a model for one image, whose rows a RESHAPE takes for images."""
+    tensors = [t if t.constant else replace(t, shape=(images, *t.shape[1:])) for t in graph.tensors]
+    first = tensors[graph.inputs[0]]
+    _, h, *rest = first.shape
+    source, target = len(tensors), len(tensors) + 1
+    tensors.append(replace(first, name="rows", shape=(1, images * h, *rest)))
+    tensors.append(Tensor("target", (len(first.shape),), "int32", None, np.array(first.shape, np.int32)))
+    reshape = Op("RESHAPE", (source, target), (graph.inputs[0],), {"new_shape": first.shape}, "reshape")
+    return replace(graph, tensors=tuple(tensors), ops=(reshape, *graph.ops), inputs=(source,))
+
+
 def rng() -> np.random.Generator:
     """The same weights in every run."""
     return np.random.default_rng(11)
@@ -111,4 +124,9 @@ def layer_cases() -> dict[str, Callable[[], Graph]]:
         "add.sub": lambda: residual(7, (0.02, 0.0151, 0.0263), "SUB"),
         "average_pool2d.8": lambda: average_pool(8, 64, 8, "VALID"),
         "average_pool2d.odd": lambda: average_pool(7, 19, 3, "SAME"),
+        "conv2d.batch": lambda: inside(conv(5, 6, 16, 32, 3, rng=rng(), zero_point=17), 3),
+        "conv2d.batch_of_pixels": lambda: inside(conv(1, 1, 33, 9, 1, rng=rng(), zero_point=17), 5),
+        "depthwise2d.batch": lambda: inside(depthwise(16, 3, 1, "SAME", rng()), 3),
+        "add.batch": lambda: inside(residual(7, (0.02, 0.0151, 0.0263)), 3),
+        "average_pool2d.batch": lambda: inside(average_pool(6, 16, 3, "SAME"), 3),
     }

@@ -86,7 +86,7 @@ class Emit:
     order of ``inputs`` (tensor indices; constant tensors are emitted to flash); outputs as ``int8_t *``; scratch as
     ``uint8_t *``, 16-byte aligned, only where ``scratch_bytes`` is not None. Without ``batched`` the generator calls
     the function once an image. Images of a tensor lie one after another without gaps; every tensor's first image is
-    16-byte aligned.
+    16-byte aligned. Where a model has batches inside (codegen.images), each of its images is one of these.
 
     ``inplace`` lists positions in ``inputs`` whose memory the (first) output may take over: the kernel then reads and
     writes the same address. ``aliases``: the op moves no data at all; its output is its first input (reshape), and no
@@ -111,12 +111,14 @@ class Site:
     """Where a kernel may stand: one op, or a chain of ops that a fused kernel replaces.
 
     In a chain each op's only output feeds the next op alone, so that the values between them need not exist. ``batch``:
-    images a call sees on this target.
+    images a call sees on this target. ``images``: how many of them the model's own tensors hold (codegen.images); the
+    graph shows one.
     """
 
     graph: Graph
     ops: tuple[int, ...]
     batch: int = 1
+    images: int = 1
 
     @property
     def op(self) -> Op:

@@ -73,7 +73,7 @@ class _Fused(Kernel):
 
 
 def _parts(site: Site) -> tuple[Site, Site]:
-    return Site(site.graph, site.ops[:1], site.batch), Site(site.graph, site.ops[1:], site.batch)
+    return replace(site, ops=site.ops[:1]), replace(site, ops=site.ops[1:])
 
 
 def _aligned(n: int) -> int:
