@@ -12,11 +12,13 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
+from intrs_edge.budget import OPERATORS
 from intrs_edge.errors import IntrsError
 
 OPSETS = (13, 23)
 MAX_BYTES = 512 << 20
 MAX_ELEMENTS = 1 << 28
+MAX_NODES = 4 * OPERATORS  # quantising and dequantising nodes stand around every operator
 
 _ITEM_BYTES = {
     TensorProto.FLOAT: 4, TensorProto.DOUBLE: 8, TensorProto.FLOAT16: 2, TensorProto.INT8: 1, TensorProto.UINT8: 1,
@@ -41,6 +43,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise IntrsError(f"{path}: not an ONNX file, or truncated; export it again") from error
     if not model.graph.node or not model.graph.output:
         raise IntrsError(f"{path}: not an ONNX file, or truncated: it holds no graph; export it again")
+    if len(model.graph.node) > MAX_NODES:
+        raise IntrsError(f"{path}: {len(model.graph.node)} nodes, the limit is {MAX_NODES}; use a smaller model")
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None)
     if opset is None or not OPSETS[0] <= opset <= OPSETS[1]:
         raise IntrsError(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from intrs_edge.budget import Values
 from intrs_edge.convert import qdq_layout, qdq_ops
 from intrs_edge.convert.emit import Emitter, per_tensor
 from intrs_edge.convert.onnx_file import array, attributes, check_sound
@@ -44,6 +45,7 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model") -> Graph:
 class _Converter:
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
         self.model, self.graph, self.name = model, model.graph, name
+        self.budget = Values(model.ByteSize())
         self.emit = Emitter()
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
@@ -154,7 +156,7 @@ class _Converter:
         if kind == "Shape" and isinstance(inputs[0], (Activation, Pending)):
             return [Constant(np.array(inputs[0].shape, np.int64))]
         if kind in FOLDED and all(v is None or isinstance(v, Constant) for v in inputs):
-            return [fold(kind, [v if isinstance(v, Constant) else None for v in inputs], attrs)]
+            return [fold(kind, [v if isinstance(v, Constant) else None for v in inputs], attrs, self.budget)]
         if kind in DROPPED_TAIL and self._is_tail(node):
             return [inputs[0]] if inputs[0] is not None else []
         handler = qdq_ops.OPS.get(kind)
@@ -236,6 +238,7 @@ class _Converter:
             return value
         if isinstance(value, Constant):
             scale, zero, dtype = self._quant(node, attrs)
+            self.budget.take(value.value.size, f"QuantizeLinear {name!r} of a constant")
             return Constant(_round(value.value, scale, zero, dtype, int(attrs.get("axis", 1))))
         quant = self._activation_quant(node, attrs)
         if isinstance(value, Pending):
@@ -257,6 +260,7 @@ class _Converter:
             return value
         if isinstance(value, Constant):
             scale, zero, _ = self._quant(node, attrs)
+            self.budget.take(value.value.size, f"DequantizeLinear {name!r} of a constant")
             return _lattice(value.value, scale, zero, int(attrs.get("axis", 1)))
         if not isinstance(value, Activation):
             raise Unsupported("reads a value that is not quantised")

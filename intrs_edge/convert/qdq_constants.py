@@ -10,7 +10,7 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.convert.onnx_file import MAX_ELEMENTS
+from intrs_edge.budget import Values
 from intrs_edge.convert.values import Constant, Lattice, Unsupported
 
 Array = npt.NDArray[Any]
@@ -18,17 +18,19 @@ Inputs = list[Union[Array, None]]
 
 _MOVING = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 _BROADCASTING = ("Add", "Sub", "Mul", "Div")
+_FILLING = ("ConstantOfShape",)
 _CASTS = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
-def fold(kind: str, inputs: Sequence[Constant | None], attrs: dict[str, Any]) -> Constant:
+def fold(kind: str, inputs: Sequence[Constant | None], attrs: dict[str, Any], budget: Values) -> Constant:
     """The constant result of a node of a `FOLDED` kind; a dequantised constant that only changes its shape keeps its
-    integers."""
+    integers.
+
+    What the node makes is charged before it is made: IntrsError when that is too much for the file.
+    """
     try:
         arrays = [None if c is None else c.value for c in inputs]
-        shapes = [np.asarray(a).shape for a in arrays]
-        if kind in _BROADCASTING and math.prod([int(s) for s in np.broadcast_shapes(*shapes)]) > MAX_ELEMENTS:
-            raise ValueError("the result is too large")
+        budget.take(_values_made(kind, arrays, attrs), f"{kind} of constants")
         result = np.asarray(FOLDED[kind](arrays, attrs))
         lattice = inputs[0].lattice if inputs and inputs[0] is not None else None
         if lattice is not None and kind in _MOVING:
@@ -39,6 +41,19 @@ def fold(kind: str, inputs: Sequence[Constant | None], attrs: dict[str, Any]) ->
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError, AttributeError) as error:
         raise Unsupported(f"its constant inputs do not fit together ({str(error)[:80]})") from error
     return Constant(result)
+
+
+def _values_made(kind: str, inputs: Inputs, attrs: dict[str, Any]) -> int:
+    """How many values a node makes; most make no more than they read."""
+    if kind in _FILLING:
+        return math.prod(max(0, v) for v in _ints(inputs[0]))
+    sizes = [np.asarray(a).size for a in inputs]
+    if kind in _BROADCASTING:
+        return math.prod(int(n) for n in np.broadcast_shapes(*(np.asarray(a).shape for a in inputs)))
+    if kind == "Gather":
+        x = np.asarray(inputs[0])
+        return sizes[1] * (x.size // max(1, x.shape[int(attrs.get("axis", 0))]))
+    return sum(sizes)
 
 
 def _axis_after(kind: str, lattice: Lattice, shape: tuple[int, ...], attrs: dict[str, Any]) -> int | None:
@@ -100,7 +115,7 @@ def _slice(inputs: Inputs, attrs: dict[str, Any]) -> Array:
 
 def _fill(inputs: Inputs, attrs: dict[str, Any]) -> Array:
     shape = _ints(inputs[0])
-    if any(s < 0 for s in shape) or math.prod(shape) > MAX_ELEMENTS:
+    if any(s < 0 for s in shape):
         raise ValueError("an impossible shape")
     value = np.asarray(attrs.get("value", np.zeros(1, np.float32)))
     return np.full(shape, value.reshape(-1)[0], value.dtype)
