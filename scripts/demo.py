@@ -58,10 +58,10 @@ def chain(out: Path, source: Path, seed: str) -> tuple[list[Row], list[Row]]:
         log.unlink(missing_ok=True)
     step("convert", source, "-o", model)
     step("generate", model, "--board", BOARD, "--sigma", "0.25", "--n0", "100", "--n", "1000", "--alpha", "0.001",
-         "--seed", seed, "-o", project)  # fmt: skip
+         "-o", project)  # fmt: skip
     step("build", project)
     for target, log in logs.items():
-        step("certify", project, IMAGES, "--target", target, "--log", log)
+        step("certify", project, IMAGES, "--target", target, "--seed", seed, "--log", log)
     step(
         "report",
         *logs.values(),

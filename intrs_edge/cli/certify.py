@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         type=_seed,
-        help="seed of the noise (default: the project's); device: from the target's random source, logged",
+        help="seed of the noise: a number, for replays and demonstrations; device: from the target's random source "
+        "(default: the project's if it was generated with one, else fresh from this computer's; logged)",
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Certifies, writes the log, prints the figures."""
     from intrs_edge.datasets import load_images
     from intrs_edge.evaluate import certify_images, images_digest
+    from intrs_edge.evaluate.log import warning
     from intrs_edge.evaluate.metrics import RADII
     from intrs_edge.evaluate.plot import text_table
     from intrs_edge.targets import open_target
@@ -72,37 +75,46 @@ def run(args: argparse.Namespace) -> int:
     mode, mode_text = _mode(args, manifest.raw["settings"])
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
-        seed = device_seed(target, args.log) if args.seed == DEVICE else args.seed
+        seed = run_seed(args.seed, manifest.raw["settings"]["seed"], args.log, target)
         settings = log_settings(manifest.raw, seed, mode_text, images_digest(images))
-        rows = certify_images(
-            images, target, args.log, settings, seed=int(settings["seed"]), mode=mode, show=args.progress
-        )
+        rows = certify_images(images, target, args.log, settings, seed=seed, mode=mode, show=args.progress)
     certified = sum(not row.abstained for row in rows)
     print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
+    if warning(rows):
+        print(f"WARNING: {warning(rows)}")
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
     return 0
 
 
-def device_seed(target: Any, log: Path) -> int:
-    """64 bits of the target's entropy, drawn once a log: a log that is resumed keeps the seed that it began with."""
-    from intrs_edge.evaluate.log import rows_so_far
+def run_seed(asked: int | str | None, project: int | None, log: Path | None, target: Any) -> int:
+    """The seed that was asked for, else the project's own, else 64 fresh random bits of this computer or the target.
 
-    rows = rows_so_far(log)
-    return int(rows[0].extra["seed"]) if rows and "seed" in rows[0].extra else int(target.entropy())
+    Fresh bits are drawn once a log: a log that is resumed keeps the seed that it began with.
+    """
+    fixed = project if asked is None else asked
+    if isinstance(fixed, int):
+        return fixed
+    if log is not None:
+        from intrs_edge.evaluate.log import rows_so_far
+
+        rows = rows_so_far(log)
+        if rows and "seed" in rows[0].extra:
+            return int(rows[0].extra["seed"])
+    return int(target.entropy()) if asked == DEVICE else secrets.randbits(64)
 
 
 def _seed(text: str) -> int | str:
     return DEVICE if text == DEVICE else sized(text)
 
 
-def log_settings(manifest: dict[str, Any], seed: int | None, mode: str, images: str) -> dict[str, str]:
+def log_settings(manifest: dict[str, Any], seed: int, mode: str, images: str) -> dict[str, str]:
     """The setting columns of the log, from a project's manifest."""
     settings = manifest["settings"]
     return {
         **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
         "mode": mode,
-        "seed": str(settings["seed"] if seed is None else seed),
+        "seed": str(seed),
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],
         "images": images,

@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Decimal("0.001"),
         help="probability of a false certificate, per image (default %(default)s)",
     )
-    parser.add_argument("--seed", type=sized, default=1, help="default %(default)s")
+    parser.add_argument(
+        "--seed",
+        type=sized,
+        help="a fixed seed for every certification, for replays and demonstrations (default: each draws its own)",
+    )
     parser.add_argument(
         "--target-radius", type=decimal, metavar="R", help="also the tables of certify --target-radius R ([0,1] pixels)"
     )

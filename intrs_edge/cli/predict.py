@@ -13,23 +13,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
     add_images(parser)
     add_target(parser)
-    parser.add_argument("--seed", type=sized, help="seed of the noise (default: the project's)")
+    parser.add_argument(
+        "--seed", type=sized, help="seed of the noise (default: the project's if it was generated with one, else fresh)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """One tab-separated line an image: idx, label, predict (-1: abstains), the top two counts, samples."""
+    """One tab-separated line an image: idx, label, predict (-1: abstains), the top two counts, samples, the seed."""
+    from intrs_edge.cli.certify import run_seed
     from intrs_edge.datasets import load_images
     from intrs_edge.smoothing.results import Stream
     from intrs_edge.targets import open_target
     from intrs_edge.targets.manifest import read_manifest
 
     manifest = read_manifest(args.project)
-    seed = manifest.raw["settings"]["seed"] if args.seed is None else args.seed
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
-    print("idx", "label", "predict", "correct", "votes", "second", "samples", sep="\t")
+    print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", sep="\t")
     with open_target(args.project, args.target) as target:
+        seed = run_seed(args.seed, manifest.raw["settings"]["seed"], None, target)
         for image, label, idx in zip(images.images, images.labels, images.ids, strict=True):
             result = target.predict(image, Stream(seed, int(idx)))
             correct = int(result.label == label and label >= 0)
-            print(idx, label, result.label, correct, *result.votes, result.samples, sep="\t", flush=True)
+            print(idx, label, result.label, correct, *result.votes, result.samples, seed, sep="\t", flush=True)
     return 0

@@ -21,7 +21,8 @@ class GenerateOptions:
 
     ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``:
     images that the host library takes at once where its kernels can (1 otherwise). ``machine``: the host's architecture
-    as platform.machine() spells it; None: this one.
+    as platform.machine() spells it; None: this one. ``seed``: of every certification, for replays; None: each draws its
+    own, as it must where somebody else chooses the images (docs/certificate.md, section 3).
     """
 
     board: str | Path | Board = "host"
@@ -29,7 +30,7 @@ class GenerateOptions:
     n0: int = 100
     n: int = 1000
     alpha: Decimal = Decimal("0.001")
-    seed: int = 1
+    seed: int | None = None
     noise: str = "discrete"
     rng: str = "xoshiro128++"
     certificate: str = "sound"

@@ -61,7 +61,7 @@ def claim_lines(c: dict[str, str]) -> list[str]:
     lines = [
         f"noise    {c['noise']}",
         f"radius   at most {c['largest_radius']} ([0,1] pixels) when all samples agree; "
-        f"sampler error D <= {c['total_variation']} charged",
+        f"sampler error D <= {c['total_variation']} {c['total_variation_is']}",
     ]
     return lines if c["claim"] == "sound" else [*lines, f"WARNING  certificate {c['claim']}"]
 

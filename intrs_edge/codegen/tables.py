@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import jinja2
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
-from intrs_edge.smoothing import SequentialPlan, Smoothing
+from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
+
+NOT_SOUND = "NOT SOUND: the published quantile, for comparison only"
 
 
 def render_tables(smoothing: Smoothing) -> dict[str, str]:
@@ -34,10 +35,8 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         )
     values = {
         "summary": summary(smoothing),
-        "claim": "sound: docs/certificate.md, theorem 1"
-        if smoothing.sound
-        else "NOT SOUND: the published quantile, for comparison only",
-        "tv": f"{float(smoothing.total_variation):.3e}",
+        "claim": "sound: docs/certificate.md, theorem 1" if smoothing.sound else NOT_SOUND,
+        "tv": f"{float(smoothing.total_variation):.3e}, {charged(smoothing)}",
         "table_hash": smoothing.table_hash,
         "rng": smoothing.rng,
         "rng_code": smoothing.generator.code,
@@ -74,14 +73,21 @@ def summary(smoothing: Smoothing) -> str:
     )
 
 
+def charged(smoothing: Smoothing) -> str:
+    """Whether the sampler's error D is taken off every radius."""
+    return "charged" if smoothing.sound else "NOT charged"
+
+
 def claim(smoothing: Smoothing) -> dict[str, str]:
-    """What the generated tables claim, for the manifest and the report: noise, D, the largest radius, soundness."""
-    largest = math.isqrt(smoothing.radius.lookup(smoothing.n) * 10**8 // 255**2) / 10**4
+    """What the generated tables claim, for the manifest and the report: noise, D and whether it is charged, the
+    largest radius, soundness.
+    """
     return {
         "noise": summary(smoothing),
         "total_variation": f"{float(smoothing.total_variation):.3e}",
-        "largest_radius": f"{largest:.4f}",
-        "claim": "sound" if smoothing.sound else "NOT SOUND: the published quantile, for comparison only",
+        "total_variation_is": charged(smoothing),
+        "largest_radius": radius_text(smoothing.radius.lookup(smoothing.n)),
+        "claim": "sound" if smoothing.sound else NOT_SOUND,
     }
 
 

@@ -2,9 +2,10 @@
 line.
 
 ``idx label predict radius correct time`` are those of Cohen et al. 2019, so that their analysis scripts read this
-file as it is. ``radius`` is in [0,1] pixels, rounded down to six digits; ``L`` is the exact certificate, floor(R^2)
-in lattice steps squared. The settings are columns too, rather than a comment: a line means something by itself, and
-an interrupted run is resumed only when every setting of every line agrees. The last column is a CRC-32 of the line.
+file as it is. ``radius`` is in [0,1] pixels, the largest of six digits that ``L`` proves; ``L`` is the certificate
+itself, floor(R^2) in lattice steps squared. The settings are columns too, rather than a comment: a line means
+something by itself, and an interrupted run is resumed only when every setting of every line agrees. The last column
+is a CRC-32 of the line.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from math import isqrt
 from pathlib import Path
 from types import TracebackType
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import LockedFile
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop
+from intrs_edge.smoothing.noise import exact
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, lattice_squared, radius_text
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT = ("selected", "count", "samples", "votes", "L", "stop")
@@ -29,9 +30,7 @@ CHECK = "check"
 COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS, CHECK)
 _HEADER = ("\t".join(COLUMNS) + "\n").encode()
 
-NOT_SOUND = " [NOT SOUND: the published quantile]"
-_LEVELS = 255  # lattice steps in one unit of [0,1] pixels
-_DIGITS = 6
+NOT_SOUND = "NOT SOUND: the published quantile"
 _STOPS = tuple(stop.name.lower() for stop in Stop)
 
 
@@ -54,11 +53,13 @@ class Row:
         """Whether the smoothed classifier gave no answer."""
         return self.predict == ABSTAIN
 
-
-def radius_text(radius_squared: int) -> str:
-    """The radius in [0,1] pixels of ``radius_squared`` lattice steps squared, rounded down to six digits, exactly."""
-    scaled = isqrt(radius_squared * 10 ** (2 * _DIGITS) // _LEVELS**2)
-    return f"{scaled // 10**_DIGITS}.{scaled % 10**_DIGITS:0{_DIGITS}d}"
+    def covers(self, radius: float) -> bool:
+        """Whether every integer perturbation within ``radius`` ([0,1] pixels, the decimal that it prints as) is
+        certified: by the exact ``L`` where the log has it.
+        """
+        if "L" in self.extra:
+            return int(self.extra["L"]) >= lattice_squared(exact(radius))
+        return self.radius >= radius
 
 
 def certificate_row(idx: int, label: int, result: Certificate, seconds: float, settings: Mapping[str, str]) -> Row:
@@ -76,7 +77,7 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
         idx,
         label,
         result.label,
-        float(radius_text(result.radius_squared)),
+        result.radius,
         result.label == label and result.label != ABSTAIN,
         str(timedelta(seconds=round(seconds, 6))),
         extra,
@@ -85,11 +86,12 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
 
 def labelled(logs: Mapping[str, Sequence[Row]]) -> dict[str, Sequence[Row]]:
     """The logs, with a warning in the name of each that was made with a certificate that is not sound."""
-    return {name + (NOT_SOUND if _unsound(rows) else ""): rows for name, rows in logs.items()}
+    return {name + (f" [{warning(rows)}]" if warning(rows) else ""): rows for name, rows in logs.items()}
 
 
-def _unsound(rows: Sequence[Row]) -> bool:
-    return any(row.extra.get("certificate", "sound") != "sound" for row in rows)
+def warning(rows: Sequence[Row]) -> str:
+    """What must stand beside every figure of these rows: that their certificate is not sound; else nothing."""
+    return NOT_SOUND if any(row.extra.get("certificate", "sound") != "sound" for row in rows) else ""
 
 
 def format_row(row: Row) -> str:

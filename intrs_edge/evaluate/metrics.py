@@ -6,18 +6,21 @@ denominator is the images that were not abstained on. The first is the default e
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import Row
+from intrs_edge.evaluate.log import Row, warning
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a report says about a log. Radii in [0,1] pixels; accuracies and percentages as fractions."""
+    """What a report says about a log. Radii in [0,1] pixels; accuracies and percentages as fractions; ``warning`` is
+    empty where the certificate is sound.
+    """
 
     images: int
     abstained: int
@@ -26,6 +29,7 @@ class Summary:
     certified_accuracy_eq10: tuple[float, ...]
     certified_percentage: float
     average_certified_radius: float
+    warning: str
 
 
 def certified_accuracy(rows: Sequence[Row], radius: float) -> float:
@@ -62,6 +66,7 @@ def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
         tuple(certified_accuracy_eq10(rows, radius) for radius in radii),
         certified_percentage(rows),
         average_certified_radius(rows),
+        warning(rows),
     )
 
 
@@ -71,12 +76,12 @@ def curve(rows: Sequence[Row]) -> list[tuple[float, float]]:
 
     The first point is at radius 0; between two points the accuracy is that of the right one.
     """
-    radii = sorted({0.0, *(row.radius for row in rows if row.correct)})
-    return [(radius, certified_accuracy(rows, radius)) for radius in radii]
+    images, right = _labelled(rows), sorted(row.radius for row in rows if row.correct)
+    return [(radius, (len(right) - bisect_left(right, radius)) / images) for radius in sorted({0.0, *right})]
 
 
 def _right(rows: Sequence[Row], radius: float) -> int:
-    return sum(row.correct and row.radius >= radius for row in rows)
+    return sum(row.correct and row.covers(radius) for row in rows)
 
 
 def _labelled(rows: Sequence[Row]) -> int:

@@ -24,7 +24,6 @@ def draw(logs: Mapping[str, Sequence[Row]], path: Path, title: str = "") -> None
 
     Raises IntrsError for another suffix, and for .png without matplotlib.
     """
-    logs = labelled(logs)
     if path.suffix == ".svg":
         write_atomically(path, svg(logs, title), "plot")
     elif path.suffix == ".png":
@@ -35,6 +34,7 @@ def draw(logs: Mapping[str, Sequence[Row]], path: Path, title: str = "") -> None
 
 def svg(logs: Mapping[str, Sequence[Row]], title: str = "") -> str:
     """The plot as SVG text."""
+    logs = labelled(logs)
     right = _axis_end(logs)
     plot_w, plot_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -113,6 +113,7 @@ def _png(logs: Mapping[str, Sequence[Row]], path: Path, title: str) -> None:
         raise IntrsError(
             f"plot {path}: a PNG needs matplotlib (pip install 'intrs-edge[report]'); .svg needs nothing"
         ) from None
+    logs = labelled(logs)
     figure, axes = plt.subplots(figsize=(6.4, 3.8), dpi=150)
     right = _axis_end(logs)
     for k, (name, rows) in enumerate(logs.items()):

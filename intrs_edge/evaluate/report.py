@@ -27,7 +27,6 @@ NOTES = (
 
 def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[float] = RADII) -> None:
     """Writes the report on ``logs`` (name -> rows) as ``path``'s suffix says: .html or .md (IntrsError for another)."""
-    logs = labelled(logs)
     if path.suffix == ".html":
         text = html(logs, radii)
     elif path.suffix == ".md":
@@ -38,8 +37,8 @@ def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[
 
 
 def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the figures, as text: both conventions, labelled."""
-    summaries = {name: summarise(rows, radii) for name, rows in logs.items()}
+    """Header and lines of the figures, as text: both conventions, and certificates that are not sound, labelled."""
+    summaries = {name: summarise(rows, radii) for name, rows in labelled(logs).items()}
     header = ["", *summaries]
     lines = [
         ["images", *(str(s.images) for s in summaries.values())],
@@ -58,6 +57,7 @@ def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> 
 
 def settings_table(logs: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[list[str]]]:
     """How each log was made; empty lines for a log of the community's columns only."""
+    logs = labelled(logs)
     return ["setting", *logs], [[name, *(_setting(rows, name) for rows in logs.values())] for name in SETTINGS]
 
 

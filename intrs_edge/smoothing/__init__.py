@@ -7,7 +7,7 @@ from intrs_edge.smoothing.config import Smoothing
 from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, RoundedGaussian
 from intrs_edge.smoothing.radius import certified_radius, certified_radius_squared
 from intrs_edge.smoothing.reference import certify, predict, votes
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream, radius_text
 from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.smoothing.sequential import SequentialPlan
 
@@ -29,5 +29,6 @@ __all__ = [
     "certify",
     "lower_confidence_bound",
     "predict",
+    "radius_text",
     "votes",
 ]

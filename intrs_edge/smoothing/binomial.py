@@ -114,9 +114,11 @@ def tail_at_most(n: int, count: int, p: int, alpha: Fraction) -> bool:
 
 def smallest_count(n: int, p: int, alpha: Fraction) -> int:
     """The smallest count with P(Bin(n, p) >= count) <= alpha; n + 1 when there is none."""
+    if p <= 0:
+        return 1
     limit = fraction_to_scale(alpha, up=False)
     x = min(1.0, p / _ONE)
-    z = _NORMAL.inv_cdf(1 - float(alpha)) if alpha > Fraction(1, 10**15) else 12.0
+    z = -_NORMAL.inv_cdf(float(alpha))
     spread = math.sqrt(n * x * (1 - x))
     guess = n * x + z * spread + (z * z - 1) * (1 - 2 * x) / 6 + 1
     count = min(n, max(1, math.ceil(guess)))
@@ -144,7 +146,7 @@ def clopper_pearson(count: int, n: int, alpha: Fraction) -> mpmath.mpf:
         if count == n:
             return mpmath.exp(mpmath.log(target) / n)
         # Wilson's bound is a start below count / n, where the tail is well-conditioned
-        z = _NORMAL.inv_cdf(float(1 - alpha)) if alpha > Fraction(1, 10**15) else 12.0
+        z = -_NORMAL.inv_cdf(float(alpha))
         f = count / n
         centre, half = f + z * z / (2 * n), z * math.sqrt(f * (1 - f) / n + z * z / (4 * n * n))
         x = mpmath.mpf(min(max((centre - half) / (1 + z * z / n), f * 1e-6), f * (1 - 1e-9)))

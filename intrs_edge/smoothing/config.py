@@ -27,8 +27,9 @@ class Smoothing:
 
     shape: (H, W, C) of the image. sigma: standard deviation in [0,1] pixels, a decimal taken as written
     (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it. alpha: probability of a
-    false certificate, per image. seed: of the runs; not part of the tables. noise: "discrete" or "rounded". rng:
-    "xoshiro128++" or "lfsr113". certificate: "sound", or "paper" for the published quantile, which is NOT sound.
+    false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise:
+    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "sound", or "paper" for the published
+    quantile, which is NOT sound.
     target_radius ([0,1] pixels) and precision (0.1 is 10 %) ask for the tables of the two sequential modes. Raises
     IntrsError for anything out of range.
     """
@@ -38,7 +39,7 @@ class Smoothing:
     n0: int = 100
     n: int = 1000
     alpha: Number = Fraction(1, 1000)
-    seed: int = 1
+    seed: int | None = None
     noise: str = "discrete"
     rng: str = "xoshiro128++"
     certificate: str = "sound"
@@ -60,7 +61,7 @@ class Smoothing:
                 raise IntrsError(
                     f"{name} of {value} samples is outside {least} .. {SAMPLES_MAX}: choose one in that range"
                 )
-        if not 0 <= self.seed < 1 << 64:
+        if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise IntrsError(f"seed {self.seed} is outside 0 .. 2^64-1: give a 64-bit seed")
         generator(self.rng)
         noise(self.noise, self.sigma_steps)
@@ -104,7 +105,9 @@ class Smoothing:
 
     @cached_property
     def total_variation(self) -> Fraction:
-        """D: total variation of the d-dimensional noise vector, at most; charged to every sound radius."""
+        """D: total variation of the d-dimensional noise vector, at most; charged to every sound radius, not to the
+        paper's.
+        """
         return self.distribution.vector_total_variation(self.dimension)
 
     @cached_property

@@ -40,7 +40,7 @@ def predict_table(n: int, alpha: Fraction) -> PredictTable:
     """The table for up to n votes."""
     totals: list[int] = []
     level = 1
-    z = NormalDist().inv_cdf(1 - float(alpha) / 2)
+    z = -NormalDist().inv_cdf(float(alpha) / 2)
     while level <= n:
         largest = largest_total(level, n, alpha, guess=int((level / z) ** 2))
         # a lead above the level may have the other parity: it decides one vote more (lemma 2)

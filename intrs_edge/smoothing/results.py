@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
+from math import isqrt
 
 ABSTAIN = -1
+LEVELS = 255  # lattice steps in one unit of [0,1] pixels
+_MICRO = 10**6
+
+
+def lattice_squared(radius: Fraction) -> int:
+    """floor((255 r)^2), lattice steps squared: an integer perturbation is within ``radius`` ([0,1] pixels, >= 0)
+    exactly when its squared length is at most this.
+    """
+    return int((LEVELS * radius) ** 2)
+
+
+def radius_text(radius_squared: int) -> str:
+    """The radius in [0,1] pixels of ``radius_squared`` lattice steps squared, six digits.
+
+    The largest such decimal r for which ``lattice_squared(r) <= radius_squared``: everything that it claims is proved,
+    and every target radius of six digits that L proves is at most it. 0.000000 for 0.
+    """
+    micro = isqrt(((radius_squared + 1) * _MICRO**2 - 1) // LEVELS**2) if radius_squared else 0
+    return f"{micro // _MICRO}.{micro % _MICRO:06d}"
 
 
 class Mode(IntEnum):
@@ -56,3 +77,8 @@ class Certificate:
     radius_squared: int
     stop: Stop
     votes: tuple[int, ...] = ()
+
+    @property
+    def radius(self) -> float:
+        """``radius_squared`` in [0,1] pixels, as logs print it (``radius_text``)."""
+        return float(radius_text(self.radius_squared))

@@ -15,7 +15,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_alpha, clopper_pearson, fraction_to_scale, smallest_count
 from intrs_edge.smoothing.noise import Number, exact
 from intrs_edge.smoothing.radius import Rule, SoundRule, level_counts, next_level
-from intrs_edge.smoothing.results import Stop
+from intrs_edge.smoothing.results import Stop, lattice_squared
 
 Floats = npt.NDArray[np.float64]
 _NORMAL = NormalDist()
@@ -130,7 +130,7 @@ def target_plan(n: int, alpha: Fraction, rule: Rule, target: Fraction, sigma_ste
 
     Raises IntrsError for a target below one lattice step or beyond what n samples prove even when all agree.
     """
-    squared = int((255 * target) ** 2) if target > 0 else 0
+    squared = lattice_squared(target) if target > 0 else 0
     if squared < 1:
         raise IntrsError(f"a target radius of {float(target):g} is below one lattice step, 1/255: ask for a larger one")
     needed = rule.needed(squared)
@@ -166,11 +166,11 @@ def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction
             f"a precision of {float(precision):g} is outside 0.02 .. 0.5: 0.1 means within 10 % of the radius"
         )
     samples, x = look_samples(n), float(precision)
-    quantile = _NORMAL.inv_cdf(1 - float(GIVE_UP) / max(1, len(samples) - 1))
+    quantile = -_NORMAL.inv_cdf(float(GIVE_UP) / max(1, len(samples) - 1))
 
     def stops(k: int, error: Fraction) -> tuple[int, int] | None:
         counts = _grid(k)
-        proved = _deviate(_wilson(counts, k, _NORMAL.inv_cdf(1 - float(error))))
+        proved = _deviate(_wilson(counts, k, -_NORMAL.inv_cdf(float(error))))
         final = _final(counts, k, n, _OPTIMISM, alpha)
         # 1 % of the proved radius goes to the levels
         good = counts[(proved > 0) & (final - 0.99 * proved <= x * np.maximum(final, PRECISION_FLOOR))]
@@ -222,7 +222,7 @@ def _wilson(counts: Floats, n: int, z: float) -> Floats:
 def _final(counts: Floats, k: int, n: int, z: float, alpha: Fraction) -> Floats:
     """The radius in sigma that n samples prove when p_A is z standard errors above what ``counts`` of k say."""
     upper = 1 - _wilson(k - counts, k, z)
-    return _deviate(_wilson(upper * n, n, _NORMAL.inv_cdf(1 - float(alpha) / 2)))
+    return _deviate(_wilson(upper * n, n, -_NORMAL.inv_cdf(float(alpha) / 2)))
 
 
 def _deviate(p: Floats) -> Floats:

@@ -62,6 +62,51 @@ def test_certify_writes_a_log_and_resumes_it(run_cli, project, tmp_path):
     assert "was made with seed 5, this run has 6" in err
 
 
+def test_an_image_certified_at_the_target_is_counted_at_it(run_cli, project, tmp_path):
+    log = tmp_path / "t.tsv"
+    assert run_cli("certify", project, "digits:test[0:8]", "--log", log, "--target-radius", "0.1")[0] == 0
+    certified = sum(row.predict == row.label for row in read_log(log))
+    assert certified > 0
+    code, out, _ = run_cli("report", log, "--radii", "0.1,0.1001", "--json")
+    assert code == 0
+    assert json.loads(out)["t"]["certified_accuracy"] == [certified / 8, 0]
+
+
+def test_the_papers_certificate_is_labelled_everywhere(run_cli, model, tmp_path):
+    code, out, _ = run_cli("generate", model, "--n", 60, "--certificate", "paper", "-o", tmp_path / "p")
+    assert code == 0
+    assert "NOT SOUND" in out
+    assert "NOT charged" in out
+    assert "NOT charged" in (tmp_path / "p" / "common" / "intrs_tables.c").read_text()
+    assert run_cli("build", tmp_path / "p")[0] == 0
+    code, out, _ = run_cli("certify", tmp_path / "p", "digits:test[0:2]", "--log", tmp_path / "l.tsv")
+    assert code == 0
+    assert "WARNING: NOT SOUND" in out
+
+
+def test_every_run_draws_its_own_seed(run_cli, model, project, tmp_path):
+    """Nobody who picks the images may know the noise; a replay asks for the seed that the log holds."""
+    other = tmp_path / "p"
+    assert run_cli("generate", model, "--n0", 20, "--n", 200, "-o", other)[0] == 0
+    assert json.loads((other / "project.json").read_text())["settings"]["seed"] is None
+    assert run_cli("build", other)[0] == 0
+    found = []
+    for name, more in (("a", []), ("b", []), ("c", ["--seed"])):
+        log = tmp_path / f"{name}.tsv"
+        asked = [*more, found[0][0].extra["seed"]] if more else []
+        assert run_cli("certify", other, "digits:test[0:2]", "--log", log, *asked)[0] == 0
+        found.append(read_log(log))
+    first, second, again = ([(row.predict, dict(row.extra)) for row in rows] for rows in found)
+    assert first[0][1]["seed"] != second[0][1]["seed"]
+    assert first == again
+    seeds = set()
+    for _ in range(2):
+        code, out, _ = run_cli("predict", other, "digits:test[0:1]")
+        assert code == 0
+        seeds.add(out.splitlines()[1].split("\t")[-1])
+    assert len(seeds) == 2
+
+
 def test_the_sequential_modes(run_cli, project, tmp_path):
     code, _, _ = run_cli("certify", project, "digits:test[0:4]", "--log", tmp_path / "t.tsv", "--target-radius", "0.1")
     assert code == 0
@@ -207,15 +252,14 @@ def test_an_emulated_board_gives_the_hosts_counts(run_cli, model, tmp_path):
         found = []
         for target in ("host", "emulator"):
             log = tmp_path / f"{target}{len(mode)}.tsv"
-            assert (
-                run_cli("certify", tmp_path / "p", "digits:test[0:2]", "--log", log, "--target", target, *mode)[0] == 0
-            )
+            where = ["--log", log, "--target", target, "--seed", 1]
+            assert run_cli("certify", tmp_path / "p", "digits:test[0:2]", *where, *mode)[0] == 0
             found.append([(r.idx, r.predict, dict(r.extra)) for r in read_log(log)])
         assert found[0] == found[1]
     code, out, _ = run_cli("flash", tmp_path / "p", "--runner", "gdb", "--dry-run")
     assert code == 0
     assert "intrs.elf" in out
     log = tmp_path / "fleet.tsv"
-    fleet = ["--target", "emulator,emulator", "--audit", "100%", "--journal", tmp_path / "journal"]
+    fleet = ["--seed", 1, "--target", "emulator,emulator", "--audit", "100%", "--journal", tmp_path / "journal"]
     assert run_cli("certify", tmp_path / "p", "digits:test[0:2]", "--log", log, *fleet)[0] == 0
     assert [dict(r.extra) for r in read_log(log)] == [dict(r.extra) for r in read_log(tmp_path / "host0.tsv")]

@@ -1,4 +1,4 @@
-"""The log: the community's columns first, radii rounded down exactly, a torn line dropped, other settings refused, and
+"""The log: the community's columns first, radii no larger than proved, a torn line dropped, other settings refused, and
 nothing in it that is damaged, written by two, or contradicts itself.
 """
 
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import zlib
-from decimal import ROUND_FLOOR, Decimal, getcontext
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -25,25 +25,29 @@ from intrs_edge.evaluate.log import (
     certificate_row,
     format_row,
     parse_log,
-    radius_text,
     read_log,
 )
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, lattice_squared, radius_text
 
 ABSTAINED = Certificate(ABSTAIN, 1, 500, 1000, 0, Stop.FULL, (500, 500))
 CERTIFIED = Certificate(1, 1, 990, 1000, 5000, Stop.FULL, (10, 990))
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_the_radius_is_the_floor_of_the_root(radius_squared):
-    getcontext().prec = 60
-    exact = Decimal(radius_squared).sqrt() / 255
-    assert Decimal(radius_text(radius_squared)) == exact.quantize(Decimal("1e-6"), ROUND_FLOOR)
+@given(st.integers(1, 2**32 - 1))
+def test_the_radius_is_the_largest_decimal_that_is_proved(radius_squared):
+    text = radius_text(radius_squared)
+    assert len(text.partition(".")[2]) == 6
+    assert lattice_squared(Fraction(text)) <= radius_squared
+    assert lattice_squared(Fraction(text) + Fraction(1, 10**6)) > radius_squared
 
 
-@pytest.mark.parametrize(("steps", "text"), [(0, "0.000000"), (255, "1.000000"), (510, "2.000000"), (1, "0.003921")])
-def test_whole_radii(steps, text):
-    assert radius_text(steps * steps) == text
+@pytest.mark.parametrize(
+    ("radius_squared", "text"),
+    # 4064 is what proves .25: the next squared length, 4065, begins at .250031
+    [(0, "0.000000"), (4064, "0.250028"), (255**2, "1.000007"), (1, "0.005545"), (2**32 - 1, "257.003921")],
+)
+def test_known_radii(radius_squared, text):
+    assert radius_text(radius_squared) == text
 
 
 def test_a_row_comes_back_as_it_went(tmp_path, settings):
@@ -55,7 +59,7 @@ def test_a_row_comes_back_as_it_went(tmp_path, settings):
     (read,) = read_log(tmp_path / "log.tsv")
     assert read == row
     assert (read.idx, read.label, read.predict, read.correct, read.time) == (42, 2, 2, True, "0:00:01.250000")
-    assert read.radius == 0.277296  # sqrt(5000) / 255 = 0.2772967...
+    assert read.radius == result.radius == 0.277324  # sqrt(5001) / 255 = 0.2773244...
     assert read.extra["count"] == "940"
     assert read.extra["votes"] == "3,7,940"
     assert read.extra["stop"] == "accept"
@@ -155,8 +159,8 @@ def parsed(tmp_path, *lines):
         ({"predict": "-1", "correct": "0"}, "where it abstains"),
         ({"predict": "-1", "correct": "0", "radius": "0.000000"}, "predict -1 with L 5000"),
         ({"L": "0"}, "predict 1 with L 0"),
-        ({"L": "5010"}, "radius 0.277296 with L 5010"),
-        ({"radius": "0.277297"}, "radius 0.277297 with L"),
+        ({"L": "5010"}, "radius 0.277324 with L 5010"),
+        ({"radius": "0.277325"}, "radius 0.277325 with L"),
         ({"radius": "nan"}, "not a distance"),
         ({"correct": "0"}, "correct is 0"),
         ({"correct": "7"}, "correct is 7"),

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from intrs_edge.evaluate.log import SETTINGS, certificate_row
-from intrs_edge.evaluate.plot import draw, text_table
-from intrs_edge.evaluate.report import write_report
+import json
+
+import pytest
+
+from intrs_edge.evaluate.log import SETTINGS, LogWriter, certificate_row
+from intrs_edge.evaluate.plot import draw, svg, text_table
+from intrs_edge.evaluate.report import html, markdown, table, write_report
 from intrs_edge.smoothing import Certificate, Stop
 
 
 def rows(certificate):
-    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": certificate}
-    return [certificate_row(0, 3, Certificate(3, 3, 990, 1000, 20_000, Stop.FULL), 1.0, settings)]
+    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": certificate, "n": "1000", "mode": "fixed"}
+    return settings, [
+        certificate_row(0, 3, Certificate(3, 3, 990, 1000, 20_000, Stop.FULL, (0, 0, 10, 990)), 1.0, settings)
+    ]
 
 
-def test_labels(tmp_path):
-    for certificate, expected in (("sound", False), ("paper", True)):
-        logs = {"mine": rows(certificate)}
-        for suffix in ("html", "md"):
-            write_report(logs, tmp_path / f"report.{suffix}")
-            assert ("NOT SOUND" in (tmp_path / f"report.{suffix}").read_text()) == expected
-        draw(logs, tmp_path / "plot.svg")
-        assert ("NOT SOUND" in (tmp_path / "plot.svg").read_text()) == expected
-        assert ("NOT SOUND" in text_table(logs, [0.25])) == expected
+@pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])
+def test_labels(tmp_path, certificate, expected):
+    logs = {"mine": rows(certificate)[1]}
+    for suffix in ("html", "md"):
+        write_report(logs, tmp_path / f"report.{suffix}")
+        assert ("NOT SOUND" in (tmp_path / f"report.{suffix}").read_text()) == expected
+    draw(logs, tmp_path / "plot.svg")
+    assert ("NOT SOUND" in (tmp_path / "plot.svg").read_text()) == expected
+    for text in (text_table(logs, [0.25]), svg(logs), html(logs), markdown(logs), str(table(logs)[0])):
+        assert ("NOT SOUND" in text) == expected
+
+
+@pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])
+def test_the_report_command_says_it(run_cli, tmp_path, certificate, expected):
+    settings, results = rows(certificate)
+    with LogWriter(tmp_path / "mine.tsv", settings) as log:
+        log.append(results[0])
+    code, out, _ = run_cli("report", tmp_path / "mine.tsv")
+    assert (code, "NOT SOUND" in out) == (0, expected)
+    code, out, _ = run_cli("report", tmp_path / "mine.tsv", "--json")
+    assert code == 0
+    assert ("NOT SOUND" in json.loads(out)["mine"]["warning"]) == expected
