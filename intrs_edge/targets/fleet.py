@@ -22,6 +22,7 @@ from intrs_edge.targets.transport import LinkLostError
 from intrs_edge.targets.wire import LinkTarget
 
 _T = TypeVar("_T")
+_Opener = Callable[[], LinkTarget]
 _RANGE_SECONDS = 0.5  # how long a range should take: what is lost with a board
 _LARGEST_RANGE = 1 << 16
 _REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds: a board that was unplugged or reset may come back
@@ -30,7 +31,7 @@ _REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds: a board that was unplugged
 class _Member:
     """One board: opened again when it is lost, ``out`` when it is given up."""
 
-    def __init__(self, name: str, opener: Callable[[], LinkTarget]) -> None:
+    def __init__(self, name: str, opener: _Opener) -> None:
         self.name, self._opener = name, opener
         self.target: LinkTarget | None = None
         self.out = ""
@@ -59,6 +60,15 @@ class _Member:
             self.target = None
 
 
+def _told_apart(openers: Sequence[tuple[str, _Opener]]) -> list[tuple[str, _Opener]]:
+    """By what they are, not by their place in the list, so that a journal means the same boards in another order."""
+    names = [name for name, _ in openers]
+    return [
+        (name if names.count(name) == 1 else f"{name}#{names[: i + 1].count(name)}", opener)
+        for i, (name, opener) in enumerate(openers)
+    ]
+
+
 class FleetTarget(ContextMixin):
     """Boards behind one Target. ``dropped``: those given up, and why; ``suspects``: earlier images they took part in.
 
@@ -69,7 +79,7 @@ class FleetTarget(ContextMixin):
     def __init__(
         self,
         host: HostTarget,
-        openers: Sequence[tuple[str, Callable[[], LinkTarget]]],
+        openers: Sequence[tuple[str, _Opener]],
         audit: float = 0.0,
         journal: Journal | None = None,
     ) -> None:
@@ -78,7 +88,7 @@ class FleetTarget(ContextMixin):
             raise IntrsError(f"audit share {audit} must be within 0 and 1")
         self.host, self.audit = host, audit
         self.journal = journal or Journal(None, host.info.model_hash, host.info.table_hash)
-        self.members = [_Member(f"{name}#{i}", opener) for i, (name, opener) in enumerate(openers)]
+        self.members = [_Member(name, opener) for name, opener in _told_apart(openers)]
         self.dropped: dict[str, str] = {}
         self.suspects: set[int] = set()
         self._lock = threading.Lock()
@@ -121,8 +131,10 @@ class FleetTarget(ContextMixin):
         check_stream(stream)
         check_range(first, count)
         key = Key(stream.seed, stream.image, zlib.crc32(check_image(image, self.info)))
+        self._audit_read_back(key, image, stream)
         while True:
-            known = disjoint(first, count, self.journal.ranges(key))
+            sound = [r for r in self.journal.ranges(key) if len(r.votes) == self.info.classes]
+            known = disjoint(first, count, sound)
             todo = list(missing(first, count, known))
             if not todo:
                 break
@@ -135,6 +147,21 @@ class FleetTarget(ContextMixin):
                 f"journal: {total.sum()} votes for {count} samples of image {stream.image}; delete the journal"
             )
         return total
+
+    def _audit_read_back(self, key: Key, image: Image, stream: Stream) -> None:
+        """Ranges that an earlier run left are believed no more than a board's answer."""
+        wrong: set[str] = set()
+        for found in self.journal.read_back(key):
+            if found.by in wrong or not self._random.random() < self.audit:
+                continue
+            if (self.host.votes(image, stream, found.first, found.count) != np.asarray(found.votes)).any():
+                wrong.add(found.by)
+                self.journal.drop(None, found.by)
+                print(
+                    f"intrs-edge: warning: the journal's samples {found.first}..{found.first + found.count - 1} of "
+                    f"image {stream.image}, by {found.by}, are wrong; all that it counted is counted again",
+                    file=sys.stderr,
+                )
 
     def entropy(self) -> int:
         """A 64-bit seed of the first board that lives."""
@@ -208,7 +235,8 @@ class FleetTarget(ContextMixin):
                 return True
             self._drop(member, str(error))
             return False
-        if self._random.random() < self.audit and (self.host.votes(image, stream, first, count) != votes).any():
+        audited = self._random.random() < self.audit
+        if audited and (self.host.votes(image, stream, first, count) != votes).any():
             with self._lock:
                 self._drop(member, f"answered wrongly on samples {first}..{first + count - 1} of image {stream.image}")
                 self.suspects |= member.used_for - {stream.image}
@@ -216,7 +244,7 @@ class FleetTarget(ContextMixin):
             return False
         with self._lock:
             member.used_for.add(stream.image)
-            self.journal.add(key, Range(first, count, tuple(int(v) for v in votes), member.name))
+            self.journal.add(key, Range(first, count, tuple(int(v) for v in votes), member.name, audited))
         return True
 
     def _drop(self, member: _Member, why: str) -> None:

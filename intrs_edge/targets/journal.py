@@ -1,20 +1,26 @@
 """What was counted already, on disk: a certification that was cut off goes on where it was.
 
-A text file: a line that names model and tables, then a line for each range of samples. Every line ends with its CRC, so
-that a line that was being written when the power went is seen and left out.
+A text file: a line that names model and tables, then a line for each range of samples. Every line has a number and ends
+with its CRC, so that a torn last line is cut off, and a damaged one is skipped and what it held is counted again. What
+must not be lost, that a board proved wrong, is written twice: a line that is missing is a range, and where more than
+one is missing nothing before them is believed.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import LockedFile
+
+VERSION = 2
+_LONGEST = 1 << 20  # bytes of a line: votes of some 10^5 classes
 
 
 @dataclass(frozen=True)
@@ -28,61 +34,57 @@ class Key:
 
 @dataclass(frozen=True)
 class Range:
-    """Votes of samples first .. first+count-1, counted by the board named ``by``."""
+    """Votes of samples first .. first+count-1, counted by the board named ``by``; ``audited``: the host has recomputed
+    them.
+    """
 
     first: int
     count: int
     votes: tuple[int, ...]
     by: str
+    audited: bool = False
 
 
 class Journal:
-    """Ranges by key, in memory and, with a path, on disk. One writer at a time."""
+    """Ranges by key, in memory and, with a path, on disk. One writer at a time: another process is refused."""
 
     def __init__(self, path: Path | None, model_hash: int, table_hash: int) -> None:
-        """Reads the file if it is there; raises IntrsError when it is another model's, or no journal."""
+        """Reads the file if it is there; raises IntrsError when it is another model's, or no journal. Says on stderr
+        what was damaged.
+        """
         self._ranges: dict[Key, list[Range]] = {}
-        self._file = None
+        self._read_back: dict[Key, list[Range]] = {}
+        self._file: LockedFile | None = None
+        self._at = 0  # number of the last line; the first has none
         if path is None:
             return
-        head = {"journal": 1, "model": model_hash, "tables": table_hash}
+        self._file = LockedFile(path, "journal")
         try:
-            old = path.read_bytes() if path.exists() else b""
-            whole = 0
-            for number, line in enumerate(old.splitlines(keepends=True)):
-                entry = _read(line)
-                if entry is None:
-                    break
-                if number == 0 and entry != head:
-                    raise IntrsError(
-                        f"journal {path} is of another model or other tables; name another file or delete it"
-                    )
-                if number:
-                    self._apply(entry)
-                whole += len(line)
-            if old and not whole:
-                raise IntrsError(f"{path} is not a journal; name another file")
-            self._file = path.open("r+b" if old else "w+b")
-            self._file.truncate(whole)  # what follows the last whole line was torn
-            self._file.seek(whole)
-            if not whole:
-                self._write(head)
-        except OSError as error:
-            raise IntrsError(f"journal {path}: {error.strerror}") from error
+            self._load(self._file, {"journal": VERSION, "model": model_hash, "tables": table_hash})
+        except BaseException:
+            self.close()
+            raise
+        self._read_back = {key: list(ranges) for key, ranges in self._ranges.items()}
 
     def ranges(self, key: Key) -> list[Range]:
         """What is known of a key, in the order counted."""
         return list(self._ranges.get(key, ()))
 
+    def read_back(self, key: Key) -> list[Range]:
+        """What the file held of a key when it was opened, not recomputed by a host yet; each is given once."""
+        found, left = self._read_back.pop(key, []), self._ranges.get(key, [])
+        return [r for r in found if not r.audited and r in left]
+
     def add(self, key: Key, found: Range) -> None:
         """Keeps a range; on disk before it returns."""
-        self._write(asdict(key) | asdict(found))
+        self._write([asdict(key) | asdict(found)])
         self._ranges.setdefault(key, []).append(found)
 
-    def drop(self, key: Key, by: str) -> None:
-        """Forgets what a board that proved wrong had counted."""
-        self._write(asdict(key) | {"drop": by})
-        self._ranges[key] = [r for r in self._ranges.get(key, []) if r.by != by]
+    def drop(self, key: Key | None, by: str | None) -> None:
+        """Forgets what a board that proved wrong had counted; None: of every key, and what every board had."""
+        entry = (asdict(key) if key is not None else {}) | {"drop": by}
+        self._write([entry, entry])
+        self._apply(entry)
 
     def close(self) -> None:
         """Closes the file."""
@@ -90,28 +92,102 @@ class Journal:
             self._file.close()
             self._file = None
 
+    def _load(self, file: LockedFile, head: dict[str, Any]) -> None:
+        whole = file.content.rfind(b"\n") + 1
+        lines = [_entry(line) for line in file.content[:whole].split(b"\n")[:-1]]
+        if _line(head).startswith(file.content):  # new, or cut off while its first line was written
+            file.keep(0)
+            file.append(_line(head))
+            return
+        if not any(lines):
+            raise IntrsError(f"{file.path} is not a journal; name another file")
+        if lines[0] is None:
+            _warn(f"journal {file.path}: its first line is damaged; all of it is counted again")
+            file.keep(0)
+            file.append(_line(head))
+            return
+        if lines[0] != head:
+            raise IntrsError(
+                f"journal {file.path} is of another model, other tables or another version; name another file or "
+                "delete it"
+            )
+        lost = damaged_at_end = 0
+        for entry in lines[1:]:
+            if entry is None or not _sensible(entry) or entry["at"] <= self._at:
+                damaged_at_end += 1
+                continue
+            missing = entry["at"] - self._at - 1
+            if missing > 1:  # among them may be both lines that say of a board that it proved wrong
+                self._ranges.clear()
+            self._apply(entry)
+            lost, damaged_at_end, self._at = lost + missing, 0, entry["at"]
+        file.keep(whole)  # what follows the last whole line was torn
+        if lost + damaged_at_end:
+            _warn(f"journal {file.path}: {lost + damaged_at_end} damaged line(s); what they held is counted again")
+        if damaged_at_end:
+            self._at += damaged_at_end
+            self.drop(None, None)
+
     def _apply(self, entry: dict[str, Any]) -> None:
-        key = Key(entry["seed"], entry["image"], entry["crc"])
-        if "drop" in entry:
-            self._ranges[key] = [r for r in self._ranges.get(key, []) if r.by != entry["drop"]]
-        else:
-            found = Range(entry["first"], entry["count"], tuple(entry["votes"]), entry["by"])
+        key = Key(entry["seed"], entry["image"], entry["crc"]) if "seed" in entry else None
+        if "drop" not in entry:
+            assert key is not None
+            found = Range(entry["first"], entry["count"], tuple(entry["votes"]), entry["by"], entry["audited"])
             self._ranges.setdefault(key, []).append(found)
+            return
+        by = entry["drop"]
+        for one in [key] if key is not None else list(self._ranges):
+            self._ranges[one] = [r for r in self._ranges.get(one, []) if by is not None and r.by != by]
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _write(self, entries: list[dict[str, Any]]) -> None:
         if self._file is not None:
-            text = json.dumps(entry, separators=(",", ":")).encode()
-            self._file.write(b"%s %08x\n" % (text, zlib.crc32(text)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            lines = [_line({"at": self._at + k} | entry) for k, entry in enumerate(entries, 1)]
+            self._file.append(b"".join(lines))
+            self._at += len(lines)
 
 
-def _read(line: bytes) -> dict[str, Any] | None:
+def _line(entry: Mapping[str, Any]) -> bytes:
+    text = json.dumps(entry, separators=(",", ":")).encode()
+    return b"%s %08x\n" % (text, zlib.crc32(text))
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """What a line (without its newline) says; None when it is damaged."""
     text, _, crc = line.rpartition(b" ")
-    if crc != b"%08x\n" % zlib.crc32(text):
+    if len(line) > _LONGEST or crc != b"%08x" % zlib.crc32(text):
         return None
-    entry: dict[str, Any] = json.loads(text)
-    return entry
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _sensible(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a range or a drop with values that can be."""
+    keys = {"seed": 64, "image": 32, "crc": 32}
+    whole = {"at": 63} | (keys if "drop" not in entry or entry.keys() & keys.keys() else {})
+    if "drop" not in entry:
+        whole |= {"first": 32, "count": 32}
+    for name, bits in whole.items():
+        value = entry.get(name)
+        if type(value) is not int or not 0 <= value < 1 << bits:
+            return False
+    if "drop" in entry:
+        return entry["drop"] is None or isinstance(entry["drop"], str)
+    votes, first, count = entry.get("votes"), int(entry["first"]), int(entry["count"])
+    return (
+        isinstance(entry.get("by"), str)
+        and type(entry.get("audited")) is bool
+        and isinstance(votes, list)
+        and all(type(v) is int and v >= 0 for v in votes)
+        and sum(votes) == count > 0
+        and first + count < 1 << 32
+    )
+
+
+def _warn(text: str) -> None:
+    print(f"intrs-edge: warning: {text}", file=sys.stderr)
 
 
 def disjoint(first: int, count: int, ranges: list[Range]) -> list[Range]:

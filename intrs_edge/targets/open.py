@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -44,9 +45,26 @@ def open_target(
         return opener(spec)()
     if "host" in specs:
         raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host")
-    kept = Journal(journal, manifest.model_hash, manifest.table_hash)
     host = HostTarget(library, manifest, threads)
-    return FleetTarget(host, [(one, opener(one)) for one in specs], audit, kept)
+    try:
+        kept = Journal(journal, manifest.model_hash, manifest.table_hash)
+    except BaseException:
+        host.close()
+        raise
+    return FleetTarget(host, [(identity(one), opener(one)) for one in specs], audit, kept)
+
+
+def identity(spec: str) -> str:
+    """What a journal calls a board: the spec, and the serial number of what is plugged in there, where USB tells it."""
+    kind, _, device = spec.partition(":")
+    if kind == "serial":
+        from serial.tools import list_ports  # noqa: PLC0415 - only here is it needed
+
+        there = os.path.realpath(device)
+        for port in list_ports.comports():
+            if os.path.realpath(port.device) == there and port.serial_number:
+                return f"usb:{port.vid:04x}:{port.pid:04x}:{port.serial_number}"
+    return spec
 
 
 def project_board(manifest: Manifest) -> Board:
