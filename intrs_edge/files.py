@@ -130,6 +130,27 @@ def lock(fd: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def locked_folder(folder: Path, what: str) -> Iterator[None]:
+    """A folder, made when it is not there, that no other process writes meanwhile. IntrsError as `LockedFile`."""
+    with written(folder, what):
+        make_folder(folder)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with written(folder, what):
+            _lock_or_name(fd, folder, what)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock_or_name(fd: int, path: Path, what: str) -> None:
+    if not lock(fd):
+        raise IntrsError(
+            f"{_named(path, what)} is being written by {_holder(fd)}; wait for it, end it, or give another name"
+        )
+
+
 def replace_folder(target: Path, files: Mapping[str, bytes], what: str = "") -> None:
     """Makes ``target`` a folder of exactly these files (relative path -> content), whole or not at all.
 
@@ -226,11 +247,7 @@ class LockedFile:
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
             try:
-                if not lock(fd):
-                    raise IntrsError(
-                        f"{_named(self.path, self.what)} is being written by {_holder(fd)}; wait for it, end it, or "
-                        "name another file"
-                    )
+                _lock_or_name(fd, self.path, self.what)
                 mine, named = os.fstat(fd), self.path.lstat()
                 if (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino) and stat.S_ISREG(mine.st_mode):
                     return fd

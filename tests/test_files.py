@@ -170,6 +170,16 @@ def test_two_steps_that_were_cut_off_between_are_put_right(tmp_path, monkeypatch
     assert hidden(tmp_path) == []
 
 
+def test_a_folder_has_one_writer(tmp_path):
+    folder = tmp_path / "new"
+    with files.locked_folder(folder, "training run"):
+        again = files.locked_folder(folder, "training run")
+        with pytest.raises(IntrsError, match=rf"^training run .*/new is being written by process {os.getpid()} "):
+            again.__enter__()
+    with files.locked_folder(folder, "training run"):
+        pass
+
+
 def test_a_locked_file_that_stays_empty_is_removed(tmp_path):
     files.LockedFile(tmp_path / "x", "log").close()
     assert not (tmp_path / "x").exists()

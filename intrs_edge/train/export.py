@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from intrs_edge.files import write_atomically
 from intrs_edge.train.architecture import INPUT, Layer
 from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
 from intrs_edge.train.network import QatNetwork
@@ -24,10 +24,7 @@ def export_qdq(network: QatNetwork, path: Path) -> Path:
     """
     model = to_onnx(freeze(network))
     onnx.checker.check_model(model, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(model.SerializeToString(deterministic=True))
-    os.replace(temporary, path)
+    write_atomically(path, model.SerializeToString(deterministic=True), "model")
     return path
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import check_regular, locked_folder, write_atomically
 from intrs_edge.train.config import TrainConfig
 from intrs_edge.train.export import export_qdq
 from intrs_edge.train.network import QatNetwork, build_network
@@ -65,21 +66,24 @@ def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> 
     optimizer = torch.optim.SGD(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
     )
-    config.out.mkdir(parents=True, exist_ok=True)
-    digest = data_digest(data)
-    first = _begin(config, network, optimizer, digest)
-    bank = NoiseBank(config.sigma, config.bank, config.seed)
-    with Progress(config.epochs, _batches_per_epoch(config, data), config.progress, first) as progress:
-        for epoch in range(first, config.epochs):
-            started = time.monotonic()
-            row = {"epoch": epoch, **_epoch(config, network, optimizer, data, bank, epoch, progress)}
-            row["seconds"] = round(time.monotonic() - started, 2)
-            _save(config, network, optimizer, epoch, row, digest)
-            progress.epoch_done(row)
-    accuracy = noisy_accuracy(network, test, config.seed) if test is not None else float("nan")
-    with (config.out / LOG).open("a") as log:
-        log.write(json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n")
-    model = export_qdq(network, config.out / MODEL)
+    for name in (CHECKPOINT, LOG, MODEL):
+        check_regular(config.out / name)
+    with locked_folder(config.out, "training run"):
+        digest = data_digest(data)
+        first, log = _begin(config, network, optimizer, digest)
+        bank = NoiseBank(config.sigma, config.bank, config.seed)
+        with Progress(config.epochs, _batches_per_epoch(config, data), config.progress, first) as progress:
+            for epoch in range(first, config.epochs):
+                started = time.monotonic()
+                row = {"epoch": epoch, **_epoch(config, network, optimizer, data, bank, epoch, progress)}
+                row["seconds"] = round(time.monotonic() - started, 2)
+                log += json.dumps(row) + "\n"
+                _save(config, network, optimizer, epoch, log, digest)
+                progress.epoch_done(row)
+        accuracy = noisy_accuracy(network, test, config.seed) if test is not None else float("nan")
+        log += json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n"
+        write_atomically(config.out / LOG, log)
+        model = export_qdq(network, config.out / MODEL)
     return TrainResult(network, accuracy, model, tuple(_one_answer(network, data, config.seed)))
 
 
@@ -206,14 +210,17 @@ def _check_data(config: TrainConfig, data: ImageSet) -> None:
         )
 
 
-def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer, digest: str) -> int:
-    """Loads the checkpoint when resuming; gives the epoch to begin with. A fresh run never overwrites another."""
+def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Optimizer, digest: str) -> tuple[int, str]:
+    """Loads the checkpoint when resuming; gives the epoch to begin with and the log so far. A fresh run never
+    overwrites another.
+    """
     path = config.out / CHECKPOINT
     if not config.resume:
         if path.exists():
             raise IntrsError(f"{path} is there already; give --resume to continue it, or another folder")
-        (config.out / LOG).write_text(json.dumps({"settings": json.loads(config.fingerprint())}) + "\n")
-        return 0
+        log = json.dumps({"settings": json.loads(config.fingerprint())}) + "\n"
+        write_atomically(config.out / LOG, log)
+        return 0, log
     if not path.exists():
         raise IntrsError(f"{path} does not exist, so there is nothing to resume; leave --resume out")
     try:
@@ -231,8 +238,8 @@ def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Opti
     except Exception as error:
         raise IntrsError(f"{path} cannot be read ({type(error).__name__}); remove it and start again") from error
     # the log may hold an epoch that was not checkpointed, or lack one that was: the checkpoint's rows are the truth
-    _write_atomically(config.out / LOG, state["log"].encode())
-    return int(state["epoch"]) + 1
+    write_atomically(config.out / LOG, state["log"])
+    return int(state["epoch"]) + 1, str(state["log"])
 
 
 def _difference(settings: str, config: TrainConfig) -> str:
@@ -245,10 +252,9 @@ def _save(
     network: QatNetwork,
     optimizer: torch.optim.Optimizer,
     epoch: int,
-    row: dict[str, Any],
+    log: str,
     digest: str,
 ) -> None:
-    log = (config.out / LOG).read_text() + json.dumps(row) + "\n"
     state = {
         "settings": config.fingerprint(),
         "data": digest,
@@ -257,13 +263,7 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "log": log,
     }
-    temporary = config.out / (CHECKPOINT + ".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, config.out / CHECKPOINT)
-    _write_atomically(config.out / LOG, log.encode())
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    saved = io.BytesIO()
+    torch.save(state, saved)
+    write_atomically(config.out / CHECKPOINT, saved.getvalue(), "checkpoint")
+    write_atomically(config.out / LOG, log)

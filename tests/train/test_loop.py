@@ -8,6 +8,7 @@ import torch
 
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import locked_folder
 from intrs_edge.train import TrainConfig, build_network, freeze, loop, train
 
 
@@ -103,6 +104,12 @@ def test_one_line_for_every_misuse(tmp_path: Path):
     ):
         with pytest.raises(IntrsError, match=says):
             train(config, data)
+    with locked_folder(out, "x"), pytest.raises(IntrsError, match=r"training run .*r is being written by process"):
+        train(_config(out, epochs=1, resume=True), data)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "model.onnx").symlink_to("elsewhere")
+    with pytest.raises(IntrsError, match=r"model.onnx is a symbolic link"):  # not after hours of training
+        train(_config(tmp_path / "x"), data)
     (out / "checkpoint.pt").write_bytes(b"damaged")
     with pytest.raises(IntrsError, match="cannot be read"):
         train(_config(out, epochs=1, resume=True), data)
