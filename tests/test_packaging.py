@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from intrs_edge.children import patient
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("templates", "firmware", "boards", "models")
 
@@ -18,7 +20,7 @@ FOLDERS = ("templates", "firmware", "boards", "models")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=patient(120))
     (path,) = out.glob("*.whl")
     return path
 
@@ -55,12 +57,18 @@ def test_a_wheel_elsewhere_does_the_whole_job(wheel, tmp_path):
         str(site),
         str(wheel),
     ]
-    subprocess.run(pip, check=True, capture_output=True, timeout=120)
+    subprocess.run(pip, check=True, capture_output=True, timeout=patient(120))
     env = {**os.environ, "PYTHONPATH": str(site)}
 
     def python(*arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=clean, env=env, capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, *arguments],
+            cwd=clean,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=patient(300),
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

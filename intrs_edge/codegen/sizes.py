@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 
 # frames of compiler helpers (integer division), whose sizes the compiler does not tell
 _HELPER_FRAME = 64
 # machine code is smaller than its source, comments and all; seen on Thumb-2 at -O3: at most .6 of it
 _CODE_PER_SOURCE_BYTE = 1.0
-_TIMEOUT = 300
+_TIMEOUT = 300  # seconds, on an idle machine
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int,
 
 def _run(command: Sequence[str], folder: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=patient(_TIMEOUT), check=False
+        )
     except subprocess.TimeoutExpired:
         raise IntrsError(
             f"{Path(command[0]).name} took more than {_TIMEOUT} s: the model is too large for it"

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.convert.onnx_file import read_onnx
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
@@ -121,7 +122,13 @@ def _quantise(path: Path, name: str, folder: Path, channels: int) -> Path:
     environment: Mapping[str, str] = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            guarded(command),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=patient(LIMIT_S),
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise IntrsError(f"{path}: onnx2tf did not finish in {LIMIT_S} s; give fewer calibration images") from error

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.tflite_writer import write_tflite
@@ -138,7 +139,11 @@ i.invoke()
 def _survives(module: str, model: bytes) -> None:
     """Runs a model once in a process of its own: XNNPACK crashes on some (a depthwise convolution without bias)."""
     result = subprocess.run(
-        [sys.executable, "-c", _TRIAL, module], input=model, capture_output=True, timeout=120, check=False
+        guarded([sys.executable, "-c", _TRIAL, module]),
+        input=model,
+        capture_output=True,
+        timeout=patient(120),
+        check=False,
     )
     if result.returncode:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import write_atomically
 from intrs_edge.paths import shipped
@@ -57,7 +58,7 @@ def build_plugin() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "count.so"
         command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", "-o", str(built), str(source)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
         if result.returncode != 0:
             lines = result.stderr.splitlines() or ["no message"]
             raise IntrsError(f"{compiler} cannot build the counting plugin: {lines[0]}")
@@ -74,7 +75,9 @@ def symbols(elf: Path) -> list[tuple[int, int, str]]:
     if not tools:
         raise IntrsError("reading an ELF file's symbols needs nm; install binutils-arm-none-eabi")
     for nm in tools:  # each reads the architectures that it was built for
-        result = subprocess.run([nm, "-S", "-n", str(elf)], capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(
+            [nm, "-S", "-n", str(elf)], capture_output=True, text=True, timeout=patient(60), check=False
+        )
         if result.returncode == 0:
             break
     else:
@@ -124,14 +127,14 @@ def count_function(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         options = plugin_options(elf, out, function, within)
+        if shutil.which(command[0]) is None:
+            raise IntrsError(f"{command[0]} is not installed; install qemu-system-arm")
         try:
             result = subprocess.run(
-                [command[0], *options, *command[1:]],
+                guarded([command[0], *options, *command[1:]]),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                text=True, errors="replace", timeout=timeout, check=False,
+                text=True, errors="replace", timeout=patient(timeout), check=False,
             )  # fmt: skip
-        except FileNotFoundError as error:
-            raise IntrsError(f"{command[0]} is not installed; install qemu-system-arm") from error
         except subprocess.TimeoutExpired as error:
             raise IntrsError(f"{elf.name} did not end within {timeout:g} s under the emulator") from error
         if not out.exists():

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intrs_edge.boards import Board, Flash
+from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import write_atomically
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import open_target, project_board
 from intrs_edge.targets.uf2 import FAMILIES, to_uf2
 
-TIMEOUT = 120.0  # seconds; pyocd without a probe would wait for ever
+TIMEOUT = 120.0  # seconds on an idle machine; pyocd without a probe would wait for ever
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _run(command: tuple[str, ...]) -> None:
         raise IntrsError(f"{command[0]} is not installed; `intrs-edge doctor` says how to get it")
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=patient(TIMEOUT)
         )
     except subprocess.TimeoutExpired as error:
         raise IntrsError(f"{command[0]} took longer than {TIMEOUT:.0f} s; is the board connected?") from error
@@ -200,10 +201,10 @@ def _run(command: tuple[str, ...]) -> None:
 
 
 def wait_for_port(host: str, port: int, seconds: float) -> bool:
-    """Whether somebody listens there within that time."""
-    deadline = time.monotonic() + seconds
+    """Whether somebody listens there within that time (on an idle machine)."""
+    deadline = time.monotonic() + patient(seconds)
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=0.2):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=patient(0.2)):
             return True
         time.sleep(0.05)
     return False

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets import frame
 from intrs_edge.targets.transport import LinkLostError, Transport
@@ -91,7 +92,9 @@ class LinkClient:
     """Requests over a transport. One request at a time; not to be shared between threads."""
 
     def __init__(self, transport: Transport, patience: float = 2.0, attempts: int = 5) -> None:
-        """``patience``: seconds without an answer before a request is repeated; ``attempts``: how often it is sent."""
+        """``patience``: seconds without an answer before a request is repeated, on an idle machine (`patient`);
+        ``attempts``: how often it is sent.
+        """
         self.transport = transport
         self.patience = patience
         self.attempts = attempts
@@ -138,13 +141,13 @@ class LinkClient:
     ) -> bytes:
         """Sends a request and returns the reply's body.
 
-        patience: seconds of silence (no answer, no progress) after which it is sent again.
+        patience: seconds of silence (no answer, no progress), on an idle machine, after which it is sent again.
         Raises LinkRefusedError when the board refuses it, LinkLostError when it does not answer.
         """
         self._sequence = self._sequence % 0xFFFFFFFF + 1  # never 0
         sequence = self._sequence
         wire = frame.encode(struct.pack("<BBI", VERSION, kind, sequence) + body)
-        patience = self.patience if patience is None else patience
+        patience = patient(self.patience if patience is None else patience)
         attempts = self.attempts if attempts is None else attempts
         try:
             for attempt in range(attempts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from intrs_edge.boards import Board
+from intrs_edge.children import guarded
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets import rp2040js
 from intrs_edge.targets.transport import PipeTransport, SocketTransport, Transport, stop
@@ -20,9 +20,6 @@ _STARTER = ThreadPoolExecutor(1)
 
 
 def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    # a parent that died before the child had asked for the signal: seen by the shell, which then starts nothing
-    alive = ("sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
-    guard = ("setpriv", "--pdeathsig", "KILL", "--", *alive) if shutil.which("setpriv") else ()
     stream = subprocess.PIPE if pipes else subprocess.DEVNULL
     program = shutil.which(command[0])
     if program is None:
@@ -31,8 +28,8 @@ def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = (
     def popen() -> subprocess.Popen[bytes]:
         # its own session: Ctrl-C is ours to handle, the child must live until the link was closed in order
         return subprocess.Popen(
-            [*guard, program, *command[1:]], stdin=stream, stdout=stream, stderr=subprocess.PIPE if not pipes else None,
-            pass_fds=pass_fds, start_new_session=True, bufsize=0,
+            guarded([program, *command[1:]]), stdin=stream, stdout=stream,
+            stderr=subprocess.PIPE if not pipes else None, pass_fds=pass_fds, start_new_session=True, bufsize=0,
         )  # fmt: skip
 
     return _STARTER.submit(popen).result()

@@ -10,6 +10,7 @@ import subprocess
 import time
 from typing import Protocol
 
+from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 
 
@@ -46,7 +47,7 @@ class SocketTransport:
         """A TCP connection; raises LinkLostError when nobody listens."""
         name = f"tcp:{host}:{port}"
         try:
-            connection = socket.create_connection((host, port), timeout=5)
+            connection = socket.create_connection((host, port), timeout=patient(5))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise LinkLostError(f"{name}: cannot connect: {error.strerror or error}") from error
@@ -55,7 +56,7 @@ class SocketTransport:
     def write(self, data: bytes) -> None:
         """See Transport."""
         view = memoryview(data)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patient(30)
         try:
             while view:
                 if not select.select([], [self._socket], [], max(0.0, deadline - time.monotonic()))[1]:
@@ -130,7 +131,7 @@ class SerialTransport:
         self.name = f"serial:{device}"
         self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError, ValueError)
         try:
-            self._port = serial.Serial(device, baud, timeout=0, write_timeout=30, exclusive=True)
+            self._port = serial.Serial(device, baud, timeout=0, write_timeout=patient(30), exclusive=True)
         except self._errors as error:
             number = getattr(error, "errno", None)
             reason = os.strerror(number) if number else str(error)
@@ -168,7 +169,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(2)
+            process.wait(patient(2))
         except subprocess.TimeoutExpired:
             process.kill()
     process.wait()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from intrs_edge.boards import board_ids
+from intrs_edge.children import patient
 from intrs_edge.convert import load_model
 from intrs_edge.paths import shipped
 
@@ -56,8 +56,6 @@ def test_four_megabytes_take_under_three_seconds(tmp_path):
         "import json, resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "u = resource.getrusage(resource.RUSAGE_CHILDREN); print(u.ru_utime + u.ru_stime)"
     )
-    start = time.monotonic()
-    seconds = float(
-        subprocess.run([sys.executable, "-c", program, *command], check=True, capture_output=True, timeout=60).stdout
-    )
-    assert seconds < 3, time.monotonic() - start
+    measured = [sys.executable, "-c", program, *command]
+    seconds = float(subprocess.run(measured, check=True, capture_output=True, timeout=patient(60)).stdout)
+    assert seconds < 3

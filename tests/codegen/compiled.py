@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.children import patient
 from intrs_edge.codegen.isa import PORTABLE, Level
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.graph.input_map import InputMap
@@ -54,7 +55,7 @@ def kernel_object(source: str, flags: tuple[str, ...]) -> Path:
         "-o",
         str(target),
     ]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=patient(120))
     return target
 
 
@@ -77,7 +78,7 @@ class Library:
         objects = [str(kernel_object(s, tuple(flags))) for s, flags in sources]
         library = folder / "models.so"
         command = ["gcc", *STRICT, "-fsanitize=undefined", "-O0", "-fPIC", "-shared", *include, *texts, *objects]
-        subprocess.run([*command, "-o", str(library)], check=True, timeout=300)
+        subprocess.run([*command, "-o", str(library)], check=True, timeout=patient(300))
         self.library = ctypes.CDLL(str(library))
 
     def run(self, number: int, inputs: Array) -> Array:

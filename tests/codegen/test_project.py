@@ -16,6 +16,7 @@ from graph_cases import inputs_for
 from networks import resnet, tiny
 
 from intrs_edge.boards import Memory, load_board
+from intrs_edge.children import patient
 from intrs_edge.codegen import GenerateOptions, generate, inspect, inspect_text, project, sizes
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
@@ -179,7 +180,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["cmake", "-S", str(project), "-B", str(project / "build"), "-DINTRS_WERROR=ON"],
         ["cmake", "--build", str(project / "build")],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patient(300), check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return project
 

@@ -15,6 +15,7 @@ from graph_cases import CASES, inputs_for, op_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.codegen.cwrite import array_body
 from intrs_edge.graph import reference
 
@@ -108,13 +109,15 @@ def build(folder: Path, compiler: str, graphs, spoil: bool = False) -> Path:
         *texts,
         *(str(FIRMWARE / s) for s in sorted(sources)),
     ]
-    done = subprocess.run([*command, "-o", str(program)], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [*command, "-o", str(program)], capture_output=True, text=True, timeout=patient(300), check=False
+    )
     assert done.returncode == 0, done.stderr[:4000]
     return program
 
 
 def run(program: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(program)], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(guarded([str(program)]), capture_output=True, text=True, timeout=patient(120), check=False)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

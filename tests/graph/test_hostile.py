@@ -107,10 +107,10 @@ def campaign(count: int, seed: int) -> dict[str, int]:
     for i in range(count):
         pair = originals if i % 2 else originals[::-1]
         data = mutate(rng, *pair)
-        start = time.perf_counter()
+        start = time.process_time()
         outcome[survive(data)] += 1
-        slowest = max(slowest, time.perf_counter() - start)
-    assert slowest < 5.0, f"a mutated file took {slowest:.1f} s"
+        slowest = max(slowest, time.process_time() - start)
+    assert slowest < 5.0, f"a mutated file took {slowest:.1f} s of the processor"
     return outcome
 
 
@@ -174,12 +174,12 @@ def _model(subgraph_tables: int) -> bytes:
 
 
 def test_amplification_is_refused() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(IntrsError):
         read_tflite(_model(15_000))
     with pytest.raises(IntrsError, match="the limit is 20000"):
         read_tflite(_model(30_000))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_huge_shapes_are_refused_before_memory_is_asked_for() -> None:

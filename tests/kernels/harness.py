@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from intrs_edge.children import guarded, patient
+
 HERE = Path(__file__).parents[2] / "firmware" / "tools"
 FIRMWARE = HERE.parent
 COMPILER = "arm-none-eabi-gcc"
@@ -181,7 +183,7 @@ def build(
         "-fomit-frame-pointer", "-nostdlib", *(f"-I{f}" for f in folders), "-T", str(script), "-o", str(elf),
         str(HERE / "start.c"), str(main), *(str(FIRMWARE / s) for s in sources), "-lc", "-lgcc",
     ]  # fmt: skip
-    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=patient(300))
     assert result.returncode == 0, result.stderr[:4000]
     return elf
 
@@ -196,8 +198,10 @@ def qemu(machine: Machine, elf: Path) -> list[str]:
 
 def run(machine: Machine, elf: Path) -> str:
     """What the program printed."""
-    command = qemu(machine, elf)
-    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    command = guarded(qemu(machine, elf))
+    result = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=patient(300), stdin=subprocess.DEVNULL
+    )
     return result.stdout + result.stderr
 
 

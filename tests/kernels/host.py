@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.graph.input_map import InputMap
@@ -59,7 +60,7 @@ def compile_model(
     include = [f"-I{folder}", *(f"-I{FIRMWARE / s}" for s in _folders(model.sources))]
     target = folder / f"{source.stem}.o"
     command = [compiler, *STRICT, "-O1", "-fPIC", *options, *include, "-c", str(source), "-o", str(target)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=patient(120))
     return [target, *(kernel_object(s, model.cflags.get(s, ()), compiler, tuple(options)) for s in model.sources)]
 
 
@@ -77,7 +78,7 @@ def kernel_object(source: str, flags: tuple[str, ...], compiler: str, options: t
     include = [f"-I{FIRMWARE / s}" for s in _folders([source])]
     path = str(FIRMWARE / source)
     command = [compiler, *STRICT, "-O2", "-fPIC", *flags, *options, *include, "-c", path, "-o", str(target)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=patient(120))
     return target
 
 
@@ -115,13 +116,15 @@ def program(
     objects = compile_model(folder, graph, model, compiler, options)
     include = [f"-I{folder}", f"-I{FIRMWARE / 'include'}"]
     command = [compiler, *STRICT, *options, *link, *include, "-o", str(elf), str(main), *map(str, objects)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=patient(120))
     return elf
 
 
 def run_program(elf: Path, model: Model, inputs: Int8s, runner: Collection[str]) -> Int8s:
     """Outputs ``[batch, elements]`` of the program under an emulator; exit code 3 is a write outside the arena."""
-    result = subprocess.run([*runner, str(elf)], input=inputs.tobytes(), capture_output=True, timeout=120, check=False)
+    result = subprocess.run(
+        guarded([*runner, str(elf)]), input=inputs.tobytes(), capture_output=True, timeout=patient(120), check=False
+    )
     assert result.returncode == 0, f"exit code {result.returncode}: {result.stderr.decode()[:300]}"
     return np.frombuffer(result.stdout, np.int8).reshape(model.batch, -1)
 
@@ -130,7 +133,7 @@ def run_model(folder: Path, graph: Graph, model: Model, inputs: Int8s) -> Int8s:
     """Outputs ``[batch, elements]`` of one intrs_model_run; asserts that it kept to its arena."""
     library = folder / "model.so"
     objects = compile_model(folder, graph, model)
-    subprocess.run(["cc", "-shared", "-o", str(library), *map(str, objects)], check=True, timeout=60)
+    subprocess.run(["cc", "-shared", "-o", str(library), *map(str, objects)], check=True, timeout=patient(60))
     run = ctypes.CDLL(str(library)).intrs_model_run
     memory = np.full(model.arena_bytes + 2 * GUARD + 64, 0x5A, np.uint8)
     start = GUARD + (-(memory.ctypes.data + GUARD)) % 16

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from intrs_edge.children import patient
 from intrs_edge.codegen.tables import render_tables
 from intrs_edge.smoothing import Smoothing
 
@@ -39,7 +40,7 @@ def check(core: str, source: Path, tables: Path) -> subprocess.CompletedProcess[
         "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-isystem", NEWLIB[0],
         *(f"-I{f}" for f in folders), str(source),
     ]  # fmt: skip
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=patient(60))
 
 
 def reason() -> str | None:
@@ -47,7 +48,9 @@ def reason() -> str | None:
         return "no clang"
     if not NEWLIB:
         return "no newlib headers"
-    shown = subprocess.run(["clang", "--print-targets"], check=True, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        ["clang", "--print-targets"], check=True, capture_output=True, text=True, timeout=patient(60)
+    )
     targets = shown.stdout
     return None if any(line.split()[:1] == ["arm"] for line in targets.splitlines()) else "this clang has no ARM target"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intrs_edge.children import patient
 from intrs_edge.codegen.tables import render_tables
 from intrs_edge.smoothing import Smoothing
 from tests.kernels.host import FIRMWARE, STRICT, needs_avx2
@@ -45,10 +46,10 @@ def library(folder: Path, smoothing: Smoothing, shift: int, macros: tuple[str, .
         flags = ("-mavx2",) if source in variants else ()
         include = [f"-I{d}" for d in (folder, FIRMWARE / "include", FIRMWARE / "smoothing")]
         command = ["cc", *STRICT, "-O2", "-fPIC", *flags, *include, "-c", str(source), "-o", str(target)]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=patient(60))
         objects.append(str(target))
     path = folder / "noise.so"
-    subprocess.run(["cc", "-shared", "-o", str(path), *objects], check=True, timeout=60)
+    subprocess.run(["cc", "-shared", "-o", str(path), *objects], check=True, timeout=patient(60))
     return ctypes.CDLL(str(path))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from intrs_edge.children import patient
 from intrs_edge.codegen.tables import render_tables
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import Certificate, Prediction, Smoothing, Stop, Stream
@@ -154,7 +155,7 @@ def compile_runtime(
     command += [*runtime, str(folder / "common" / "intrs_tables.c"), str(firmware / "tests" / "toy_model.c")]
     command += [str(firmware / "tests" / s) for s in sources]
     done = subprocess.run(
-        [*command, "-o", str(folder / output)], capture_output=True, text=True, check=False, timeout=120
+        [*command, "-o", str(folder / output)], capture_output=True, text=True, check=False, timeout=patient(120)
     )
     assert done.returncode == 0, done.stderr
     return folder / output

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from smoothing_device import compile_runtime
 
+from intrs_edge.children import patient
 from intrs_edge.smoothing import Mode, Smoothing
 
 
@@ -24,7 +25,7 @@ def false_share(
     flags = [f"-DTOY_THRESHOLD={threshold}"]
     program = compile_runtime(folder, smoothing, 1, "gcc", flags, "study", "smoothing_study.c")
     command = [str(program), "runs", str(seed), "0", str(runs), str(int(mode))]
-    out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=3000)
+    out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patient(3000))
     rows = np.array([[int(v) for v in line.split()] for line in out.stdout.splitlines()])
     assert rows[:, 4].sum() == runs
     p_a = int(smoothing.distribution.cdf(threshold) * 2**256)

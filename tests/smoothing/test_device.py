@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from smoothing_device import CLASSES, PROGRESS, _Stream, compile_runtime, toy_classifier
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import Mode, Smoothing, Stop, Stream, certify, predict, votes
 
@@ -161,7 +162,9 @@ def expected_rows(images: int) -> list[tuple[int, ...]]:
 
 
 def printed_rows(*command: str) -> list[tuple[int, ...]]:
-    done = subprocess.run([*command, "certify", "5", "3"], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        guarded([*command, "certify", "5", "3"]), capture_output=True, text=True, check=True, timeout=patient(120)
+    )
     return [tuple(int(v) for v in line.split()) for line in done.stdout.splitlines()]
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from smoothing_device import compile_runtime
 
+from intrs_edge.children import patient
 from intrs_edge.smoothing import DiscreteGaussian, RoundedGaussian, Sampler, Smoothing
 from intrs_edge.smoothing.generator import LFSR113, XOSHIRO128PP
 
@@ -140,7 +141,9 @@ def test_chi_square_of_1e8_draws_through_the_device_code(tmp_path, sigma, shift)
     """10^8 draws of the C sampler, read back through an int8 input of 2^shift steps a value."""
     smoothing = Smoothing(shape=(100, 100, 1), sigma=sigma, n=1000)
     program = compile_runtime(tmp_path, smoothing, 1, "gcc", [f"-DTOY_SHIFT={shift}"], "study", "smoothing_study.c")
-    out = subprocess.run([program, "draws", "1", "0", "10000"], capture_output=True, text=True, check=True, timeout=600)
+    out = subprocess.run(
+        [program, "draws", "1", "0", "10000"], capture_output=True, text=True, check=True, timeout=patient(600)
+    )
     rows = np.array([[int(v) for v in line.split()] for line in out.stdout.splitlines()])
     assert rows[:, 1].sum() == 10**8
     noise = smoothing.distribution

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import toy_model as toy
 
+from intrs_edge.children import guarded, patient
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target
@@ -28,7 +29,9 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("kind", ["pty", "tcp"])
 def test_any_serial_program_can_talk_to_it(kind, board, tmp_path):
     built = toy.toy_project(tmp_path, board)
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, built, kind], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        guarded([sys.executable, "-c", SCRIPT, str(built), kind]), stdout=subprocess.PIPE, text=True
+    )
     try:
         name = process.stdout.readline().strip()
         image = np.zeros(toy.SHAPE, np.uint8)
@@ -38,7 +41,7 @@ def test_any_serial_program_can_talk_to_it(kind, board, tmp_path):
                 np.testing.assert_array_equal(target.votes(image, Stream(1, 2), 0, 50), right)
     finally:
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(patient(10)) == 0
 
 
 def test_no_emulator_and_no_port_are_one_line(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import toy_model as toy
 
 from intrs_edge.boards import load_board
+from intrs_edge.children import guarded, patient
 from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
@@ -41,8 +42,8 @@ def empty_board(board, gdb_port):
     command = [part for part in qemu_command(board, None) if part not in ("-kernel", "None")]
     fd = theirs.fileno()
     process = subprocess.Popen(
-        [*command, "-S", "-gdb", f"tcp:127.0.0.1:{gdb_port}",
-         "-chardev", f"socket,id=l,fd={fd}", "-serial", "chardev:l"],
+        guarded([*command, "-S", "-gdb", f"tcp:127.0.0.1:{gdb_port}",
+                 "-chardev", f"socket,id=l,fd={fd}", "-serial", "chardev:l"]),
         pass_fds=(fd,), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     theirs.close()
@@ -182,13 +183,13 @@ def test_the_serial_port_is_asked_by_default(tmp_path, monkeypatch, run_cli):
 @contextlib.contextmanager
 def start(directory):
     """The board in its emulator on a pseudo-terminal, as a user starts it; gives the terminal's name."""
-    command = [sys.executable, "-m", "intrs_edge.cli.main", "emulate", directory]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    command = [sys.executable, "-m", "intrs_edge.cli.main", "emulate", str(directory)]
+    process = subprocess.Popen(guarded(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         yield process.stdout.readline().split()[0]
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(10)
+        process.wait(patient(10))
 
 
 def test_missing_and_hanging_tools_are_one_line(tmp_path, monkeypatch):
@@ -198,7 +199,7 @@ def test_missing_and_hanging_tools_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tools))
     with pytest.raises(IntrsError, match="pyocd is not installed"):
         flash(directory)
-    (tools / "pyocd").write_text("#!/bin/sh\n/bin/sleep 30\n")
+    (tools / "pyocd").write_text("#!/bin/sh\nexec /bin/sleep 30\n")
     (tools / "pyocd").chmod(0o755)
     monkeypatch.setattr(flash_module, "TIMEOUT", 0.3)
     with pytest.raises(IntrsError, match="took longer"):

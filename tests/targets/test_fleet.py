@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_model as toy
+from leftover import end_descendants
 
+from intrs_edge.children import guarded
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import LinkLostError, open_target
 from intrs_edge.targets import fleet as fleet_module
@@ -115,7 +116,7 @@ def killed_runs(built, tmp_path, kills, seed):
     command = [sys.executable, "-c", CLIENT, str(built), "emulator", str(journal)]
     lines = []
     for _ in range(kills):
-        client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        client = subprocess.Popen(guarded(command), stdout=subprocess.PIPE, text=True)
         _, emulator = client.stdout.readline().split()
         goal = journal.read_bytes().count(b"\n") + rng.randrange(1, 8)  # however loaded the machine is
         while client.poll() is None and journal.read_bytes().count(b"\n") < goal:
@@ -132,11 +133,8 @@ def killed_runs(built, tmp_path, kills, seed):
         if rng.random() < 0.3:  # a torn last line
             data = journal.read_bytes()
             journal.write_bytes(data[: len(data) - rng.randrange(1, 20)])
-        deadline = time.monotonic() + 5
-        while Path(f"/proc/{emulator}").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not Path(f"/proc/{emulator}").exists(), "the emulator outlived its client"
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert end_descendants(5) == [], "the emulator outlived its client"
+    done = subprocess.run(guarded(command), capture_output=True, text=True, check=True)
     return [int(v) for v in done.stdout.splitlines()[-1].split()], lines
 
 

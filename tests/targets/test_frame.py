@@ -51,7 +51,7 @@ def test_damage_is_noticed(payload, data):
     assert len(got) + decoder.dropped >= 1
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=3000))
 def test_any_bytes_are_taken(data):
     for payload in Decoder().feed(data):

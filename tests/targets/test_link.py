@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import toy_model as toy
 
+from intrs_edge.children import patient
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import LinkLostError
@@ -291,9 +292,10 @@ def build_fuzzer(out):
 
 
 def fuzz(program, runs, out):
+    limits = [f"-runs={runs}", "-seed=1", "-max_len=600", f"-timeout={patient(10):.0f}"]
     done = subprocess.run(
-        [program, f"-runs={runs}", "-seed=1", "-max_len=600", "-timeout=10", f"-artifact_prefix={out}/"],
-        capture_output=True, text=True, check=False, timeout=3600,
+        [program, *limits, f"-artifact_prefix={out}/"],
+        capture_output=True, text=True, check=False, timeout=patient(3600),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 
 
@@ -36,7 +37,7 @@ def run_tool(command: Sequence[str]) -> str:
     """The output of a binutils program; raises IntrsError when it is missing or fails."""
     if shutil.which(command[0]) is None:
         raise IntrsError(f"{command[0]} is not installed; `intrs-edge doctor` says how to get it")
-    done = subprocess.run(list(command), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(list(command), capture_output=True, text=True, check=False, timeout=patient(300))
     if done.returncode != 0:
         raise IntrsError(
             f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
