@@ -12,22 +12,26 @@ from typing import TYPE_CHECKING, Any
 from intrs_edge.errors import IntrsError
 
 if TYPE_CHECKING:
-    from intrs_edge.train.architecture import NETWORKS, Architecture, Layer, build_architecture
+    from intrs_edge.train.architecture import Architecture, Layer
     from intrs_edge.train.config import TrainConfig
     from intrs_edge.train.export import export_qdq
     from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
     from intrs_edge.train.inputs import InputQuant, choose_input_quant
     from intrs_edge.train.loop import TrainResult, noisy_accuracy, train
     from intrs_edge.train.network import QatNetwork, build_network, calibrate
+    from intrs_edge.train.networks import NETWORKS, build_architecture
+    from intrs_edge.train.trace import from_torch
 
 _HOMES = {
-    "architecture": ("NETWORKS", "Architecture", "Layer", "build_architecture"),
+    "architecture": ("Architecture", "Layer"),
     "config": ("TrainConfig",),
     "export": ("export_qdq",),
     "frozen": ("FrozenNetwork", "Weights", "freeze"),
     "inputs": ("InputQuant", "choose_input_quant"),
     "loop": ("TrainResult", "noisy_accuracy", "train"),
     "network": ("QatNetwork", "build_network", "calibrate"),
+    "networks": ("NETWORKS", "build_architecture"),
+    "trace": ("from_torch",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -47,6 +51,7 @@ __all__ = [
     "choose_input_quant",
     "export_qdq",
     "freeze",
+    "from_torch",
     "noisy_accuracy",
     "train",
 ]

@@ -13,12 +13,14 @@ from intrs_edge.files import write_atomically
 from intrs_edge.train.architecture import INPUT, Layer
 from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
 from intrs_edge.train.network import QatNetwork
+from intrs_edge.train.operators import OPERATORS
 
 OPSET = 13
 
 
 def export_qdq(network: QatNetwork, path: Path) -> Path:
-    """Writes ``path`` (opset 13; input float [N, C, H, W] of real values pixel / 255, output logits [N, classes]).
+    """Writes ``path`` (opset 13, or the least that has every op; input float [N, C, H, W] of real values pixel / 255,
+    output logits [N, classes]).
 
     The same network gives the same bytes. The file appears whole or not at all.
     """
@@ -34,16 +36,15 @@ def to_onnx(frozen: FrozenNetwork) -> onnx.ModelProto:
     writer.quantise("input", INPUT)
     for layer in frozen.arch.layers:
         writer.layer(layer)
-    h, w, c = frozen.arch.input_shape
     graph = helper.make_graph(
         writer.nodes,
         frozen.arch.name,
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", c, h, w])],
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *frozen.arch.input])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", frozen.arch.classes])],
         writer.initializers,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="intrs-edge")
-    model.ir_version = 8  # what opset 13's contemporaries read
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", writer.opset)], producer_name="intrs-edge")
+    model.ir_version = 8 if writer.opset <= 18 else 10  # what the opset's contemporaries read
     helper.set_model_props(model, dict(frozen.metadata))
     return model
 
@@ -53,6 +54,7 @@ class _Writer:
 
     def __init__(self, frozen: FrozenNetwork) -> None:
         self.frozen = frozen
+        self.opset = OPSET
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -76,59 +78,48 @@ class _Writer:
     def value(self, layer: str) -> str:
         return "logits" if layer == self.frozen.arch.layers[-1].name else f"{layer}_dq"
 
+    def quantised(self, name: str, value: npt.NDArray[np.float32]) -> str:
+        """A constant as int8, symmetric and per tensor, rounded as torch rounds it; the name of its real value."""
+        scale = np.float32(max(float(np.abs(value).max()) / 127.0, 1e-8))
+        q = np.clip(np.rint(value * np.float32(1.0 / scale)), -127, 127).astype(np.int8)
+        parts = [
+            self.constant(f"{name}_q", q),
+            self.constant(f"{name}_scale", scale),
+            self.constant(f"{name}_zero", np.int8(0)),
+        ]
+        return self.node("DequantizeLinear", parts, name)
+
     def weights(self, layer: Layer) -> list[str]:
         """The dequantised weight and bias of a layer."""
         w: Weights = self.frozen.weights[layer.name]
-        weight = w.weight
-        if layer.kind == "linear":  # rows in H, W, C order become C, H, W
-            height, width, channels = self.frozen.arch.shape(layer.inputs[0])
-            weight = weight.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(len(weight), -1)
-        else:
-            weight = weight.transpose(0, 3, 1, 2)
         per_tensor = w.scale.size == 1
         scale = w.scale[0] if per_tensor else w.scale
         bias_scale = np.float32(self.frozen.quant[layer.inputs[0]][0]) * scale
+        weight = w.weight
+        if layer.kind == "prelu":  # one slope a channel, along axis 1
+            weight = weight.reshape(-1, *[1] * (len(layer.shape) - 1))
         names = []
-        for part, data, real in (("weight", weight, scale), ("bias", w.bias, bias_scale)):
+        for part, data, real, axis in (("weight", weight, scale, w.axis), ("bias", w.bias, bias_scale, 0)):
+            if data is None:
+                continue
             s = np.asarray(real, np.float32)
             inputs = [
                 self.constant(f"{layer.name}_{part}_q", data),
                 self.constant(f"{layer.name}_{part}_scale", s),
                 self.constant(f"{layer.name}_{part}_zero", np.zeros(s.shape, data.dtype)),
             ]
-            axis = {} if per_tensor else {"axis": 0}
-            names.append(self.node("DequantizeLinear", inputs, f"{layer.name}_{part}", **axis))
+            along = {} if per_tensor else {"axis": axis}
+            names.append(self.node("DequantizeLinear", inputs, f"{layer.name}_{part}", **along))
         return names
 
     def layer(self, layer: Layer) -> None:
-        inputs = [self.value(name) for name in layer.inputs]
-        out = f"{layer.name}_raw"
-        top, bottom, left, right = layer.pad
-        window = {"kernel_shape": layer.kernel, "strides": [layer.stride] * 2, "pads": [top, left, bottom, right]}
-        if layer.kind in ("conv", "depthwise"):
-            group = layer.shape[2] if layer.kind == "depthwise" else 1
-            self.node("Conv", inputs + self.weights(layer), out, group=group, **window)
-        elif layer.kind == "linear":
-            flat = self.node("Flatten", inputs, f"{layer.name}/flat")
-            self.node("Gemm", [flat, *self.weights(layer)], out, transB=1)
-        elif layer.kind == "add":
-            self.node("Add", inputs, out)
-        elif layer.kind == "average_pool":
-            self.node("GlobalAveragePool", inputs, out)
-        elif layer.kind == "max_pool":
-            self.node("MaxPool", inputs, out, **window)
-        else:
-            self.subsample(layer, inputs[0], out)
-        if layer.relu:
+        """The nodes of a layer, its activation, and the pair that gives its scale."""
+        operator = OPERATORS[layer.kind]
+        self.opset = max(self.opset, operator.opset)
+        out = operator.emit(self, layer, [self.value(name) for name in layer.inputs], f"{layer.name}_raw")
+        if layer.activation == "relu":
             out = self.node("Relu", [out], f"{layer.name}_relu")
+        elif layer.activation:
+            limits = [self.constant(f"{layer.name}_{n}", np.float32(v)) for n, v in (("low", 0), ("high", 6))]
+            out = self.node("Clip", [out, *limits], f"{layer.name}_relu6")
         self.quantise(out, layer.name)
-
-    def subsample(self, layer: Layer, source: str, out: str) -> None:
-        h, w, c = self.frozen.arch.shape(layer.inputs[0])
-        before = (layer.shape[2] - c) // 2
-        pads = np.array([0, before, 0, 0, 0, layer.shape[2] - c - before, 0, 0], np.int64)
-        name = layer.name
-        arguments = {"starts": [0, 0], "ends": [h, w], "axes": [2, 3], "steps": [layer.stride] * 2}
-        inputs = [self.constant(f"{name}_{key}", np.array(value, np.int64)) for key, value in arguments.items()]
-        self.node("Slice", [source, *inputs], f"{name}/slice")
-        self.node("Pad", [f"{name}/slice", self.constant(f"{name}_pads", pads)], out)

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.train.architecture import INPUT, WEIGHTED, Architecture
+from intrs_edge.train.architecture import INPUT, Architecture
 from intrs_edge.train.network import QatNetwork
+from intrs_edge.train.quantise import QatPrelu
 
 
 @dataclass(frozen=True)
 class Weights:
-    """weight: int8, conv [O, kh, kw, I], depthwise [O, kh, kw, 1], linear [O, H*W*C]; scale: float32 [O] or [1];
-    bias: int32 [O]."""
+    """weight: int8 in torch's order (conv [O, I/groups, kh, kw], linear [O, I], PReLU slopes [C]); scale: float32 [O]
+    or [1], along ``axis``; bias: int32 [O], or None where a layer has none."""
 
     weight: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
-    bias: npt.NDArray[np.int32]
+    bias: npt.NDArray[np.int32] | None
+    axis: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,28 @@ def freeze(network: QatNetwork) -> FrozenNetwork:
             scale, zero = network.qparams(name)
             quant[name] = (np.float32(scale.item()), int(zero))
         for layer in network.arch.layers:
-            if layer.kind not in WEIGHTED:
-                continue
-            input_scale = network.qparams(layer.inputs[0])[0]
-            weight, bias, scale = network.modules_by_layer[layer.name].folded(input_scale)
-            shape = (-1,) + (1,) * (weight.dim() - 1)
-            q = torch.clamp(torch.round(weight * (1.0 / scale).reshape(shape)), -127, 127).to(torch.int8).numpy()
-            if q.ndim == 4:
-                q = np.ascontiguousarray(q.transpose(0, 2, 3, 1))
-            unit = (input_scale * scale).double()
-            b = torch.round(bias.double() / unit).to(torch.int32).numpy()
-            weights[layer.name] = Weights(q, scale.numpy().copy(), b)
+            module = dict(network.modules_by_layer).get(layer.name)
+            if isinstance(module, QatPrelu):
+                weights[layer.name] = Weights(
+                    _lattice(module.weight, module.slope_scale(), 0), module.slope_scale().numpy().copy(), None
+                )
+            elif module is not None:
+                input_scale = network.qparams(layer.inputs[0])[0]
+                weight, bias, scale = module.folded(input_scale)
+                unit = (input_scale * scale).double()
+                b = torch.round(bias.double() / unit).to(torch.int32).numpy()
+                q = _lattice(weight, scale, module.channel_axis)
+                weights[layer.name] = Weights(q, scale.numpy().copy(), b, module.channel_axis)
     metadata = {"intrs.sigma": repr(float(network.sigma))}
     if network.classes:
         metadata["intrs.classes"] = json.dumps(list(network.classes))
     return FrozenNetwork(network.arch, quant, weights, metadata)
+
+
+def _lattice(weight: Tensor, scale: Tensor, axis: int) -> npt.NDArray[np.int8]:
+    """Rounded as ``torch.fake_quantize_*`` rounds."""
+    along = [-1 if i == axis else 1 for i in range(weight.dim())]
+    q: npt.NDArray[np.int8] = (
+        torch.clamp(torch.round(weight * (1.0 / scale).reshape(along)), -127, 127).to(torch.int8).numpy()
+    )
+    return np.ascontiguousarray(q)

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.train.architecture import INPUT, Architecture, Layer, build_architecture
+from intrs_edge.train.architecture import INPUT, Architecture, Layer
 from intrs_edge.train.inputs import InputQuant, choose_input_quant
-from intrs_edge.train.quantise import ActivationQuant, QatConv, QatLinear
-
-# layers that only select or average values keep the quantisation of what they read, as TFLite demands
-PASSING = ("average_pool", "max_pool", "subsample")
+from intrs_edge.train.networks import build_architecture
+from intrs_edge.train.operators import OPERATORS
+from intrs_edge.train.quantise import ActivationQuant, QatLinear, QatPrelu, QatWeights
 
 
 class QatNetwork(nn.Module):  # type: ignore[misc]
     """An architecture with weights, observers, and the input quantisation chosen for ``sigma`` ([0,1] pixels).
 
-    ``forward`` takes int8 inputs as float [N, C, H, W] (the result of `quantise_input`) and gives logits [N, classes].
+    ``forward`` takes int8 inputs as float [N, C, H, W] (the result of `quantise_input`; [N, C, L] or [N, features] for
+    such networks) and gives logits [N, classes].
     """
 
     def __init__(self, arch: Architecture, sigma: float, seed: int = 0, classes: tuple[str, ...] = ()) -> None:
@@ -37,77 +37,79 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         self.quantising = True
         self.modules_by_layer = nn.ModuleDict()
         self.quants = nn.ModuleDict()
+        self.last_use = {name: i for i, layer in enumerate(arch.layers) for name in layer.inputs}
         generator = torch.Generator().manual_seed(seed)
         for layer in arch.layers:
-            module = _module(layer, arch)
-            if module is not None:
+            operator = OPERATORS[layer.kind]
+            if operator.module is not None:
+                module = operator.module(layer, arch.shape(layer.inputs[0]))
                 _initialise(module, generator)
                 self.modules_by_layer[layer.name] = module
-            if layer.kind not in PASSING:
+            if operator.lattice == "limits":
+                self.quants[layer.name] = ActivationQuant(fixed=(layer.options["low"], layer.options["high"]))
+            elif not isinstance(operator.lattice, str):
+                self.quants[layer.name] = ActivationQuant(fixed=operator.lattice)
+            elif operator.lattice == "own":
                 self.quants[layer.name] = ActivationQuant()
+        self.source = {layer.name: layer.inputs[0] for layer in arch.layers}
 
     def quantise_input(self, pixels: npt.NDArray[np.integer[Any]]) -> Tensor:
-        """Lattice integers [N, H, W, C], noise included -> the network's int8 input as float [N, C, H, W]."""
+        """Lattice integers [N, H, W, C], noise included -> the network's int8 input as float, in torch's order."""
         if pixels.ndim != 4 or pixels.shape[1:] != self.arch.input_shape:
             raise IntrsError(
                 f"the network takes images of shape {self.arch.input_shape}, got {pixels.shape[1:]}; resize the images"
             )
         q = self.input_quant.quantise(pixels)
-        return torch.from_numpy(np.ascontiguousarray(q.transpose(0, 3, 1, 2))).float()
+        if len(self.arch.input) == 3:
+            q = q.transpose(0, 3, 1, 2)
+        return torch.from_numpy(np.ascontiguousarray(q.reshape(len(q), *self.arch.input))).float()
 
     def qparams(self, name: str) -> tuple[Tensor, Tensor]:
         """Scale and zero point of a layer's output (of ``input`` too)."""
         while name != INPUT and name not in self.quants:
-            name = next(layer.inputs[0] for layer in self.arch.layers if layer.name == name)
+            name = self.source[name]
         if name == INPUT:
             return torch.tensor(self.input_quant.scale), torch.tensor(self.input_quant.zero_point, dtype=torch.int32)
         scale, zero = self.quants[name].qparams()
         return scale, zero
 
     def forward(self, x: Tensor) -> Tensor:
-        """int8 inputs as float [N, C, H, W] -> logits [N, classes], on the lattice of the last layer."""
+        """int8 inputs as float -> logits [N, classes], on the lattice of the last layer."""
         values = {INPUT: (x - self.input_quant.zero_point) * float(self.input_quant.scale)}
-        last_use = {name: i for i, layer in enumerate(self.arch.layers) for name in layer.inputs}
         for i, layer in enumerate(self.arch.layers):
             values[layer.name] = self._run(layer, [values[name] for name in layer.inputs])
             for name in set(layer.inputs):
-                if last_use[name] == i:
+                if self.last_use[name] == i:
                     del values[name]
         return values[self.arch.layers[-1].name]
 
     def _run(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
-        x = inputs[0]
-        if layer.kind == "subsample":
-            extra = layer.shape[2] - x.shape[1]
-            return F.pad(x[:, :, :: layer.stride, :: layer.stride], (0, 0, 0, 0, extra // 2, extra - extra // 2))
-        if layer.kind == "max_pool":  # inputs are not negative here (after ReLU), so zeros are a neutral border
-            top, bottom, left, right = layer.pad
-            return F.max_pool2d(F.pad(x, (left, right, top, bottom)), layer.kernel, layer.stride)
-        if layer.kind == "average_pool":
-            mean = x.mean((2, 3), True)
-            if not self.quantising:
-                return mean
-            return torch.fake_quantize_per_tensor_affine(mean, *self.qparams(layer.inputs[0]), -128, 127)
-        if layer.kind == "add":
-            y = x + inputs[1]
+        operator = OPERATORS[layer.kind]
+        if layer.name in self.modules_by_layer:
+            y = self.modules_by_layer[layer.name](inputs[0], self.qparams(layer.inputs[0])[0])
         else:
-            if layer.kind == "linear":  # NHWC order, as TFLite flattens
-                x = x.permute(0, 2, 3, 1).flatten(1)
-            y = self.modules_by_layer[layer.name](x, self.qparams(layer.inputs[0])[0])
-        quantised: Tensor = self.quants[layer.name](F.relu(y) if layer.relu else y)
-        return quantised
+            assert operator.run is not None
+            y = operator.run(layer, inputs)
+        if layer.activation:
+            y = F.relu(y) if layer.activation == "relu" else F.relu6(y)
+        if layer.name in self.quants:
+            quantised: Tensor = self.quants[layer.name](y)
+            return quantised
+        if operator.lattice == "averaged" and self.quantising:
+            return torch.fake_quantize_per_tensor_affine(y, *self.qparams(layer.inputs[0]), -128, 127)
+        return y
 
     def freeze(self, frozen: bool = True) -> None:
         """Stops (or restarts) the observers and the batch statistics; from here on the network computes what is
         exported."""
         for module in self.modules():
-            if isinstance(module, (ActivationQuant, QatConv)):
+            if isinstance(module, (ActivationQuant, QatWeights)):
                 module.frozen.fill_(frozen)
 
     def quantise(self, quantising: bool = True) -> None:
         """Turns rounding and observing off (a plain float network on the same int8 input) or on again."""
         for module in self.modules():
-            if isinstance(module, (ActivationQuant, QatConv, QatLinear, QatNetwork)):
+            if isinstance(module, (ActivationQuant, QatWeights, QatPrelu, QatNetwork)):
                 module.quantising = quantising
 
     def predict(self, pixels: npt.NDArray[np.integer[Any]], batch: int = 256) -> npt.NDArray[np.float32]:
@@ -138,7 +140,7 @@ def build_network(
     options: dict[str, object] | None = None,
     class_names: tuple[str, ...] = (),
 ) -> QatNetwork:
-    """A network (`architecture.NETWORKS`) for images of (H, W, C), with random weights from ``seed``.
+    """A network (`networks.NETWORKS`) for images of (H, W, C), with random weights from ``seed``.
 
     sigma: the noise it will see, in [0,1] pixels; it decides the input quantisation.
     """
@@ -151,7 +153,7 @@ def calibrate(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: 
     Two passes: the statistics first, because every range depends on them.
     """
     network.freeze(False)
-    norms = [m.bn for m in network.modules() if isinstance(m, QatConv)]
+    norms = [m.bn for m in network.modules() if isinstance(m, QatWeights) and m.bn is not None]
     momenta = [bn.momentum for bn in norms]
     network.train()
     with torch.no_grad():
@@ -162,9 +164,9 @@ def calibrate(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: 
         for i in starts:
             network(network.quantise_input(pixels[i : i + batch]))
         for quant in network.quants.values():
-            quant.seen.fill_(False)
+            quant.seen.fill_(quant.fixed is not None)
         for module in network.modules():
-            if isinstance(module, QatConv):
+            if isinstance(module, QatWeights):
                 module.frozen.fill_(True)
         for i in starts:
             network(network.quantise_input(pixels[i : i + batch]))
@@ -174,19 +176,11 @@ def calibrate(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: 
     network.eval()
 
 
-def _module(layer: Layer, arch: Architecture) -> nn.Module | None:
-    h, w, c = arch.shape(layer.inputs[0])
-    if layer.kind == "conv":
-        return QatConv(c, layer.shape[2], layer.kernel, layer.stride, layer.pad)
-    if layer.kind == "depthwise":
-        return QatConv(c, c, layer.kernel, layer.stride, layer.pad, groups=c)
-    if layer.kind == "linear":
-        return QatLinear(h * w * c, layer.shape[2])
-    return None
-
-
 def _initialise(module: nn.Module, generator: torch.Generator) -> None:
-    fan_in = module.weight[0].numel()
+    if isinstance(module, QatPrelu):
+        return
+    channels = module.weight.shape[module.channel_axis]
+    fan_in = module.weight.numel() // channels
     with torch.no_grad():
-        gain = 2.0 if isinstance(module, QatConv) else 1.0
+        gain = 1.0 if isinstance(module, QatLinear) else 2.0
         module.weight.normal_(0.0, math.sqrt(gain / fan_in), generator=generator)

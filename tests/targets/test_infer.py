@@ -35,12 +35,13 @@ def builtin_ref(model: Path, inputs: np.ndarray) -> np.ndarray:
 def random_network(name: str):
     """As `train` makes it, with random weights and ranges calibrated on random images."""
     pytest.importorskip("torch", reason="torch is not installed")
-    from intrs_edge.convert.qat import from_qat
-    from intrs_edge.train import build_network, calibrate
+    from intrs_edge.convert.qdq import from_qdq_onnx
+    from intrs_edge.train import build_network, calibrate, freeze
+    from intrs_edge.train.export import to_onnx
 
     network = build_network(name, NETWORKS[name], 10, sigma=0.25, seed=1)
     calibrate(network, np.random.default_rng(1).integers(0, 256, (64, *NETWORKS[name])), 32)
-    return from_qat(network)
+    return from_qdq_onnx(to_onnx(freeze(network)))
 
 
 def random_inputs(shape: tuple[int, ...]) -> np.ndarray:

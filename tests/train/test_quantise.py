@@ -8,7 +8,7 @@ from intrs_edge.train.quantise import ActivationQuant, QatConv, QatLinear, round
 
 def _conv(seed: int = 0) -> QatConv:
     torch.manual_seed(seed)
-    conv = QatConv(3, 8, (3, 3), 2, (1, 1, 1, 1))
+    conv = QatConv(3, 8, (3, 3), (2, 2), (1, 1, 1, 1))
     nn.init.normal_(conv.weight, 0, 0.3)
     with torch.no_grad():
         conv.bn.weight.uniform_(0.5, 1.5)
