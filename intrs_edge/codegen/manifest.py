@@ -12,9 +12,11 @@ from intrs_edge.codegen.model import Model
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.tables import claim
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.classes import class_count
 from intrs_edge.graph.digest import graph_digest
 from intrs_edge.graph.input_map import InputMap, image_shape
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes.drop_tail import DROPPED
 from intrs_edge.smoothing import Smoothing
 
 FORMAT = 2
@@ -24,7 +26,7 @@ def make_manifest(
     graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap
 ) -> dict[str, Any]:
     """The content of project.json but for its digest; hashes are SHA-256 in hexadecimal."""
-    classes = graph.tensors[graph.outputs[0]].elements
+    classes = class_count(graph)
     names = class_names(graph, classes)
     source = graph.tensors[graph.inputs[0]]
     assert source.quant is not None
@@ -37,6 +39,7 @@ def make_manifest(
         "certificate": claim(smoothing),
         "image_shape": list(image_shape(graph)),
         "classes": names,
+        "dropped": graph.metadata.get(DROPPED, ""),
         "input": {"scale": float(source.quant.scale[0]), "zero_point": int(source.quant.zero_point[0])},
         "input_map": {
             "mul": list(input_map.mul),

@@ -42,6 +42,7 @@ class Report:
             f"board    {self.board.id} ({self.board.name})",
             f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, "
             f"image {'x'.join(map(str, m['image_shape']))}",
+            *([f"output   the logits; left out behind them: {m['dropped']} (docs/graph.md)"] if m["dropped"] else []),
             f"tables   {m['table_hash'][:16]}",
             *claim_lines(m["certificate"]),
             *sizes_lines(s, self.board),

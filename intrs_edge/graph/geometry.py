@@ -130,40 +130,75 @@ class AxisRange:
     count: int
 
 
-def slice_ranges(graph: Graph, op: Op) -> tuple[AxisRange, ...]:
-    """The ranges of a SLICE or STRIDED_SLICE, one for every input axis (shrunk axes have count 1)."""
+@dataclass(frozen=True)
+class Slices:
+    """What a SLICE or STRIDED_SLICE takes: a range for every input axis, and the output's shape."""
+
+    ranges: tuple[AxisRange, ...]
+    shape: tuple[int, ...]
+
+
+def slices(graph: Graph, op: Op) -> Slices:
+    """The ranges of a SLICE or STRIDED_SLICE; ValueError where one is empty or leaves its axis."""
     shape = graph.tensors[op.inputs[0]].shape
-    rank = len(shape)
-    begin = constant_ints(graph, op.inputs[1])
-    end = constant_ints(graph, op.inputs[2])
-    if op.kind == "SLICE":
-        if len(begin) != rank or len(end) != rank:
-            raise ValueError(f"its begin and size have {len(begin)} and {len(end)} values for {rank} dimensions")
-        sizes = [extent - b if size == -1 else size for b, size, extent in zip(begin, end, shape, strict=True)]
-        for b, size, extent in zip(begin, sizes, shape, strict=True):
-            if b < 0 or size < 1 or b + size > extent:
-                raise ValueError(f"its range {b}..{b + size} leaves an extent of {extent}")
-        return tuple(AxisRange(b, 1, size) for b, size in zip(begin, sizes, strict=True))
-    for key in ("ellipsis_mask", "new_axis_mask", "offset"):
-        if op.attrs.get(key):
-            raise ValueError(f"its {key} is not supported: slice with plain begin, end and strides")
-    steps = constant_ints(graph, op.inputs[3])
-    if not len(begin) == len(end) == len(steps) <= rank or 0 in steps:
+    begin, end = constant_ints(graph, op.inputs[1]), constant_ints(graph, op.inputs[2])
+    if op.kind == "STRIDED_SLICE":
+        return _strided(op, shape, begin, end, constant_ints(graph, op.inputs[3]))
+    if len(begin) != len(shape) or len(end) != len(shape):
+        raise ValueError(f"its begin and size have {len(begin)} and {len(end)} values for {len(shape)} dimensions")
+    sizes = tuple(extent - b if size == -1 else size for b, size, extent in zip(begin, end, shape, strict=True))
+    for b, size, extent in zip(begin, sizes, shape, strict=True):
+        if b < 0 or size < 1 or b + size > extent:
+            raise ValueError(f"its range {b}..{b + size} leaves an extent of {extent}")
+    return Slices(tuple(AxisRange(b, 1, size) for b, size in zip(begin, sizes, strict=True)), sizes)
+
+
+def _strided(
+    op: Op, shape: tuple[int, ...], begin: tuple[int, ...], end: tuple[int, ...], steps: tuple[int, ...]
+) -> Slices:
+    """Entry by entry: an ellipsis stands for as many whole axes as the others leave, and beats a new axis."""
+    count, rank = len(begin), len(shape)
+
+    def bit(name: str, entry: int) -> bool:
+        return bool(integer(op, f"{name}_mask", 0) >> entry & 1)
+
+    ellipses = [e for e in range(count) if bit("ellipsis", e)]
+    added = sum(bit("new_axis", e) and not bit("ellipsis", e) for e in range(count))
+    if not count == len(end) == len(steps) or count - len(ellipses) - added > rank or 0 in steps:
         raise ValueError(f"its begin, end and strides {begin}, {end}, {steps} do not fit {rank} dimensions")
-    ranges = []
-    for axis, extent in enumerate(shape):
-        if axis >= len(begin):
+    if len(ellipses) > 1:
+        raise ValueError("it has more than one ellipsis: leave all but one out")
+    if ellipses and rank == count - 1 - added:
+        raise ValueError("its ellipsis stands for no axis: leave it out")
+    if op.attrs.get("offset"):
+        end = tuple(b + e for b, e in zip(begin, end, strict=True))
+    ranges: list[AxisRange] = []
+    out: list[int] = []
+
+    def whole(axes: int) -> None:
+        for extent in shape[len(ranges) : len(ranges) + axes]:
             ranges.append(AxisRange(0, 1, extent))
-            continue
-        bit = 1 << axis
-        if integer(op, "shrink_axis_mask", 0) & bit:
-            ranges.append(AxisRange(resolve_axis(begin[axis], extent), 1, 1))
-            continue
-        first = None if integer(op, "begin_mask", 0) & bit else begin[axis]
-        last = None if integer(op, "end_mask", 0) & bit else end[axis]
-        positions = range(*slice(first, last, steps[axis]).indices(extent))
-        ranges.append(AxisRange(positions.start, steps[axis], len(positions)))
-    return tuple(ranges)
+            out.append(extent)
+
+    for e in range(count):
+        if e in ellipses:
+            whole(rank - (count - 1 - added))
+        elif bit("new_axis", e):
+            out.append(1)
+        else:
+            extent, step = shape[len(ranges)], steps[e]
+            first, last = (None if bit(name, e) else v[e] for name, v in (("begin", begin), ("end", end)))
+            if bit("shrink_axis", e):
+                start = resolve_axis(first, extent) if first is not None else 0 if step > 0 else extent - 1
+                ranges.append(AxisRange(start, 1, 1))
+                continue
+            positions = range(*slice(first, last, step).indices(extent))
+            if not positions:
+                raise ValueError("its slice is empty")
+            ranges.append(AxisRange(positions.start, step, len(positions)))
+            out.append(len(positions))
+    whole(rank - len(ranges))
+    return Slices(tuple(ranges), tuple(out))
 
 
 def nearest_neighbours(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -14,7 +14,7 @@ from intrs_edge.graph.geometry import (
     pad_amounts,
     permutation,
     resolve_axis,
-    slice_ranges,
+    slices,
     window,
 )
 from intrs_edge.graph.ir import Graph, Op
@@ -150,11 +150,7 @@ def _split(graph: Graph, op: Op) -> list[Shape]:
 
 
 def _slice(graph: Graph, op: Op) -> list[Shape]:
-    mask = integer(op, "shrink_axis_mask", 0)
-    ranges = slice_ranges(graph, op)
-    if any(r.count < 1 for r in ranges):
-        raise ValueError("its slice is empty")
-    return [tuple(r.count for i, r in enumerate(ranges) if not mask >> i & 1)]
+    return [slices(graph, op).shape]
 
 
 def _resize(graph: Graph, op: Op) -> list[Shape]:

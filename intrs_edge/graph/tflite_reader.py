@@ -7,6 +7,7 @@ operators or types that the project does not support: `validate` lists those, al
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Union, cast
 
@@ -17,15 +18,18 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.graph import flatbuffer as fb
 from intrs_edge.graph.flatbuffer import FlatBuffer, Table
 from intrs_edge.graph.ir import Attr, Graph, Op, Quant, Tensor
+from intrs_edge.graph.passes.rewrite import compact
 from intrs_edge.graph.tflite_schema import IDENTIFIER, OPERATORS, OPTIONS, SCHEMA_VERSION, TENSOR_TYPES, Field
 
 MAX_FILE_BYTES = 1 << 28
 MAX_TENSOR_BYTES = 1 << 28
 MAX_RANK = 8
 NAME_LIMIT = 200
-NUMPY_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool", "float32", "float64")
+NUMPY_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool", "float16", "float32", "float64")
 
 _SCALARS = {"int32": fb.INT32, "int8": fb.INT8, "enum": fb.INT8, "bool": fb.BOOL, "float32": fb.FLOAT32}
+
+_UNUSED = Tensor("", (1,), "int8")
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 
@@ -50,15 +54,15 @@ def read_tflite(source: Source) -> Graph:
     subgraph = subgraphs[0]
     buffers = [_buffer(t) for t in model.tables(4)]
     kinds = [_kind(t) for t in model.tables(1)]
-    tensors = tuple(_tensor(buffer, t, i, buffers) for i, t in enumerate(subgraph.tables(0)))
-    return Graph(
-        tensors,
-        tuple(_op(buffer, t, i, kinds, tensors) for i, t in enumerate(subgraph.tables(3))),
-        _indices(buffer, subgraph, 1, len(tensors)),
-        _indices(buffer, subgraph, 2, len(tensors)),
-        _printable(subgraph.string(4)) or "model",
-        _metadata(buffer, model, buffers),
-    )
+    tables = subgraph.tables(0)
+    ops = tuple(_op(buffer, t, i, kinds, len(tables)) for i, t in enumerate(subgraph.tables(3)))
+    inputs, outputs = (_indices(buffer, subgraph, slot, len(tables)) for slot in (1, 2))
+    used = {*inputs, *outputs}.union(*(op.inputs for op in ops), *(op.outputs for op in ops))
+    # converters leave behind tensors that nothing refers to, of any shape and type: they are not looked at
+    tensors = tuple(_tensor(buffer, t, i, buffers) if i in used else _UNUSED for i, t in enumerate(tables))
+    ops = tuple(replace(op, name=tensors[op.outputs[0]].name if op.outputs else op.name) for op in ops)
+    name, metadata = _printable(subgraph.string(4)) or "model", _metadata(buffer, model, buffers)
+    return compact(Graph(tensors, ops, inputs, outputs, name, metadata))
 
 
 def _load(source: Source) -> tuple[bytes, str]:
@@ -126,8 +130,10 @@ def _tensor(buffer: FlatBuffer, table: Table, index: int, buffers: list[npt.NDAr
     quant = _quant(buffer, table, name)
     if data is None or data.size == 0:
         return Tensor(name, shape, dtype, quant)
+    if dtype == "int4":
+        return Tensor(name, shape, "int8", quant, _nibbles(buffer, data, elements, name).reshape(shape))
     if dtype not in NUMPY_TYPES:
-        return Tensor(name, shape, dtype, quant)  # validate refuses the type
+        raise IntrsError(f"{buffer.name}: constant '{name}' is of type {dtype}: export an int8 model")
     kind = np.dtype(dtype).newbyteorder("<")
     if data.size != elements * kind.itemsize:
         raise buffer.fail(
@@ -137,6 +143,17 @@ def _tensor(buffer: FlatBuffer, table: Table, index: int, buffers: list[npt.NDAr
         buffer.check(0, data.size)  # a copy: charged, since many tensors may share one buffer
         return Tensor(name, shape, dtype, quant, (data != 0).reshape(shape))
     return Tensor(name, shape, dtype, quant, data.view(kind).reshape(shape))
+
+
+def _nibbles(buffer: FlatBuffer, data: npt.NDArray[np.uint8], elements: int, name: str) -> npt.NDArray[np.int8]:
+    """int4 values as int8: two a byte, the lower nibble first. TensorFlow Lite unpacks them before it computes, too."""
+    if data.size != (elements + 1) // 2:
+        raise buffer.fail(
+            f"constant '{name}' has {data.size} bytes, {elements} values of 4 bits need {-(-elements // 2)}"
+        )
+    buffer.check(0, 2 * data.size)  # a copy: charged
+    pairs: npt.NDArray[np.int8] = np.stack([data << 4, data], axis=1).view(np.int8) >> 4
+    return pairs.reshape(-1)[:elements]
 
 
 def _quant(buffer: FlatBuffer, table: Table, name: str) -> Quant | None:
@@ -167,13 +184,13 @@ def _indices(buffer: FlatBuffer, table: Table, slot: int, count: int, lowest: in
     return indices
 
 
-def _op(buffer: FlatBuffer, table: Table, index: int, kinds: list[str], tensors: tuple[Tensor, ...]) -> Op:
+def _op(buffer: FlatBuffer, table: Table, index: int, kinds: list[str], tensors: int) -> Op:
     number = table.integer(0, fb.UINT32)
     if number >= len(kinds):
         raise buffer.fail(f"operator {index} has code {number} of {len(kinds)}")
     kind = kinds[number]
-    inputs = _indices(buffer, table, 1, len(tensors), lowest=-1)
-    outputs = _indices(buffer, table, 2, len(tensors))
+    inputs = _indices(buffer, table, 1, tensors, lowest=-1)
+    outputs = _indices(buffer, table, 2, tensors)
     attrs: dict[str, Attr] = {}
     options = OPTIONS.get(kind)
     if options is not None and options.fields:
@@ -182,8 +199,7 @@ def _op(buffer: FlatBuffer, table: Table, index: int, kinds: list[str], tensors:
             value = _attr(buffer, stored, field, kind)
             if value is not None:
                 attrs[field.name] = value
-    name = tensors[outputs[0]].name if outputs else f"{kind}_{index}"
-    return Op(kind, inputs, outputs, attrs, name)
+    return Op(kind, inputs, outputs, attrs, f"{kind}_{index}")
 
 
 def _attr(buffer: FlatBuffer, table: Table | None, field: Field, kind: str) -> Attr | None:

@@ -103,7 +103,7 @@ def problems(graph: Graph) -> list[str]:
 
     A model that is float or uint8 throughout says so once, not once an operator.
     """
-    found = list(_structure(graph))
+    found = list(_foreign(graph)) or list(_structure(graph))
     if found:
         return found
     whole = _whole(graph)
@@ -116,6 +116,26 @@ def problems(graph: Graph) -> list[str]:
             found += [f"{_where(op)}: {problem}" for problem in _op(graph, op)]
     found += _ends(graph)
     return list(dict.fromkeys(found))
+
+
+# custom operators of compilers that leave nothing of a model to read
+COMPILED = {
+    "CUSTOM:ethos-u": ("an Arm Ethos-U", "Vela"),
+    "CUSTOM:edgetpu-custom-op": ("a Coral Edge TPU", "the Edge TPU compiler"),
+}
+
+
+def _foreign(graph: Graph) -> Iterator[str]:
+    """The one problem of a file that was made for something else altogether."""
+    for kind in sorted({op.kind for op in graph.ops} & COMPILED.keys()):
+        machine, compiler = COMPILED[kind]
+        yield f"the model is compiled for {machine}: give the .tflite file that {compiler} was given"
+    halves = [t.name for t in graph.tensors if t.constant and t.dtype == "float16"]
+    if halves:
+        yield (
+            f"the model is stored in float16 ('{halves[0][:SHOWN_NAME]}'): "
+            "convert it with full integer quantisation and a representative data set"
+        )
 
 
 def _where(op: Op) -> str:
@@ -326,6 +346,9 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
     activation = op.attrs.get("activation", "NONE")
     if activation not in ACTIVATIONS:
         yield f"fused activation {activation} is not supported: use one of {', '.join(ACTIVATIONS)}"
+        return
+    if op.kind == "CONCATENATION" and activation != "NONE":
+        yield f"its fused activation {activation} is one that TensorFlow Lite refuses, too: put it behind the operator"
         return
     if rule.same or op.kind == "CONCATENATION":
         for value in values:

@@ -264,3 +264,26 @@ def test_uint8_ends_become_int8(tmp_path: Path) -> None:
     unsigned = reference.run(b.build(y), pixels)
     signed = reference.run(graph, (pixels.astype(np.int16) - 128).astype(np.int8))
     np.testing.assert_array_equal(signed.astype(np.int16) + 128, unsigned)
+
+
+@pytest.mark.parametrize(
+    ("end", "dropped", "refused"),
+    [("logits", "", ""), ("ARG_MAX", "ARG_MAX", ""), ("one", "", "one value"), ("map", "", "a map")],
+)
+def test_what_the_certificate_speaks_of_is_said(tmp_path: Path, end: str, dropped: str, refused: str) -> None:
+    """A tail that is left out; and no project of what is no classifier."""
+    b = GraphBuilder()
+    x = b.input((1, 2, 2, 1), scale=1 / 255, zero_point=-128)
+    y = b.unary("RELU", x)
+    if end != "map":
+        y = b.fully_connected(x, np.ones((1 if end == "one" else 3, 4)), weight_scale=0.1, scale=0.1)
+    if end == "ARG_MAX":
+        y = b.op(end, [y, b.constant(1, dtype="int32")], (1,), None, dtype="int32")
+    if refused:
+        with pytest.raises(IntrsError, match=refused):
+            generate(b.build(y), OPTIONS, tmp_path / "p")
+        assert not (tmp_path / "p").exists()
+        return
+    report = generate(b.build(y), OPTIONS, tmp_path / "p")
+    assert report.manifest["dropped"] == dropped
+    assert ("output   the logits; left out behind them: ARG_MAX" in report.as_text()) == bool(dropped)

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from intrs_edge.graph.builder import GraphBuilder, quant
-from intrs_edge.graph.geometry import AxisRange
 from intrs_edge.graph.ir import Graph
 
 Draw = Callable[..., object]
@@ -300,36 +299,48 @@ def slice_(draw: Draw) -> Graph:
 
 
 def strided_slice(draw: Draw) -> Graph:
-    """Steps in both directions, masks, shrunk axes, fewer axes than the input has."""
+    """Every mask, steps in both directions, fewer entries than the input has axes. The shape is numpy's."""
     b = GraphBuilder()
     x = _image(draw, b)
-    used = draw(st.integers(1, 4))
-    begin, end, steps, shape = [], [], [], []
-    masks = {"begin_mask": 0, "end_mask": 0, "shrink_axis_mask": 0}
-    for axis, n in enumerate(b.shape(x)):
-        if axis >= used:
-            shape.append(n)
+    shape = b.shape(x)
+    names = ("begin", "end", "shrink_axis", "new_axis", "ellipsis")
+    masks = dict.fromkeys((f"{name}_mask" for name in names), 0)
+    entries: list[tuple[int, int, int]] = []
+    index: list[object] = []
+
+    def entry(begin: int, end: int, step: int, what: object, *marks: str) -> None:
+        for mark in marks:
+            masks[f"{mark}_mask"] |= 1 << len(entries)
+        entries.append((begin, end, step))
+        index.append(what)
+
+    axis, last = 0, draw(st.integers(1, 4))
+    while axis < last:
+        n = shape[axis]
+        kind = draw(st.sampled_from(["range", "range", "range", "whole", "shrink", "new", "ellipsis"]))
+        begin, end = draw(st.integers(-n, n - 1)), draw(st.integers(-n, n + 2))
+        if kind == "new" and not masks["new_axis_mask"]:
+            entry(begin, end, 1, np.newaxis, "new_axis", *draw(st.sampled_from([(), ("shrink_axis",)])))
             continue
-        step = draw(st.sampled_from([1, 1, 2, 3, -1, -2])) if axis else 1
-        first = draw(st.integers(-n, n - 1))
-        shrink = axis > 0 and draw(st.integers(0, 4)) == 0
-        whole = axis == 0 or draw(st.integers(0, 3)) == 0
-        last = draw(st.integers(-n, n + 2))
-        if shrink:
-            masks["shrink_axis_mask"] |= 1 << axis
-            begin.append(first), end.append(first + 1), steps.append(1)
+        if kind == "ellipsis" and not masks["ellipsis_mask"]:
+            entry(begin, end, 1, Ellipsis, "ellipsis", *draw(st.sampled_from([(), ("new_axis",)])))
+            skipped = draw(st.integers(1, 4 - axis))
+            axis, last = axis + skipped, 4  # the rest is spelt out
             continue
-        r = AxisRange(0, step, len(range(*slice(None if whole else first, None if whole else last, step).indices(n))))
-        if r.count == 0:
-            whole = True
-        if whole:
-            masks["begin_mask"] |= 1 << axis
-            masks["end_mask"] |= 1 << axis
-        begin.append(first), end.append(last), steps.append(step)
-        shape.append(len(range(*slice(None if whole else first, None if whole else last, step).indices(n))))
-    inputs = [x, *(b.constant(v, dtype="int32") for v in (begin, end, steps))]
-    attrs = {**masks, "ellipsis_mask": 0, "new_axis_mask": 0, "offset": False}
-    return b.build(b.op("STRIDED_SLICE", inputs, shape, b.quant_of(x), attrs))
+        axis += 1
+        if axis == 1:  # the batch stays
+            entry(0, 1, 1, slice(None), "begin", "end")
+        elif kind == "shrink":
+            first = draw(st.booleans())  # begin_mask: index 0, whatever begin says
+            entry(begin, end, 1, 0 if first else begin, "shrink_axis", *(["begin"] if first else []))
+        else:
+            step = draw(st.sampled_from([1, 1, 2, 3, -1, -2]))
+            taken = slice(begin, end, step)
+            whole = kind == "whole" or not range(n)[taken]
+            entry(begin, end, step, slice(None, None, step) if whole else taken, *(["begin", "end"] if whole else []))
+    result = np.empty(shape)[tuple(index)].shape
+    inputs = [x, *(b.constant(v, dtype="int32") for v in zip(*entries, strict=True))]
+    return b.build(b.op("STRIDED_SLICE", inputs, result, b.quant_of(x), {**masks, "offset": False}))
 
 
 def _unary(kind: str) -> Callable[[Draw], Graph]:

@@ -160,8 +160,10 @@ def _model(subgraph_tables: int) -> bytes:
     for _ in range(subgraph_tables):
         b.PrependUOffsetTRelative(tensor)
     tensors = b.EndVector()
+    inputs = b.CreateNumpyVector(np.arange(subgraph_tables, dtype=np.int32))  # what nothing refers to is not read
     b.StartObject(6)
     b.PrependUOffsetTRelativeSlot(0, tensors, 0)
+    b.PrependUOffsetTRelativeSlot(1, inputs, 0)
     graph = b.EndObject()
     b.StartVector(4, 1, 4)
     b.PrependUOffsetTRelative(graph)

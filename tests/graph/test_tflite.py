@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 import tflite
-from graph_cases import CASES, op_graph
+from graph_cases import CASES, inputs_for, op_graph
 from hypothesis import HealthCheck, given, settings
+from interpreter import interpret
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
-from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.ir import Graph, Tensor
 from intrs_edge.graph.passes import fuse_pad
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_schema import OPTIONS
@@ -120,3 +124,56 @@ def test_weights_are_aligned_in_the_file() -> None:
     content = write_tflite(b.build(x))
     for i in range(3):
         assert content.index(bytes([77 + i]) * 6) % 16 == 0
+
+
+def test_tensors_that_nothing_refers_to_are_not_looked_at() -> None:
+    b = GraphBuilder()
+    b.tensor(Tensor("left over", (0, -1), "string"))
+    x = b.input((1, 4), scale=0.1, name="x")
+    y = b.unary("RELU", x, name="y")
+    graph = read_tflite(write_tflite(b.build(y)))
+    assert [t.name for t in graph.tensors] == ["x", "y"]
+    assert graph.ops[0].name == "y"
+    with pytest.raises(IntrsError, match=r"tensor 'empty' has shape \(0,\)"):
+        read_tflite(write_tflite(b.build(b.op("RELU", [b.tensor(Tensor("empty", (0,), "int8"))], (1, 4), None))))
+
+
+def test_constants_of_other_types_are_named() -> None:
+    b = GraphBuilder()
+    x = b.input((1, 4), scale=0.1)
+    content = bytearray(write_tflite(b.build(b.binary("ADD", x, b.constant([1] * 4, scale=0.1, name="c"), scale=0.1))))
+    content[_type_byte(content, "c")] = tflite.TensorType.STRING
+    with pytest.raises(IntrsError, match="constant 'c' is of type string: export an int8 model"):
+        read_tflite(bytes(content))
+
+
+@pytest.mark.parametrize("n", [6, 7])
+def test_int4_weights_are_unpacked(n: int) -> None:
+    """Equal to the interpreter's, which unpacks them itself; a buffer of another size is damage."""
+    values = np.random.default_rng(n).integers(-8, 8, (1, 1, 1, n))
+    b = GraphBuilder()
+    x = b.input((1, 3, 3, n), scale=0.1, zero_point=-9, name="x")
+    wide = b.build(b.conv_2d(x, values, weight_scale=0.02, scale=0.05, padding="VALID", name="conv"))
+    content = bytearray(write_tflite(wide))
+    content[_type_byte(content, "conv/weights")] = tflite.TensorType.INT4
+    stored = values.reshape(-1).astype(np.int8).tobytes()
+    at = content.index(stored)
+    nibbles = np.pad(values.reshape(-1), (0, n % 2)) & 15
+    packed = (nibbles[::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes()
+    content[at - 4 : at + n] = struct.pack("<I", len(packed)) + packed + bytes(n - len(packed))
+    graph = read_tflite(bytes(content))
+    (weights,) = [t for t in graph.tensors if t.name == "conv/weights"]
+    np.testing.assert_array_equal(weights.data, values)
+    inputs = inputs_for(wide, 8, 0)
+    np.testing.assert_array_equal(reference.run(graph, inputs), interpret(bytes(content), inputs))
+    content[at - 4 : at] = struct.pack("<I", len(packed) - 1)
+    with pytest.raises(IntrsError, match="of 4 bits need"):
+        read_tflite(bytes(content))
+
+
+def _type_byte(content: bytes | bytearray, name: str) -> int:
+    """Where the type of a tensor is stored."""
+    subgraph = tflite.Model.GetRootAs(content).Subgraphs(0)
+    tensors = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
+    (table,) = [t._tab for t in tensors if t.Name() == name.encode()]
+    return int(table.Pos + table.Offset(6))

@@ -47,12 +47,27 @@ def with_attr(number: int, **changes: object) -> Graph:
     return with_op(number, attrs={**graph().ops[number].attrs, **changes})
 
 
+def fused_concatenation() -> Graph:
+    b = GraphBuilder()
+    x = b.input((1, 2, 2, 1), scale=0.1)
+    attrs = {"axis": 3, "activation": "RELU"}
+    return b.build(b.op("CONCATENATION", [x, x], (1, 2, 2, 2), b.quant_of(x), attrs))
+
+
 def test_a_sound_graph_has_no_problem() -> None:
     assert problems(graph()) == []
     validate(graph())
 
 
 BROKEN: dict[str, Callable[[], Graph]] = {
+    r"compiled for an Arm Ethos-U: give the .tflite file that Vela was given": lambda: with_op(
+        0, kind="CUSTOM:ethos-u", inputs=(0, 9)
+    ),
+    r"compiled for a Coral Edge TPU": lambda: with_op(0, kind="CUSTOM:edgetpu-custom-op"),
+    r"stored in float16 \('conv/weights'\)": lambda: with_tensor(
+        1, dtype="float16", quant=None, data=np.ones((2, 3, 3, 2), np.float16)
+    ),
+    r"its fused activation RELU is one that TensorFlow Lite refuses": fused_concatenation,
     r"CUSTOM:Foo 'conv': this operator is not supported": lambda: with_op(0, kind="CUSTOM:Foo"),
     r"it has 1 inputs": lambda: with_op(1, inputs=(3,)),
     r"has 2 outputs, not 1": lambda: replace(

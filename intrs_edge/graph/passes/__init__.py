@@ -1,13 +1,13 @@
 """Rewrites that keep every output of the graph, bit for bit; each is a function from graph to graph.
 
-`simplify` applies them in an order in which each finds what the one before it left. `drop_tail` and `integer_ends`
-change what the graph's ends are, and are asked for by name.
+`simplify` applies them in an order in which each finds what the one before it left. `drop_tail`,
+`integer_tail` and `integer_ends` change what the graph's ends are, and are asked for by name.
 """
 
 from __future__ import annotations
 
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.passes.drop_tail import drop_tail
+from intrs_edge.graph.passes.drop_tail import drop_tail, integer_tail
 from intrs_edge.graph.passes.fold_constants import fold_constants
 from intrs_edge.graph.passes.fold_reshapes import fold_reshapes
 from intrs_edge.graph.passes.fold_shapes import fold_shapes
@@ -21,12 +21,12 @@ PASSES = (fold_constants, fuse_activation, fuse_pad, fold_reshapes, remove_dead)
 
 
 def normalize(graph: Graph) -> Graph:
-    """A graph as it was read, before `validate`: without float ends and shape arithmetic, dilated convolutions in one
-    piece.
+    """A graph as it was read, before `validate`: without float ends, tails that are no logits and shape arithmetic,
+    dilated convolutions in one piece.
 
     What neither needs is left as it is, and the result can be written as .tflite.
     """
-    return fuse_dilation(fold_shapes(integer_ends(graph)))
+    return fuse_dilation(fold_shapes(integer_tail(integer_ends(graph))))
 
 
 def simplify(graph: Graph) -> Graph:
@@ -46,6 +46,7 @@ __all__ = [
     "fuse_dilation",
     "fuse_pad",
     "integer_ends",
+    "integer_tail",
     "normalize",
     "remove_dead",
     "simplify",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.graph.geometry import integer, slice_ranges
+from intrs_edge.graph.geometry import integer, slices
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.passes.rewrite import compact
 
@@ -46,13 +46,12 @@ def _evaluate(graph: Graph, op: Op) -> npt.NDArray[np.int64] | None:
             return None
         return np.array([int(v) for v in known], dtype=np.int64)
     try:
-        ranges = slice_ranges(graph, op) if len(op.inputs) == 4 else ()
+        found = slices(graph, op) if len(op.inputs) == 4 else None
     except ValueError:
         return None
-    if len(ranges) != known[0].ndim:
+    if found is None:
         return None
     result = known[0]
-    for axis, r in enumerate(ranges):
+    for axis, r in enumerate(found.ranges):
         result = np.take(result, r.start + r.step * np.arange(r.count), axis=axis)
-    mask = integer(op, "shrink_axis_mask", 0)
-    return result.reshape([n for axis, n in enumerate(result.shape) if not mask >> axis & 1])
+    return result.reshape(found.shape)

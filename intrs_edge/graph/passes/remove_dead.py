@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from intrs_edge.graph.geometry import pad_amounts
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.lut import TABLES, lut
-from intrs_edge.graph.passes.rewrite import compact, rewired
+from intrs_edge.graph.passes.rewrite import needed, rewired
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -21,14 +19,7 @@ def remove_dead(graph: Graph) -> Graph:
             names[op.outputs[0]] = op.inputs[0]
         else:
             kept.append(op)
-    graph = rewired(graph, kept, names)
-    needed = set(graph.outputs)
-    live = []
-    for op in reversed(graph.ops):
-        if needed & set(op.outputs):
-            live.append(op)
-            needed |= set(op.inputs)
-    return compact(replace(graph, ops=tuple(reversed(live))))
+    return needed(rewired(graph, kept, names))
 
 
 def _identity(graph: Graph, op: Op) -> bool:

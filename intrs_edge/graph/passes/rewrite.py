@@ -43,6 +43,17 @@ def rewired(graph: Graph, ops: Sequence[Op], names: Mapping[int, int]) -> Graph:
     )
 
 
+def needed(graph: Graph) -> Graph:
+    """The same graph without ops whose results nobody reads, compact. Works on graphs that are not validated yet."""
+    read = set(graph.outputs)
+    live = []
+    for op in reversed(graph.ops):
+        if read & set(op.outputs):
+            live.append(op)
+            read |= set(op.inputs)
+    return compact(replace(graph, ops=tuple(reversed(live))))
+
+
 def compact(graph: Graph) -> Graph:
     """The same graph without tensors that nothing refers to, the others renumbered in order."""
     used = {*graph.inputs, *graph.outputs}

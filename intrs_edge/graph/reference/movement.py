@@ -13,7 +13,7 @@ from intrs_edge.graph.geometry import (
     pad_amounts,
     permutation,
     resolve_axis,
-    slice_ranges,
+    slices,
 )
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.quantize import per_tensor
@@ -68,7 +68,7 @@ def split(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
 def slice_(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     """A range of every axis."""
     y = args[0]
-    for axis, r in enumerate(slice_ranges(graph, op)):
+    for axis, r in enumerate(slices(graph, op).ranges):
         y = np.take(y, r.start + r.step * np.arange(r.count), axis=1 + axis)
     return [y.reshape(len(y), *graph.tensors[op.outputs[0]].shape)]
 

@@ -24,6 +24,7 @@ from intrs_edge.graph.passes import (
     fuse_dilation,
     fuse_pad,
     integer_ends,
+    integer_tail,
     normalize,
     remove_dead,
     simplify,
@@ -174,10 +175,65 @@ def test_tail_is_dropped_and_the_class_stays_where_it_is_unique() -> None:
     assert (probabilities[rows, scores.argmax(axis=1)] == probabilities.max(axis=1)).all()
 
 
+@pytest.mark.parametrize("kind", ["SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH"])
+def test_a_tail_goes_with_what_rescales_it(kind: str) -> None:
+    """Logits on the probabilities' scale saturate: the QUANTIZE behind a softmax is not left behind."""
+    b = GraphBuilder()
+    x = b.input((1, 10), scale=0.1, zero_point=4)
+    logits = b.fully_connected(x, np.eye(10) * 9, weight_scale=0.01, scale=0.05)
+    y = b.unary(kind, logits, scale=1 / 256, zero_point=-128, attrs={"beta": 1.0} if kind == "SOFTMAX" else {})
+    after, dropped = drop_tail(b.build(b.op("QUANTIZE", [y], (1, 10), quant(1 / 256, 0), dtype="uint8")))
+    assert dropped == ("QUANTIZE", kind)
+    assert after.tensors[after.outputs[0]] == b.tensors[logits]
+
+
 def test_a_classifier_without_a_tail_stays() -> None:
     b, x, rng = image()
     graph = b.build(conv(b, x, rng))
     assert drop_tail(graph) == (graph, ())
+
+
+TAILS = {
+    "ARG_MAX": (("ARG_MAX",), "ARG_MAX"),
+    "softmax stays": (("SOFTMAX",), ""),
+    "softmax stays below": (("SOFTMAX", "ARG_MAX"), "ARG_MAX"),
+    "LOG_SOFTMAX": (("LOG_SOFTMAX",), "LOG_SOFTMAX"),
+    "and what rescales it": (("LOG_SOFTMAX", "QUANTIZE"), "LOG_SOFTMAX, QUANTIZE"),
+    "in float": (("DEQUANTIZE", "SOFTMAX"), "DEQUANTIZE, SOFTMAX"),
+    "in float and back": (("DEQUANTIZE", "LOGISTIC", "QUANTIZE"), "DEQUANTIZE, LOGISTIC, QUANTIZE"),
+    "a float reshape": (("DEQUANTIZE", "RESHAPE", "SOFTMAX"), "DEQUANTIZE, RESHAPE, SOFTMAX"),
+    "indices": (("ARG_MAX", "CAST"), "ARG_MAX, CAST"),
+    "something else stays": (("NEG", "ARG_MAX"), "ARG_MAX"),
+    "a QUANTIZE alone stays": (("QUANTIZE",), ""),
+}
+
+
+@pytest.mark.parametrize("case", TAILS)
+def test_what_is_no_logits_goes(case: str) -> None:
+    tail, left_out = TAILS[case]
+    b = GraphBuilder()
+    x = b.input((1, 10), scale=0.1, zero_point=4)
+    y = logits = b.fully_connected(x, np.eye(10) * 9, weight_scale=0.01, scale=0.05)
+    for kind in tail:
+        floats = kind == "DEQUANTIZE" or (b.tensors[y].dtype == "float32" and kind != "QUANTIZE")
+        shape = (1,) if kind in ("ARG_MAX", "CAST") else (1, 1, 10) if kind == "RESHAPE" else (1, 10)
+        inputs = [y, b.constant(1, dtype="int32")] if kind == "ARG_MAX" else [y]
+        dtype = "float32" if floats else "int32" if kind in ("ARG_MAX", "CAST") else "int8"
+        y = b.op(kind, inputs, shape, None if dtype != "int8" else quant(1 / 16, 127), dtype=dtype)
+    graph = integer_tail(b.build(y))
+    assert graph.metadata.get("intrs.dropped", "") == left_out
+    kept = len(tail) - len(left_out.split(", ")) if left_out else len(tail)
+    assert kinds(graph) == ["FULLY_CONNECTED", *tail[:kept]]
+    if not kept:
+        assert graph.tensors[graph.outputs[0]] == b.tensors[logits]
+
+
+def test_a_map_and_a_lone_score_keep_their_tail() -> None:
+    for shape, axis in (((1, 4, 4, 3), 3), ((1, 1), 1)):
+        b = GraphBuilder()
+        x = b.input(shape, scale=0.1)
+        y = b.op("ARG_MAX", [x, b.constant(axis, dtype="int32")], shape[:-1], None, dtype="int32")
+        assert integer_tail(b.build(y)).metadata == {}
 
 
 def test_float_ends_go() -> None:
