@@ -144,3 +144,29 @@ def reciprocal(x: Int64, integer_bits: int) -> tuple[Int64, Int64]:
 
 def _bit_length(x: Int64) -> Int64:
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)  # exact below 2**53
+
+
+### inverse square root ###
+
+HALF_SQRT_2 = 1518500250  # Q0.31
+
+
+def inverse_sqrt(x: Int64) -> tuple[Int64, Int64]:
+    """(multiplier, shift) of 1 / sqrt(x) for 0 <= x < 2**31, as `multiply_by_quantized_multiplier` takes them; 0 counts
+    as 1. Five Newton steps in Q3.28 from the guess 1.
+    """
+    pairs = (31 - _bit_length(np.maximum(x, 1))) // 2  # x * 4**(pairs - 1) lies in 2**27 .. 2**29
+    left = np.maximum(pairs - 1, 0)
+    scaled = np.where(pairs > 0, x << (2 * left), x >> 2)
+    exponent = 11 - pairs + 1
+    q = scaled >> 1  # Q3.28
+    half = divide_by_power_of_two(q, 1)
+    y = np.full_like(x, 1 << 28)
+    for _ in range(5):
+        cube = saturating_shift_left(doubling_high_mul(doubling_high_mul(y, y), y), 6)
+        rest = doubling_high_mul(y, 3 << 27) - doubling_high_mul(half, cube)
+        y = saturating_shift_left(rest, 3)
+    y = doubling_high_mul(y, HALF_SQRT_2)
+    y = np.where(exponent < 0, y << np.maximum(-exponent, 0), y)
+    one = x <= 1
+    return np.where(one, INT32_MAX, y), np.where(one, 0, -np.maximum(exponent, 0))

@@ -6,6 +6,7 @@ compiled. The others are integer arithmetic of which the table is the exact resu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from intrs_edge.graph.fixedpoint import (
     Int64,
     divide_by_power_of_two,
+    inverse_sqrt,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
 )
@@ -51,8 +53,10 @@ def _real(function: Real) -> Callable[[Graph, Op, Int64], Int64]:
         in_scale, in_zero, out_scale, out_zero = _sides(graph, op)
         inverse = np.float32(1) / out_scale
         x = in_scale * (codes - in_zero).astype(np.float32)
-        y = function(x.astype(np.float64)).astype(np.float32)
-        return _round32(y * inverse).astype(np.int64) + out_zero
+        y = _round32(function(x.astype(np.float64)).astype(np.float32) * inverse)
+        if not (np.abs(y) < 2**31).all():  # what C makes of it depends on the machine
+            raise ValueError(f"its output scale {out_scale} is too small for its values")
+        return y.astype(np.int64) + out_zero
 
     return table
 
@@ -62,6 +66,12 @@ def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         power = np.exp(-x).astype(np.float32)
         result: npt.NDArray[np.float64] = (np.float32(1) / (np.float32(1) + power)).astype(np.float64)
     return result
+
+
+def _exp(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        power: npt.NDArray[np.float64] = np.exp(x)
+    return power
 
 
 def _requantized(graph: Graph, op: Op, codes: Int64) -> Int64:
@@ -91,6 +101,54 @@ def _leaky_relu(graph: Graph, op: Op, codes: Int64) -> Int64:
         x >= 0, multiply_by_quantized_multiplier(x, *positive), multiply_by_quantized_multiplier(x, *negative)
     )  # fmt: skip
     return y + out_zero
+
+
+def _abs(graph: Graph, op: Op, codes: Int64) -> Int64:
+    in_scale, in_zero, out_scale, out_zero = _sides(graph, op)
+    x: Int64 = np.abs(codes - in_zero)
+    if in_scale == out_scale:
+        return x + out_zero
+    return multiply_by_quantized_multiplier(x, *quantize_multiplier(float(np.float32(in_scale / out_scale)))) + out_zero
+
+
+RSQRT_SHIFT = 20
+
+
+def _rsqrt(graph: Graph, op: Op, codes: Int64) -> Int64:
+    """Zero counts as the smallest value, and so do negative ones, at which TFLite stops."""
+    in_scale, in_zero, out_scale, out_zero = _sides(graph, op)
+    x = codes - in_zero
+    m, s = quantize_multiplier(1.0 / float(np.float32(np.sqrt(in_scale) * out_scale)))
+    multiplier, shift = inverse_sqrt(np.maximum(x, 1))
+    root = multiply_by_quantized_multiplier(np.ones_like(x), multiplier, shift + RSQRT_SHIFT)
+    y = multiply_by_quantized_multiplier(root, m, s - RSQRT_SHIFT) + out_zero
+    table: Int64 = np.where(x > 0, y, RANGES["int8"][1])
+    return table
+
+
+def _gelu(graph: Graph, op: Op, codes: Int64) -> Int64:
+    return (_GELU_TANH if op.attrs.get("approximate") else _GELU)(graph, op, codes)
+
+
+def _f32(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rounded to float32."""
+    return np.asarray(x).astype(np.float32).astype(np.float64)
+
+
+def _gelu_exact(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(0.5 x) erfc(-x / sqrt 2), rounded after every step."""
+    erfc = [math.erfc(v) for v in _f32(x * float(np.float32(-math.sqrt(0.5))))]
+    return _f32(0.5 * x) * _f32(erfc)
+
+
+def _gelu_tanh(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(0.5 x) (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), rounded after every step."""
+    cube = _f32(_f32(_f32(float(np.float32(0.044715)) * x) * x) * x)
+    inner = _f32(float(np.float32(2 / math.sqrt(math.pi) * math.sqrt(0.5))) * _f32(x + cube))
+    return _f32(0.5 * x) * _f32(1 + _f32(np.tanh(inner)))
+
+
+_GELU, _GELU_TANH = _real(_gelu_exact), _real(_gelu_tanh)
 
 
 ### HARD_SWISH: 16-bit fixed point ###
@@ -142,10 +200,15 @@ def _hard_swish(graph: Graph, op: Op, codes: Int64) -> Int64:
 TABLES: dict[str, Callable[[Graph, Op, Int64], Int64]] = {
     "LOGISTIC": _real(_sigmoid),
     "TANH": _real(np.tanh),
+    "EXP": _real(_exp),
+    "GELU": _gelu,
+    "ABS": _abs,
+    "RSQRT": _rsqrt,
     "QUANTIZE": _requantized,
     "RELU": _relu,
     "RELU6": _relu,
     "RELU_N1_TO_1": _relu,
+    "RELU_0_TO_1": _relu,
     "LEAKY_RELU": _leaky_relu,
     "HARD_SWISH": _hard_swish,
 }

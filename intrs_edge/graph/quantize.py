@@ -141,6 +141,8 @@ def activation_range(activation: str, tensor: Tensor) -> tuple[int, int]:
         return max(low, quantize(0.0)), min(high, quantize(6.0))
     if activation == "RELU_N1_TO_1":
         return max(low, quantize(-1.0)), min(high, quantize(1.0))
+    if activation == "RELU_0_TO_1":
+        return max(low, quantize(0.0)), min(high, quantize(1.0))
     raise IntrsError(f"fused activation {activation} is not supported: use NONE, RELU, RELU6 or RELU_N1_TO_1")
 
 

@@ -18,14 +18,13 @@ from intrs_edge.graph.geometry import (
     window,
 )
 from intrs_edge.graph.ir import Graph, Op
+from intrs_edge.graph.lut import TABLES
 
 Shape = tuple[int, ...]
 STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
 MAX_STEP = 1 << 16
 MAX_REACH = 1 << 20  # positions in C are 32-bit integers
-SAME_SHAPE = (
-    "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE",
-)  # fmt: skip
+SAME_SHAPE = (*TABLES, "SOFTMAX")
 
 
 def output_shapes(graph: Graph, op: Op) -> list[Shape]:

@@ -47,6 +47,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
+    **dict.fromkeys(TABLES, Rule("x")),
     "CONV_2D": Rule("xwb?"),
     "DEPTHWISE_CONV_2D": Rule("xwb?"),
     "FULLY_CONNECTED": Rule("xwb?"),
@@ -69,17 +70,9 @@ RULES: dict[str, Rule] = {
     "SPLIT": Rule("ix", same=True),
     "SLICE": Rule("xii", same=True),
     "STRIDED_SLICE": Rule("xiii", same=True),
-    "RELU": Rule("x"),
-    "RELU6": Rule("x"),
-    "RELU_N1_TO_1": Rule("x"),
     "PRELU": Rule("xw"),
-    "LEAKY_RELU": Rule("x"),
-    "HARD_SWISH": Rule("x"),
-    "LOGISTIC": Rule("x"),
-    "TANH": Rule("x"),
     "SOFTMAX": Rule("x"),
     "RESIZE_NEAREST_NEIGHBOR": Rule("xi", same=True),
-    "QUANTIZE": Rule("x"),
 }
 
 PARAMETERS: dict[str, Callable[[Graph, Op], object]] = {

@@ -343,20 +343,38 @@ def strided_slice(draw: Draw) -> Graph:
     return b.build(b.op("STRIDED_SLICE", inputs, result, b.quant_of(x), {**masks, "offset": False}))
 
 
+def positive(draw: Draw, b: GraphBuilder) -> int:
+    """Values at and above the zero point alone: RSQRT and SQRT have no others."""
+    q = (draw(scales), draw(st.integers(-128, 126)))
+    x = b.input((1, 256), scale=q[0], zero_point=q[1])
+    floor = b.constant(np.full(256, q[1]), scale=q[0], zero_point=q[1])
+    return b.binary("MAXIMUM", x, floor)
+
+
 def _unary(kind: str) -> Callable[[Draw], Graph]:
     def case(draw: Draw) -> Graph:
         b = GraphBuilder()
-        x = b.input((1, 256), scale=draw(scales), zero_point=draw(zeros))
-        scale = float(b.quant_of(x).scale[0]) * draw(st.floats(0.02, 4.0))
-        zero, attrs = draw(zeros), {}
+        steps = st.floats(1e-3, 0.2) if kind == "EXP" else scales
+        x = positive(draw, b) if kind == "RSQRT" else b.input((1, 256), scale=draw(steps), zero_point=draw(zeros))
+        unit = float(b.quant_of(x).scale[0])
+        scale, zero, attrs = unit * draw(st.floats(0.02, 4.0)), draw(zeros), {}
         if kind == "LOGISTIC":
             scale, zero = 1 / 256, -128
         if kind == "TANH" and draw(st.booleans()):
             scale, zero = 1 / 128, 0
         if kind == "HARD_SWISH":
-            scale = float(b.quant_of(x).scale[0]) * draw(st.floats(0.0079, 4.0))  # TFLite refuses smaller ones
+            scale = unit * draw(st.floats(0.0079, 4.0))  # TFLite refuses smaller ones
         if kind == "LEAKY_RELU":
             attrs = {"alpha": float(np.float32(draw(st.floats(-2.0, 2.0))))}
+        if kind == "GELU":
+            attrs = {"approximate": draw(st.booleans())}
+        if kind in ("ABS", "GELU") and draw(st.booleans()):
+            scale = unit
+        if kind == "EXP":  # the largest value fits 32 bits: more is refused
+            largest = unit * (127 - int(b.quant_of(x).zero_point[0]))
+            scale = draw(st.floats(1e-3, 1.0)) * float(np.exp(max(0.0, largest - 14)))
+        if kind == "RSQRT":
+            scale = draw(st.floats(0.003, 1.0)) / unit**0.5
         return b.build(b.unary(kind, x, scale=scale, zero_point=zero, attrs=attrs))
 
     return case
@@ -486,6 +504,11 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
     "PRELU": prelu,
     "LEAKY_RELU": _unary("LEAKY_RELU"),
     "HARD_SWISH": _unary("HARD_SWISH"),
+    "RELU_0_TO_1": _unary("RELU_0_TO_1"),
+    "ABS": _unary("ABS"),
+    "EXP": _unary("EXP"),
+    "GELU": _unary("GELU"),
+    "RSQRT": _unary("RSQRT"),
     "LOGISTIC": _unary("LOGISTIC"),
     "TANH": _unary("TANH"),
     "SOFTMAX": softmax,
