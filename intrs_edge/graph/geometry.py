@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -105,8 +106,8 @@ def pad_amounts(graph: Graph, op: Op) -> tuple[tuple[int, int], ...]:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def mean_axes(graph: Graph, op: Op) -> tuple[int, ...]:
-    """The axes of a MEAN, ascending, without repeats."""
+def reduced_axes(graph: Graph, op: Op) -> tuple[int, ...]:
+    """The axes of a MEAN, SUM, REDUCE_MAX, REDUCE_MIN or REVERSE_V2, ascending, without repeats."""
     rank = len(graph.tensors[op.inputs[0]].shape)
     return tuple(sorted({resolve_axis(a, rank) for a in constant_ints(graph, op.inputs[1])}))
 
@@ -199,6 +200,48 @@ def _strided(
             out.append(len(positions))
     whole(rank - len(ranges))
     return Slices(tuple(ranges), tuple(out))
+
+
+def split_sizes(graph: Graph, op: Op) -> tuple[int, tuple[int, ...]]:
+    """(axis, extents) of the parts of a SPLIT, SPLIT_V or UNPACK."""
+    parts = len(op.outputs)
+    shape = graph.tensors[op.inputs[1 if op.kind == "SPLIT" else 0]].shape
+    if op.kind == "UNPACK":
+        axis = resolve_axis(integer(op, "axis", 0), len(shape))
+    else:
+        axis = resolve_axis(constant_ints(graph, op.inputs[0 if op.kind == "SPLIT" else 2])[0], len(shape))
+    extent = shape[axis]
+    sizes = constant_ints(graph, op.inputs[1]) if op.kind == "SPLIT_V" else (extent // parts,) * parts
+    if sizes.count(-1) == 1:
+        sizes = tuple(extent - sum(sizes) - 1 if n == -1 else n for n in sizes)
+    if len(sizes) != parts or min(sizes) < 1 or sum(sizes) != extent or (op.kind == "UNPACK" and sizes[0] != 1):
+        raise ValueError(f"an extent of {extent} does not split into {parts} parts of {list(sizes)}")
+    return axis, sizes
+
+
+def gathered(graph: Graph, op: Op) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """(axis, indices, their shape) of a GATHER by constants."""
+    shape, where = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]].shape
+    axis = resolve_axis(integer(op, "axis", 0), len(shape))
+    batch = integer(op, "batch_dims", 0)
+    if not 0 <= batch <= min(axis, len(where)) or math.prod(shape[:batch]) != 1:
+        raise ValueError(f"its {batch} batch dimensions of {list(shape)} are not all 1: gather without them")
+    indices = constant_ints(graph, op.inputs[1])
+    if min(indices, default=0) < 0 or max(indices, default=0) >= shape[axis]:
+        raise ValueError(f"its indices leave an extent of {shape[axis]}")
+    return axis, indices, where[batch:]
+
+
+def block_size(graph: Graph, op: Op) -> int:
+    """The block of a SPACE_TO_DEPTH or DEPTH_TO_SPACE, which divides what it is taken from."""
+    shape, block = graph.tensors[op.inputs[0]].shape, integer(op, "block_size", 0)
+    if len(shape) != 4:
+        raise ValueError(f"its input has shape {list(shape)}, it needs [batch, height, width, channels]")
+    divided = shape[1:3] if op.kind == "SPACE_TO_DEPTH" else (shape[3],)
+    by = block if op.kind == "SPACE_TO_DEPTH" else block * block
+    if block < 1 or any(n % by for n in divided):
+        raise ValueError(f"its block of {block} does not divide {list(shape)}")
+    return block
 
 
 def nearest_neighbours(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -22,7 +22,7 @@ from intrs_edge.graph.fixedpoint import (
     round_half_away,
     wrap_int32,
 )
-from intrs_edge.graph.geometry import mean_axes
+from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.ir import Graph, Op, Quant, Tensor
 
 __all__ = [
@@ -240,7 +240,7 @@ class MeanParams:
 def mean_params(graph: Graph, op: Op) -> MeanParams:
     """MEAN: the ratio of the scales in double, its multiplier divided by the count with as many guard bits as fit."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    axes = mean_axes(graph, op)
+    axes = reduced_axes(graph, op)
     outer, count, inner = (
         math.prod(source.shape[: axes[0]]),
         math.prod(source.shape[axes[0] : axes[-1] + 1]),

@@ -8,13 +8,16 @@ from collections.abc import Callable
 import numpy as np
 
 from intrs_edge.graph.geometry import (
+    block_size,
     constant_ints,
+    gathered,
     integer,
-    mean_axes,
     pad_amounts,
     permutation,
+    reduced_axes,
     resolve_axis,
     slices,
+    split_sizes,
     window,
 )
 from intrs_edge.graph.ir import Graph, Op
@@ -102,7 +105,7 @@ def _prelu(graph: Graph, op: Op) -> list[Shape]:
 
 
 def _mean(graph: Graph, op: Op) -> list[Shape]:
-    shape, axes = _shape(graph, op), mean_axes(graph, op)
+    shape, axes = _shape(graph, op), reduced_axes(graph, op)
     if op.attrs.get("keep_dims"):
         return [tuple(1 if i in axes else n for i, n in enumerate(shape))]
     return [tuple(n for i, n in enumerate(shape) if i not in axes)]
@@ -141,11 +144,56 @@ def _concatenation(graph: Graph, op: Op) -> list[Shape]:
 
 
 def _split(graph: Graph, op: Op) -> list[Shape]:
-    shape, parts = _shape(graph, op, 1), len(op.outputs)
-    axis = resolve_axis(constant_ints(graph, op.inputs[0])[0], len(shape))
-    if shape[axis] % parts:
-        raise ValueError(f"an extent of {shape[axis]} does not split into {parts} equal parts")
-    return [(*shape[:axis], shape[axis] // parts, *shape[axis + 1 :])] * parts
+    shape = _shape(graph, op, 1 if op.kind == "SPLIT" else 0)
+    axis, sizes = split_sizes(graph, op)
+    if op.kind == "UNPACK":
+        return [(*shape[:axis], *shape[axis + 1 :])] * len(sizes)
+    return [(*shape[:axis], n, *shape[axis + 1 :]) for n in sizes]
+
+
+def _pack(graph: Graph, op: Op) -> list[Shape]:
+    shapes = [_shape(graph, op, i) for i in range(len(op.inputs))]
+    if len(set(shapes)) != 1:
+        raise ValueError(f"shapes {[list(s) for s in shapes]} differ")
+    axis = resolve_axis(integer(op, "axis", 0), len(shapes[0]) + 1)
+    return [(*shapes[0][:axis], len(shapes), *shapes[0][axis:])]
+
+
+def _gather(graph: Graph, op: Op) -> list[Shape]:
+    shape = _shape(graph, op)
+    axis, _, where = gathered(graph, op)
+    return [(*shape[:axis], *where, *shape[axis + 1 :])]
+
+
+def _space_to_depth(graph: Graph, op: Op) -> list[Shape]:
+    block = block_size(graph, op)
+    n, h, w, c = _shape(graph, op)
+    return [(n, h // block, w // block, c * block * block)]
+
+
+def _depth_to_space(graph: Graph, op: Op) -> list[Shape]:
+    block = block_size(graph, op)
+    n, h, w, c = _shape(graph, op)
+    return [(n, h * block, w * block, c // (block * block))]
+
+
+def _tile(graph: Graph, op: Op) -> list[Shape]:
+    shape, times = _shape(graph, op), constant_ints(graph, op.inputs[1])
+    if len(times) != len(shape) or min(times, default=1) < 1:
+        raise ValueError(f"its multiples {list(times)} do not fit {len(shape)} dimensions")
+    return [tuple(n * t for n, t in zip(shape, times, strict=True))]
+
+
+def _reverse(graph: Graph, op: Op) -> list[Shape]:
+    reduced_axes(graph, op)
+    return [_shape(graph, op)]
+
+
+def _broadcast_to(graph: Graph, op: Op) -> list[Shape]:
+    shape, target = _shape(graph, op), constant_ints(graph, op.inputs[1])
+    if np.broadcast_shapes(shape, target) != target:
+        raise ValueError(f"{list(shape)} does not broadcast to {list(target)}")
+    return [target]
 
 
 def _slice(graph: Graph, op: Op) -> list[Shape]:
@@ -181,6 +229,15 @@ SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
     "TRANSPOSE": _transpose,
     "CONCATENATION": _concatenation,
     "SPLIT": _split,
+    "SPLIT_V": _split,
+    "UNPACK": _split,
+    "PACK": _pack,
+    "GATHER": _gather,
+    "SPACE_TO_DEPTH": _space_to_depth,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "TILE": _tile,
+    "REVERSE_V2": _reverse,
+    "BROADCAST_TO": _broadcast_to,
     "SLICE": _slice,
     "STRIDED_SLICE": _slice,
     "RESIZE_NEAREST_NEIGHBOR": _resize,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from intrs_edge.graph.geometry import mean_axes, window
+from intrs_edge.graph.geometry import reduced_axes, window
 from intrs_edge.graph.ir import Graph, Op, Tensor
 
 
@@ -154,7 +154,7 @@ def adds(graph: Graph, op: Op) -> int:
         return elements * w.filter_h * w.filter_w
     if op.kind == "MEAN":
         shape = graph.tensors[op.inputs[0]].shape
-        return elements * math.prod(shape[a] for a in mean_axes(graph, op))
+        return elements * math.prod(shape[a] for a in reduced_axes(graph, op))
     return 0
 
 

@@ -127,6 +127,14 @@ OPTIONS: dict[str, Options] = {
         BuiltinOptions.ConcatenationOptions, 2, (_int("axis", 0), _enum("activation", 1, ACTIVATION))
     ),
     "SPLIT": Options(BuiltinOptions.SplitOptions, 1, (_int("num_splits", 0),)),
+    "SPLIT_V": Options(BuiltinOptions.SplitVOptions, 1, (_int("num_splits", 0),)),
+    "UNPACK": Options(BuiltinOptions.UnpackOptions, 2, (_int("num", 0), _int("axis", 1))),
+    "GATHER": Options(BuiltinOptions.GatherOptions, 2, (_int("axis", 0), _int("batch_dims", 1))),
+    "SPACE_TO_DEPTH": Options(BuiltinOptions.SpaceToDepthOptions, 1, (_int("block_size", 0),)),
+    "DEPTH_TO_SPACE": Options(BuiltinOptions.DepthToSpaceOptions, 1, (_int("block_size", 0),)),
+    "TILE": Options(BuiltinOptions.TileOptions, 0),
+    "REVERSE_V2": Options(BuiltinOptions.ReverseV2Options, 0),
+    "BROADCAST_TO": Options(BuiltinOptions.BroadcastToOptions, 0),
     "STRIDED_SLICE": Options(
         BuiltinOptions.StridedSliceOptions,
         6,
@@ -160,7 +168,7 @@ OPTIONS: dict[str, Options] = {
 _NEW_IN_2 = (
     "AVERAGE_POOL_2D MAX_POOL_2D ADD SUB MUL MAXIMUM MINIMUM MEAN PAD PADV2 MIRROR_PAD TRANSPOSE CONCATENATION SPLIT"
     " STRIDED_SLICE SLICE RELU RELU6 LEAKY_RELU LOGISTIC TANH SOFTMAX RESIZE_NEAREST_NEIGHBOR QUANTIZE"
-    " DEQUANTIZE ARG_MAX"
+    " DEQUANTIZE ARG_MAX PACK UNPACK SPLIT_V GATHER SPACE_TO_DEPTH BROADCAST_TO"
 )
 VERSIONS: dict[str, int] = {
     **dict.fromkeys(_NEW_IN_2.split(), 2),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.graph.geometry import mean_axes
+from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.ir import Graph, Op, Tensor
 from intrs_edge.graph.lut import TABLES, lut
 from intrs_edge.graph.quantize import (
@@ -68,6 +68,15 @@ RULES: dict[str, Rule] = {
     "TRANSPOSE": Rule("xi", same=True),
     "CONCATENATION": Rule("x*"),
     "SPLIT": Rule("ix", same=True),
+    "SPLIT_V": Rule("xii", same=True),
+    "UNPACK": Rule("x", same=True),
+    "PACK": Rule("x*", same=True),
+    "GATHER": Rule("xi", same=True),
+    "SPACE_TO_DEPTH": Rule("x", same=True),
+    "DEPTH_TO_SPACE": Rule("x", same=True),
+    "TILE": Rule("xi", same=True),
+    "REVERSE_V2": Rule("xi", same=True),
+    "BROADCAST_TO": Rule("xi", same=True),
     "SLICE": Rule("xii", same=True),
     "STRIDED_SLICE": Rule("xiii", same=True),
     "PRELU": Rule("xw"),
@@ -88,6 +97,7 @@ PARAMETERS: dict[str, Callable[[Graph, Op], object]] = {
     "SOFTMAX": softmax_params,
 }
 
+PARTS = ("SPLIT", "SPLIT_V", "UNPACK")  # have more than one output
 FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128)}
 
 
@@ -219,7 +229,7 @@ def _op(graph: Graph, op: Op) -> Iterator[str]:
     if roles is None:
         yield f"it has {len(op.inputs)} inputs: the file is damaged, export it again"
         return
-    if len(op.outputs) != 1 and op.kind != "SPLIT":
+    if len(op.outputs) != 1 and op.kind not in PARTS:
         yield f"it has {len(op.outputs)} outputs, not 1: the file is damaged, export it again"
         return
     found: list[str] = []
@@ -330,7 +340,7 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
         if bias.elements != channels:
             yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
     if op.kind == "MEAN":
-        axes = mean_axes(graph, op)
+        axes = reduced_axes(graph, op)
         if not axes or axes[0] == 0 or axes[-1] - axes[0] != len(axes) - 1:
             yield f"it averages over axes {list(axes)}: use neighbouring axes other than the batch"
 

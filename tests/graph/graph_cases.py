@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from intrs_edge.graph.builder import GraphBuilder, quant
-from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.ir import Graph, Op, Tensor
 
 Draw = Callable[..., object]
 ACTIVATIONS = ("NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -287,6 +287,114 @@ def split(draw: Draw) -> Graph:
     return b.build(b.concatenation(outs[::-1], axis))
 
 
+def split_v(draw: Draw) -> Graph:
+    """Parts of different extents, one of which may be what the others leave; they meet again in another order."""
+    b = GraphBuilder()
+    x = _image(draw, b, 6, 6)
+    axis = draw(st.sampled_from([1, 2, 3, -2]))
+    extent, sizes = b.shape(x)[axis], []
+    while extent:
+        sizes.append(draw(st.integers(1, extent)))
+        extent -= sizes[-1]
+    given = [-1 if i == draw(st.integers(0, 9)) else n for i, n in enumerate(sizes)]
+    given = sizes if given.count(-1) > 1 else given
+    outs = []
+    for n in sizes:
+        shape = list(b.shape(x))
+        shape[axis] = n
+        outs.append(b.tensor(Tensor(f"part{len(outs)}", tuple(shape), "int8", b.quant_of(x))))
+    inputs = (x, b.constant(given, dtype="int32"), b.constant(axis, dtype="int32"))
+    b.ops.append(Op("SPLIT_V", inputs, tuple(outs), {"num_splits": len(sizes)}, "part0"))
+    return b.build(b.concatenation(outs[::-1], axis))
+
+
+def unpack(draw: Draw) -> Graph:
+    """The parts meet again in another order, along any axis."""
+    b = GraphBuilder()
+    x = _image(draw, b, 4, 4)
+    axis = draw(st.sampled_from([1, 2, 3, -1, -3]))
+    shape = list(b.shape(x))
+    n = shape.pop(axis)
+    outs = [b.tensor(Tensor(f"part{i}", tuple(shape), "int8", b.quant_of(x))) for i in range(n)]
+    b.ops.append(Op("UNPACK", (x,), tuple(outs), {"num": n, "axis": axis}, "part0"))
+    return b.build(_packed(draw, b, draw(st.permutations(outs)), draw(st.sampled_from([1, 2, 3, -1]))))
+
+
+def _packed(draw: Draw, b: GraphBuilder, parts: list[int], axis: int) -> int:
+    shape = list(b.shape(parts[0]))
+    shape.insert(axis % (len(shape) + 1), len(parts))
+    return b.op("PACK", parts, shape, b.quant_of(parts[0]), {"values_count": len(parts), "axis": axis})
+
+
+def pack(draw: Draw) -> Graph:
+    """The input, with itself and constants, along a new axis."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    shape = (1, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+    q = b.quant_of(x)
+    parts = [x]
+    for _ in range(draw(st.integers(0, 3))):
+        if draw(st.booleans()):
+            parts.append(x)
+        else:
+            values = rng.integers(-128, 128, shape)
+            parts.append(b.constant(values, scale=float(q.scale[0]), zero_point=int(q.zero_point[0])))
+    return b.build(_packed(draw, b, draw(st.permutations(parts)), draw(st.sampled_from([1, 2, 3, -1, -2]))))
+
+
+def gather(draw: Draw) -> Graph:
+    """One index, a list or a table of them, along any axis; batch dimensions of extent 1."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b, 5, 5)
+    shape = b.shape(x)
+    axis = draw(st.integers(1, 3))
+    batch = draw(st.integers(0, 1))
+    where = draw(st.sampled_from([(), (3,), (2, 2)]))
+    indices = b.constant(rng.integers(0, shape[axis], (*shape[:batch], *where)), dtype="int32")
+    attrs = {"axis": axis if batch else draw(st.sampled_from([axis, axis - 4])), "batch_dims": batch}
+    result = (*shape[:axis], *where, *shape[axis + 1 :])
+    return b.build(b.op("GATHER", [x, indices], result, b.quant_of(x), attrs))
+
+
+def _blocks(kind: str) -> Callable[[Draw], Graph]:
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        block, h, w, c = (draw(st.integers(1, 4)) for _ in range(4))
+        small = (1, h, w, c * block * block)
+        large = (1, h * block, w * block, c)
+        source, target = (large, small) if kind == "SPACE_TO_DEPTH" else (small, large)
+        x = b.input(source, scale=draw(scales), zero_point=draw(zeros))
+        return b.build(b.op(kind, [x], target, b.quant_of(x), {"block_size": block}))
+
+    return case
+
+
+def tile(draw: Draw) -> Graph:
+    """Copies along some axes."""
+    b = GraphBuilder()
+    x = _image(draw, b, 4, 4)
+    times = [1, *(draw(st.integers(1, 3)) for _ in range(3))]
+    shape = [n * t for n, t in zip(b.shape(x), times, strict=True)]
+    return b.build(b.op("TILE", [x, b.constant(times, dtype="int32")], shape, b.quant_of(x)))
+
+
+def reverse(draw: Draw) -> Graph:
+    """Along one axis."""
+    b = GraphBuilder()
+    x = _image(draw, b, 5, 5)
+    axes = b.constant([draw(st.sampled_from([1, 2, 3, -1]))], dtype="int32")
+    return b.build(b.op("REVERSE_V2", [x, axes], b.shape(x), b.quant_of(x)))
+
+
+def broadcast_to(draw: Draw) -> Graph:
+    """Along axes of extent 1."""
+    b = GraphBuilder()
+    shape = (1, *(draw(st.sampled_from([1, 1, 3])) for _ in range(3)))
+    x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+    target = tuple(draw(st.integers(1, 4)) if n == 1 and i else n for i, n in enumerate(shape))
+    return b.build(b.op("BROADCAST_TO", [x, b.constant(target, dtype="int32")], target, b.quant_of(x)))
+
+
 def slice_(draw: Draw) -> Graph:
     """SLICE."""
     b = GraphBuilder()
@@ -496,6 +604,15 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
     "TRANSPOSE": transpose,
     "CONCATENATION": concatenation,
     "SPLIT": split,
+    "SPLIT_V": split_v,
+    "UNPACK": unpack,
+    "PACK": pack,
+    "GATHER": gather,
+    "SPACE_TO_DEPTH": _blocks("SPACE_TO_DEPTH"),
+    "DEPTH_TO_SPACE": _blocks("DEPTH_TO_SPACE"),
+    "TILE": tile,
+    "REVERSE_V2": reverse,
+    "BROADCAST_TO": broadcast_to,
     "SLICE": slice_,
     "STRIDED_SLICE": strided_slice,
     "RELU": _unary("RELU"),

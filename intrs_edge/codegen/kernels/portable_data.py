@@ -7,6 +7,7 @@ import numpy as np
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import constant
 from intrs_edge.codegen.kernels.tabulate import block_copy, position_maps, separable
+from intrs_edge.graph.geometry import integer
 from intrs_edge.graph.quantize import per_tensor
 
 
@@ -84,10 +85,10 @@ def _pads(site: Site) -> list[tuple[int, int]]:
 
 @register
 class Concatenation(Kernel):
-    """CONCATENATION: each input in turn to its place."""
+    """CONCATENATION and PACK: each input in turn to its place."""
 
     name = "concatenation.portable"
-    patterns = (("CONCATENATION",),)
+    patterns = (("CONCATENATION",), ("PACK",))
     code_bytes = 80
 
     def reject(self, site: Site) -> str | None:
@@ -104,11 +105,11 @@ class Concatenation(Kernel):
     def emit(self, site: Site) -> tuple[Emit, ...]:
         """One ``struct intrs_copy`` an input."""
         shape = site.output().shape
-        axis = int(site.op.attrs["axis"]) % len(shape)  # type: ignore[arg-type]
+        axis = integer(site.op, "axis", 0) % len(shape)
         inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
         calls, at = [], 0
         for position, tensor in enumerate(site.op.inputs):
-            run = site.input(position).shape[axis] * inner
+            run = inner * (1 if site.op.kind == "PACK" else site.input(position).shape[axis])
             fields: dict[str, Value] = {
                 "rows": int(np.prod(shape[:axis], dtype=np.int64)),
                 "run": run,
@@ -124,7 +125,10 @@ class Concatenation(Kernel):
         return tuple(calls)
 
 
-PICKS = ("TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR")
+PICKS = (
+    "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK", "GATHER", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE",
+    "TILE", "REVERSE_V2", "BROADCAST_TO", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR",
+)  # fmt: skip
 
 
 class _Picks(Kernel):
@@ -179,9 +183,7 @@ class Copy(_Picks):
 
 @register
 class Gather(_Picks):
-    """Everything whose input position is a sum of one number per output axis: transpose, slices, mirror padding,
-    nearest neighbour.
-    """
+    """Everything that copies values: transpose, slices, mirror padding, nearest neighbour, indices, blocks."""
 
     name = "gather.portable"
     code_bytes = 250
@@ -190,25 +192,19 @@ class Gather(_Picks):
         """Up to six axes."""
         if len(self.source(site)) != 1:
             return "not one input that varies"
-        for positions in position_maps(site.graph, site.op):
-            offsets = separable(positions)
-            if offsets is None:
-                return "its positions are not sums over the axes"
-            if len(offsets) > 6:
-                return "more than six axes"
-        return None
+        axes = max(len(separable(m)) for m in position_maps(site.graph, site.op))
+        return "more than six axes" if axes > 6 else None
 
     def cost(self, site: Site) -> Cost:
         """A look-up an element."""
-        outputs = [site.graph.tensors[t] for t in site.op.outputs]
-        return Cost(7.0 * sum(t.elements for t in outputs), 4 * sum(sum(t.shape) for t in outputs))
+        maps = position_maps(site.graph, site.op)
+        return Cost(7.0 * sum(m.size for m in maps), 4 * sum(t.size for m in maps for t in separable(m)))
 
     def emit(self, site: Site) -> tuple[Emit, ...]:
         """One ``struct intrs_gather`` an output."""
         calls = []
         for output, positions in zip(site.op.outputs, position_maps(site.graph, site.op), strict=True):
             offsets = separable(positions)
-            assert offsets is not None
             offsets = [np.zeros(1, np.int32)] * (6 - len(offsets)) + offsets
             fields: dict[str, Value] = {
                 "extent": tuple(o.size for o in offsets),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -29,19 +30,41 @@ def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
     ]
 
 
-def separable(positions: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]] | None:
-    """Offsets per axis whose sums are the positions, or None where there are none. Axes of extent 1 are dropped."""
+def separable(positions: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]]:
+    """Offsets per axis whose sums are the positions. Axes of extent 1 are dropped, and neighbouring axes that do not
+    come apart (a table of indices) count as one; of all ways the one with the shortest tables.
+    """
     shape = tuple(n for n in positions.shape if n != 1)
-    reduced = positions.reshape(shape)
+    ways = (_merged(shape, seams) for seams in itertools.product((True, False), repeat=max(len(shape) - 1, 0)))
+    for way in sorted(ways, key=sum):
+        offsets = _offsets(positions.reshape(way))
+        if offsets is not None:
+            return offsets
+    raise AssertionError("one axis is always a table")
+
+
+def _merged(shape: tuple[int, ...], seams: tuple[bool, ...]) -> tuple[int, ...]:
+    """The extents with axes joined where there is no seam between them."""
+    merged = list(shape[:1])
+    for extent, seam in zip(shape[1:], seams, strict=True):
+        if seam:
+            merged.append(extent)
+        else:
+            merged[-1] *= extent
+    return tuple(merged)
+
+
+def _offsets(positions: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]] | None:
+    shape = positions.shape
     if not shape:
         return [positions.reshape(1).astype(np.int32)]
-    origin = int(reduced.flat[0])
+    origin = int(positions.flat[0])
     offsets = []
     for axis in range(len(shape)):
-        line = reduced[tuple(slice(None) if a == axis else 0 for a in range(len(shape)))]
+        line = positions[tuple(slice(None) if a == axis else 0 for a in range(len(shape)))]
         offsets.append(line - (origin if axis else 0))
     total = sum(o.reshape([-1 if a == i else 1 for a in range(len(shape))]) for i, o in enumerate(offsets))
-    if not np.array_equal(total, reduced):
+    if not np.array_equal(total, positions):
         return None
     # a mirrored axis falls: keep every table at or above zero by moving its minimum to the first table
     lows = [int(o.min()) for o in offsets[1:]]
