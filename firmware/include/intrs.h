@@ -27,6 +27,7 @@ enum intrs_status {
     INTRS_E_ARGUMENT = -1, /* a null pointer, or a value outside its documented range */
     INTRS_E_RANGE = -2,    /* a sample range that passes UINT32_MAX */
     INTRS_E_ABORTED = -3,  /* the progress callback asked to stop */
+    INTRS_E_PIXELS = -4,   /* generated without knowing what a pixel means to the model: intrs_infer() alone works */
 };
 
 #define INTRS_ABSTAIN (-1)
@@ -50,8 +51,20 @@ typedef int (*intrs_progress)(void *context, uint32_t done, uint32_t total);
 
 /// inference ///
 
-/* One noiseless inference. input: int8 [INTRS_INPUT_BYTES], NHWC, as the model quantises it; output: int8 [INTRS_CLASSES]. */
-int intrs_infer(struct intrs_workspace *ws, const int8_t *input, int8_t *output);
+/* What the model's own input and output are made of. */
+#ifdef INTRS_UINT8_INPUT
+typedef uint8_t intrs_input;
+#else
+typedef int8_t intrs_input;
+#endif
+#ifdef INTRS_UINT8_OUTPUT
+typedef uint8_t intrs_output;
+#else
+typedef int8_t intrs_output;
+#endif
+
+/* One noiseless inference. input: [INTRS_INPUT_BYTES], NHWC, as the model quantises it; output: [INTRS_CLASSES]. */
+int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_output *output);
 
 /// votes ///
 

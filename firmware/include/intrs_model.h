@@ -13,6 +13,7 @@
  *                       int8 [INTRS_BATCH][INTRS_CLASSES] at arena + INTRS_OUTPUT_OFFSET
  *   INTRS_MAP_MUL, INTRS_MAP_ADD, INTRS_MAP_SHIFT
  *                       intrs_input_map as constants, where it is the same for all channels; else not defined
+ *   INTRS_PIXELS        0: it is not known what a pixel means to the model, nothing takes images; not defined: it is
  *   INTRS_N0, INTRS_N   samples of the two phases
  *   INTRS_MODEL_HASH, INTRS_TABLE_HASH   32-bit prefixes of the SHA-256 in the project manifest
  */
@@ -22,6 +23,10 @@
 #include <stdint.h>
 
 #include "intrs_config.h"
+
+#ifndef INTRS_PIXELS
+#define INTRS_PIXELS 1
+#endif
 
 /*
  * From the noisy pixel v (a lattice integer, at least 16 bits) of channel c to the model's input:

@@ -236,7 +236,7 @@ static int do_infer(const uint8_t *body, uint32_t *at)
         return status;
     }
     start(0);
-    status = intrs_infer(&workspace, (const int8_t *)server.input, (int8_t *)workspace.votes);
+    status = intrs_infer(&workspace, (const intrs_input *)server.input, (intrs_output *)workspace.votes);
     if (status == INTRS_OK) {
         *at = put_result(*at, INTRS_CLASSES);
     }

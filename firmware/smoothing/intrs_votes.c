@@ -21,6 +21,7 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
 int intrs_votes_phase(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
                       uint32_t count, uint32_t *votes, const struct intrs_phase *phase)
 {
+    if (!INTRS_PIXELS) return INTRS_E_PIXELS;
     if (!ws || !image || !stream || !votes) return INTRS_E_ARGUMENT;
     if (count > 0 && count - 1 > UINT32_MAX - first) return INTRS_E_RANGE;
 

@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     manifest = read_manifest(args.project)
+    manifest.check_images()
     mode, mode_text = _mode(args, manifest.raw["settings"])
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:

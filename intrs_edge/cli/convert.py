@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intrs_edge.cli.options import add_data_dir
+from intrs_edge.cli.options import add_data_dir, add_pixels, pixel_options
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, write_atomically
+from intrs_edge.graph.preprocessing import ASK
 
 if TYPE_CHECKING:
+    from intrs_edge.datasets import ImageSet
     from intrs_edge.graph.ir import Graph
 
 
@@ -19,14 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a QDQ or float .onnx, or an int8 .tflite")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the int8 .tflite to write")
     parser.add_argument(
-        "--check", metavar="IMAGES", help="state the agreement of an .onnx with the result on these images"
+        "--check",
+        metavar="IMAGES",
+        help="state the agreement of an .onnx with the result on these images, and both accuracies",
     )
     group = parser.add_argument_group("float models", "quantised after training by onnx2tf, calibrated on noisy images")
     group.add_argument("--calibrate", metavar="IMAGES", help="images to calibrate on, such as digits:train[::10]")
     group.add_argument("--sigma", type=float, help="the noise, in [0,1] pixels")
-    group.add_argument("--mean", type=_numbers, default=(0.0,), metavar="M,..", help="of (pixel/255 - mean) / std")
-    group.add_argument("--std", type=_numbers, default=(1.0,), metavar="S,..", help="one, or one per channel")
-    group.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    group.add_argument("--seed", type=int, help="of the noise (default 0)")
+    add_pixels(parser)
     add_data_dir(parser)
 
 
@@ -45,29 +48,66 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _graph(args: argparse.Namespace) -> Graph:
-    from intrs_edge.convert import agreement, load_model
-    from intrs_edge.datasets import load_images
     from intrs_edge.graph.input_map import image_shape
+    from intrs_edge.graph.reading import resolve
 
-    if args.calibrate:
-        from intrs_edge.convert.float_onnx import from_float_onnx, onnx_image_shape
-
-        if args.sigma is None:
-            raise IntrsError("--calibrate needs --sigma: the images carry the noise that the device will add")
-        images = load_images(args.calibrate, args.data_dir, onnx_image_shape(args.model), args.split_seed).images
-        print(f"calibrating on {len(images)} noisy images; this takes a minute")
-        graph = from_float_onnx(args.model, images, args.sigma, mean=args.mean, std=args.std, seed=args.seed)
-        print(f"agreement with {args.model}: {agreement(graph, args.model, images[:100])}")
-    else:
-        graph = load_model(args.model)
+    graph = _calibrated(args) if args.calibrate else _quantised(args)
+    reading = resolve(graph, pixel_options(args))
+    for line in reading.lines():
+        print(line)
     if args.check:
-        images = load_images(args.check, args.data_dir, image_shape(graph), args.split_seed).images
-        print(f"agreement with {args.model}: {agreement(graph, args.model, images)}")
+        images = _images(args, args.check, image_shape(graph))
+        if not reading.known:
+            raise IntrsError(
+                f"--check {args.check}: it is not known what a pixel means to this model: say it with {ASK}"
+            )
+        print(_checked(reading.graph, args.model, images))
+    return reading.graph
+
+
+def _calibrated(args: argparse.Namespace) -> Graph:
+    from intrs_edge.convert import agreement
+    from intrs_edge.convert.float_onnx import from_float_onnx, onnx_image_shape
+    from intrs_edge.graph.preprocessing import read_preprocessing
+
+    if args.sigma is None:
+        raise IntrsError("--calibrate needs --sigma: the images carry the noise that the device will add")
+    images = _images(args, args.calibrate, onnx_image_shape(args.model)).images
+    print(f"calibrating on {len(images)} noisy images; this takes a minute")
+    graph = from_float_onnx(args.model, images, args.sigma, pixels=pixel_options(args), seed=args.seed or 0)
+    if read_preprocessing(graph)[0].range is not None:
+        print(f"agreement with {args.model}: {agreement(graph, args.model, images[:100])}")
     return graph
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _quantised(args: argparse.Namespace) -> Graph:
+    from intrs_edge.convert import load_model
+    from intrs_edge.graph.passes import normalize, signed_ends
+    from intrs_edge.graph.validate import validate
+
+    for option in ("sigma", "seed"):
+        if getattr(args, option) is not None:
+            raise IntrsError(f"--{option} has no effect without --calibrate, which float models need: leave it out")
+    graph = normalize(load_model(args.model))
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers") from None
+        validate(signed_ends(graph))
+    except IntrsError as error:
+        raise IntrsError(f"{args.model}: {error}") from None
+    return graph
+
+
+def _images(args: argparse.Namespace, spec: str, shape: tuple[int, int, int]) -> ImageSet:
+    from intrs_edge.datasets import load_images
+
+    return load_images(spec, args.data_dir, shape, args.split_seed)
+
+
+def _checked(graph: Graph, path: Path, images: ImageSet) -> str:
+    """What can be said of a graph on images: an .onnx is asked itself, a .tflite has its accuracy only."""
+    from intrs_edge.convert import accuracy, agreement
+
+    if path.suffix.lower() != ".tflite":
+        return f"agreement with {path}: {agreement(graph, path, images.images, images.labels)}"
+    if (images.labels < 0).any():
+        raise IntrsError(f"{images.name}: without labels there is nothing to check a .tflite against: give labels")
+    return f"accuracy {accuracy(graph, images.images, images.labels):.2%} of {len(images)} images, without noise"

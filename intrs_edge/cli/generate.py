@@ -7,7 +7,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from intrs_edge.cli.options import decimal, sized
+from intrs_edge.cli.options import add_pixels, decimal, pixel_options, sized
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--board", default="host", metavar="ID", help="a board's id (intrs-edge boards) or TOML file (default: host)"
     )
     parser.add_argument(
-        "--sigma", type=decimal, default=Decimal("0.25"), help="noise, in [0,1] pixels (default %(default)s)"
+        "--sigma", type=decimal, help="noise, in [0,1] pixels (default: what the model was trained for, else 0.25)"
     )
     parser.add_argument("--n0", type=sized, default=100, help="samples that choose the class (default %(default)s)")
     parser.add_argument("--n", type=sized, default=1000, help="samples that count it (default %(default)s)")
@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="speed",
         help="what the board's kernels are chosen for (default %(default)s)",
     )
+    add_pixels(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         optimize=args.optimize,
         target_radius=args.target_radius,
         precision=args.precision,
+        pixels=pixel_options(args),
     )
     report = generate(load_model(args.model), options, args.output)
     print(json.dumps(report.as_json(), indent=2) if args.json else report.as_text())

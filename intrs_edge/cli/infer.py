@@ -1,4 +1,4 @@
-"""``intrs-edge infer DIR --input x.npy --output y.npy``: raw int8 in, raw int8 out, no noise."""
+"""``intrs-edge infer DIR --input x.npy --output y.npy``: raw codes in, raw codes out, no noise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 from intrs_edge.cli.options import add_target
-from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, write_atomically
 
 
@@ -15,9 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
     parser.add_argument(
-        "--input", type=Path, required=True, metavar="X.npy", help="int8 [K, H, W, C], as the model quantises"
+        "--input",
+        type=Path,
+        required=True,
+        metavar="X.npy",
+        help="codes as the model quantises, [K, H, W, C] or its own shape; int8 or uint8, as the model has them",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="Y.npy", help="int8 [K, classes] is written here")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="Y.npy", help="[K, classes] is written here, int8 or uint8"
+    )
     add_target(parser)
 
 
@@ -27,16 +32,12 @@ def run(args: argparse.Namespace) -> int:
 
     from intrs_edge.datasets.array import read_npy
     from intrs_edge.targets import open_target
+    from intrs_edge.targets.base import check_inputs
 
     check_regular(args.output)
     inputs = read_npy(args.input)
     with open_target(args.project, args.target) as target:
-        shape = target.info.image_shape
-        if inputs.dtype != np.int8 or inputs.ndim != 4 or inputs.shape[1:] != shape:
-            raise IntrsError(
-                f"{args.input}: {inputs.dtype} {list(inputs.shape)}; this model takes int8 [K, {str(list(shape))[1:]}"
-            )
-        outputs = target.infer(inputs.astype(np.int8, copy=False))
+        outputs = target.infer(check_inputs(inputs, target.info, str(args.input)))
     saved = io.BytesIO()
     np.save(saved, outputs)
     write_atomically(args.output, saved.getvalue())

@@ -7,6 +7,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from intrs_edge.datasets.load import SYNTAX
+from intrs_edge.graph.preprocessing import RANGES, RESIZES
+from intrs_edge.graph.reading import PixelOptions
 
 
 def add_images(parser: argparse.ArgumentParser, name: str = "images") -> None:
@@ -27,6 +29,44 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seed of the 80/20 split of a folder without one (default 0)",
     )
+
+
+def add_pixels(parser: argparse.ArgumentParser) -> None:
+    """What a pixel means: ``--input-range``, ``--mean``, ``--std``, ``--bgr``, ``--resize``, ``--force``."""
+    group = parser.add_argument_group(
+        "what a pixel means", "for a model that does not say it itself (docs/convert.md); inspect says what is known"
+    )
+    group.add_argument(
+        "--input-range", choices=tuple(RANGES), help="what the model was trained on: pixels as 0..255, 0..1 or -1..1"
+    )
+    group.add_argument(
+        "--mean", type=floats, metavar="M,..", help="taken off after that: one, or one per channel in the model's order"
+    )
+    group.add_argument(
+        "--std", type=floats, metavar="S,..", help="divided by after that; without --input-range: of 0..1"
+    )
+    group.add_argument("--bgr", action="store_const", const=True, help="its channels are in the order blue, green, red")
+    group.add_argument(
+        "--resize",
+        choices=RESIZES,
+        help="images of other sizes: stretch, or crop to the model's shape and scale (default: files are stretched)",
+    )
+    group.add_argument(
+        "--force", action="store_true", help="overrule what the file says; take a map that reaches few input codes"
+    )
+
+
+def pixel_options(args: argparse.Namespace) -> PixelOptions:
+    """What `add_pixels` parsed."""
+    return PixelOptions(args.input_range, args.mean, args.std, args.bgr, args.resize, args.force)
+
+
+def floats(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers") from None
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

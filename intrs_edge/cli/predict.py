@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     manifest = read_manifest(args.project)
+    manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
     print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", sep="\t")
     with open_target(args.project, args.target) as target:

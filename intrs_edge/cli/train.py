@@ -11,8 +11,8 @@ from intrs_edge.cli.options import add_data_dir
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
-    from intrs_edge.train.networks import NETWORKS
     from intrs_edge.train.config import SCHEDULES, TrainConfig
+    from intrs_edge.train.networks import NETWORKS
 
     d = TrainConfig()
     parser.add_argument(

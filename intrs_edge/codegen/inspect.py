@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from intrs_edge.boards import Board
-from intrs_edge.codegen.ends import signed_ends
 from intrs_edge.codegen.isa import PORTABLE, Level, board_levels
 from intrs_edge.codegen.model import LevelModel, plan_level
 from intrs_edge.codegen.report import memory_json
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.passes import normalize, simplify
+from intrs_edge.graph.passes import normalize, signed_ends, simplify
+from intrs_edge.graph.reading import PixelOptions, resolve
 from intrs_edge.graph.summary import op_table, summarize
 from intrs_edge.graph.validate import validate
 
@@ -25,11 +25,13 @@ def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
     """The model as data, ready for json.dumps; flash and arena for ``optimize size`` (the least that a board needs),
     estimates where code is concerned.
 
-    Keys: ``macs``, ``weights_bytes`` and ``ops`` of the graph (`graph.summary`); ``arena_bytes``, ``flash_bytes`` and
+    Keys: ``reads`` (what a pixel means to the model, None when it is not known) and ``notes`` (that for people);
+    ``macs``, ``weights_bytes`` and ``ops`` of the graph (`graph.summary`); ``arena_bytes``, ``flash_bytes`` and
     ``memory`` with the portable kernels; ``boards``.
     """
     graph = signed_ends(normalize(graph))
     validate(graph)
+    reading = resolve(graph, PixelOptions(force=True))
     simple = simplify(graph)
     plans: dict[frozenset[str], LevelModel] = {}
 
@@ -41,6 +43,8 @@ def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
     base = planned(PORTABLE)
     return {
         **summarize(graph).to_json(),
+        "reads": reading.as_json(),
+        "notes": reading.lines(),
         "arena_bytes": base.plan.bytes,
         "flash_bytes": _flash(base),
         "memory": memory_json(base),
@@ -72,6 +76,7 @@ def inspect_text(found: dict[str, Any]) -> str:
     lines = [
         op_table(found),
         "",
+        *found["notes"],
         f"portable kernels: arena {found['arena_bytes']} bytes (lower bound {found['memory']['lower_bound']}), "
         f"flash about {found['flash_bytes']} bytes",
     ]

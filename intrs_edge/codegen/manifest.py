@@ -17,18 +17,22 @@ from intrs_edge.graph.digest import graph_digest
 from intrs_edge.graph.input_map import InputMap, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes.drop_tail import DROPPED
+from intrs_edge.graph.reading import Reading
 from intrs_edge.smoothing import Smoothing
 
 FORMAT = 2
 
 
 def make_manifest(
-    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap
+    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap, reading: Reading
 ) -> dict[str, Any]:
-    """The content of project.json but for its digest; hashes are SHA-256 in hexadecimal."""
+    """The content of project.json but for its digest; hashes are SHA-256 in hexadecimal.
+
+    graph: with its ends as the model has them, int8 or uint8.
+    """
     classes = class_count(graph)
     names = class_names(graph, classes)
-    source = graph.tensors[graph.inputs[0]]
+    source, result = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     assert source.quant is not None
     return {
         "format": FORMAT,
@@ -40,7 +44,14 @@ def make_manifest(
         "image_shape": list(image_shape(graph)),
         "classes": names,
         "dropped": graph.metadata.get(DROPPED, ""),
-        "input": {"scale": float(source.quant.scale[0]), "zero_point": int(source.quant.zero_point[0])},
+        "input": {
+            "scale": float(source.quant.scale[0]),
+            "zero_point": int(source.quant.zero_point[0]),
+            "dtype": source.dtype,
+            "shape": list(source.shape),
+        },
+        "output": {"dtype": result.dtype},
+        "reads": reading.as_json(),
         "input_map": {
             "mul": list(input_map.mul),
             "add": list(input_map.add),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen.choose import OPTIMIZE
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.reading import PixelOptions, model_sigma
 from intrs_edge.smoothing import Smoothing
 
 HOST_BATCH = 16
+SIGMA = Decimal("0.25")
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,12 @@ class GenerateOptions:
     ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``:
     images that the host library takes at once where its kernels can (1 otherwise). ``machine``: the host's architecture
     as platform.machine() spells it; None: this one. ``seed``: of every certification, for replays; None: each draws its
-    own, as it must where somebody else chooses the images (docs/certificate.md, section 3).
+    own, as it must where somebody else chooses the images (docs/certificate.md, section 3). ``sigma``: None is what the
+    model was trained for, else `SIGMA`. ``pixels``: what a pixel means, where the model does not say it.
     """
 
     board: str | Path | Board = "host"
-    sigma: Decimal = Decimal("0.25")
+    sigma: Decimal | None = None
     n0: int = 100
     n: int = 1000
     alpha: Decimal = Decimal("0.001")
@@ -39,6 +43,7 @@ class GenerateOptions:
     precision: Decimal | None = None
     batch: int = HOST_BATCH
     machine: str | None = None
+    pixels: PixelOptions = field(default_factory=PixelOptions)
 
     def __post_init__(self) -> None:
         """Checks what `Smoothing` does not."""
@@ -50,6 +55,15 @@ class GenerateOptions:
     def load_board(self) -> Board:
         """The board; IntrsError for an unknown one."""
         return self.board if isinstance(self.board, Board) else load_board(str(self.board))
+
+    def for_model(self, graph: Graph) -> tuple[GenerateOptions, list[str]]:
+        """(these options with a sigma, what to say of it): what was asked for, else what the model was trained for."""
+        trained = model_sigma(graph)
+        if self.sigma is None:
+            return replace(self, sigma=trained or SIGMA), []
+        if trained is None or trained == self.sigma:
+            return self, []
+        return self, [f"note     the model was trained for sigma {trained}, this project is for {self.sigma}, as asked"]
 
     def smoothing(self, shape: tuple[int, int, int]) -> Smoothing:
         """The certificate's configuration for an image shape (H, W, C)."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
-from intrs_edge.codegen.ends import signed_ends
 from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.isa import board_levels, host_levels
@@ -26,9 +25,10 @@ from intrs_edge.codegen.sizes import Build, Sizes, estimate
 from intrs_edge.codegen.tables import render_tables, table_bytes
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import replace_folder
-from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape
+from intrs_edge.graph.input_map import InputMap, derive_input_map, image_shape, no_map
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.passes import normalize, simplify
+from intrs_edge.graph.passes import normalize, signed_ends, simplify
+from intrs_edge.graph.reading import resolve
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.graph.validate import validate
 from intrs_edge.paths import shipped
@@ -46,16 +46,21 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
-    graph = signed_ends(normalize(graph))
+    given = normalize(graph)
+    graph = signed_ends(given)
     validate(graph)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(
             f"the model has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: a classifier has one of each"
         )
+    reading = resolve(graph, options.pixels)
+    graph, given = reading.graph, replace(given, metadata=reading.graph.metadata)
+    options, notes = options.for_model(graph)
     smoothing = options.smoothing(image_shape(graph))
-    input_map = derive_input_map(graph, smoothing.distribution.last)
+    reach = smoothing.distribution.last
+    input_map = derive_input_map(graph, reach) if reading.known else no_map(image_shape(graph)[2])
     model_bytes = write_tflite(graph)
-    manifest = make_manifest(graph, options, board, smoothing, input_map)
+    manifest = make_manifest(given, options, board, smoothing, input_map, reading)
     graph = simplify(graph)  # after the file is written: .tflite has no words for explicit padding
 
     host = _host_model(graph, options, input_map)
@@ -81,7 +86,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     first = model.levels[0]
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    report = Report(str(target), board, model, sizes, manifest)
+    report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes))
     files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=report.as_text()).encode()
     replace_folder(target, files, "project")
     return report
@@ -211,6 +216,7 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
     height, width, channels = manifest["image_shape"]
     settings = manifest["settings"]
     macros = {
+        **({} if manifest["reads"] else {"INTRS_PIXELS": 0}),
         "INTRS_CLASSES": len(manifest["classes"]),
         "INTRS_IMAGE_BYTES": height * width * channels,
         "INTRS_CHANNELS": channels,
@@ -223,6 +229,7 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
         "INTRS_N": f"{settings['n']}u",
         "INTRS_MODEL_HASH": f"0x{manifest['model_hash'][:8]}u",
         "INTRS_TABLE_HASH": f"0x{manifest['table_hash'][:8]}u",
+        **{f"INTRS_UINT8_{end.upper()}": 1 for end in ("input", "output") if manifest[end]["dtype"] == "uint8"},
         **map_macros(manifest["input_map"]),
         **{sampler.macro: 1 for sampler in model.samplers},
         **parts.config,

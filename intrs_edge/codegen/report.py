@@ -20,6 +20,7 @@ class Report:
     model: Model
     sizes: Sizes
     manifest: dict[str, Any]
+    notes: tuple[str, ...] = ()  # what a pixel means to the model, and what differs from its training
 
     def as_json(self) -> dict[str, Any]:
         """Everything, ready for json.dumps."""
@@ -29,6 +30,7 @@ class Report:
             "board": self.board.id,
             "sizes": {**asdict(self.sizes), "flash": self.sizes.flash},
             "limits": {"flash": self.board.flash_bytes, "ram": self.board.ram_bytes, "stack": self.board.stack_bytes},
+            "notes": list(self.notes),
             "memory": memory_json(level),
             "kernels": {m.level.name: kernels_json(m) for m in self.model.levels},
             "manifest": self.manifest,
@@ -44,6 +46,7 @@ class Report:
             f"image {'x'.join(map(str, m['image_shape']))}",
             *([f"output   the logits; left out behind them: {m['dropped']} (docs/graph.md)"] if m["dropped"] else []),
             f"tables   {m['table_hash'][:16]}",
+            *self.notes,
             *claim_lines(m["certificate"]),
             *sizes_lines(s, self.board),
             *(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.convert.onnx_file import read_onnx
+from intrs_edge.convert.qdq_input import take_normalisation
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
-from intrs_edge.graph.input_map import derive_input_map, input_normalisation
+from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes import signed_ends
+from intrs_edge.graph.preprocessing import read_preprocessing
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,24 +24,32 @@ Floats = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Agreement:
     """Shares of images with the same top class and of equal logits; the largest difference in steps of the output's
-    scale."""
+    scale; where the labels are known, the shares that the graph and its source get right: both fed the same wrong
+    pixels agree as well as ever, and only these tell."""
 
     images: int
     top1: float
     logits_equal: float
     max_steps: int
+    accuracy: float | None = None
+    source_accuracy: float | None = None
 
     def __str__(self) -> str:
         steps = f"{self.max_steps} step{'s' * (self.max_steps != 1)}"
-        return (
+        text = (
             f"{self.top1:.2%} of {self.images} images have the same top class; "
             f"{self.logits_equal:.2%} of the logits are equal, the largest difference is {steps}"
         )
+        if self.accuracy is None or self.source_accuracy is None:
+            return text
+        return f"{text}; accuracy {self.accuracy:.2%}, its source {self.source_accuracy:.2%}"
 
 
-def compare_logits(graph: Graph, inputs: npt.NDArray[np.int8], logits: Floats) -> Agreement:
+def compare_logits(
+    graph: Graph, inputs: npt.NDArray[np.int8], logits: Floats, labels: npt.NDArray[np.int64] | None = None
+) -> Agreement:
     """The graph (by the integer contract) on int8 inputs [K, H, W, C] against real logits [K, classes] of its
-    source."""
+    source. labels: [K], for the accuracy; None or any of -1: not known."""
     ours = reference.run(graph, inputs).reshape(len(inputs), -1).astype(np.int64)
     if ours.shape != logits.shape:
         raise IntrsError(
@@ -50,19 +61,36 @@ def compare_logits(graph: Graph, inputs: npt.NDArray[np.int8], logits: Floats) -
     theirs = np.rint(logits.astype(np.float64) / quant.scale[0]) + quant.zero_point[0]
     steps = np.abs(ours - np.clip(theirs, -128, 127).astype(np.int64))
     top = float((ours.argmax(1) == theirs.argmax(1)).mean())
-    return Agreement(len(inputs), top, float((steps == 0).mean()), int(steps.max(initial=0)))
+    found = Agreement(len(inputs), top, float((steps == 0).mean()), int(steps.max(initial=0)))
+    if labels is None or np.any(labels < 0):
+        return found
+    ours_right, theirs_right = (float((y.argmax(1) == labels).mean()) for y in (ours, theirs))
+    return replace(found, accuracy=ours_right, source_accuracy=theirs_right)
 
 
-def agreement(graph: Graph, path: str | Path, images: npt.NDArray[np.uint8]) -> Agreement:
-    """A graph against the .onnx file that it came from, on uint8 images [K, H, W, C] without noise.
+def agreement(
+    graph: Graph, path: str | Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None = None
+) -> Agreement:
+    """A graph against the .onnx file that it came from, on uint8 RGB images [K, H, W, C] without noise.
 
-    The source runs in ONNX Runtime where that is installed, else in onnx's own (slow) evaluator.
+    Both are given what the graph's `Preprocessing` makes of the pixels. The source runs in ONNX Runtime where that is
+    installed, else in onnx's own (slow) evaluator.
     """
-    channels = images.shape[3]
-    mean, std = input_normalisation(graph, channels)
-    real = (images / 255.0 - np.array(mean, np.float64)) / np.array(std, np.float64)
-    inputs = derive_input_map(graph, 0).apply(images.astype(np.int64))
-    return compare_logits(graph, inputs, run_onnx(Path(path), real.astype(np.float32)))
+    p = read_preprocessing(graph)[0]
+    pixels = p.ordered(images).astype(np.int64)
+    slope, offset = (np.array(part, np.float64) for part in zip(*p.affine(images.shape[3]), strict=True))
+    own = take_normalisation(read_onnx(Path(path)))[1]  # what the source does by itself
+    real = (pixels * slope + offset) * np.array(own.std, np.float64) + np.array(own.mean, np.float64)
+    inputs = derive_input_map(graph, 0).apply(pixels)
+    return compare_logits(graph, inputs, run_onnx(Path(path), real.astype(np.float32)), labels)
+
+
+def accuracy(graph: Graph, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:
+    """The share of uint8 RGB images [K, H, W, C] that the graph gets right, by the integer contract, without noise."""
+    graph = signed_ends(graph)
+    pixels = read_preprocessing(graph)[0].ordered(images).astype(np.int64)
+    logits = reference.run(graph, derive_input_map(graph, 0).apply(pixels)).reshape(len(images), -1)
+    return float((logits.argmax(1) == labels).mean())
 
 
 def run_onnx(path: Path, images: Floats) -> Floats:

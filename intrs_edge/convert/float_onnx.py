@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from intrs_edge.convert.onnx_file import read_onnx
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import drop_tail, integer_ends
+from intrs_edge.graph.preprocessing import Preprocessing, described
+from intrs_edge.graph.reading import SIGMA_KEY, PixelOptions, declared
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.validate import validate
 from intrs_edge.smoothing.noise import DiscreteGaussian, exact
@@ -38,16 +40,14 @@ def from_float_onnx(
     path: str | Path,
     images: npt.NDArray[np.uint8],
     sigma: float,
-    *,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
+    pixels: PixelOptions | None = None,
     seed: int = 0,
 ) -> Graph:
-    """The int8 graph of a float model, its ranges calibrated on noisy copies of ``images`` (uint8 [K, H, W, C]).
+    """The int8 graph of a float model, its ranges calibrated on noisy copies of ``images`` (uint8 RGB [K, H, W, C]).
 
-    sigma: in [0,1] pixels. mean and std (one, or one per channel): the model's real input is (pixel / 255 - mean) /
-    std. The scales are measured, not learned: see `agreement` for what that costs. Raises IntrsError when the extra is
-    missing or onnx2tf fails.
+    sigma: in [0,1] pixels. pixels: what a pixel means to the model, where its metadata do not say it; where nobody
+    does, the ranges are those of pixel / 255 and the graph says that it is not known. The scales are measured, not
+    learned: see `agreement` for what that costs. Raises IntrsError when the extra is missing or onnx2tf fails.
     """
     path = Path(path)
     model = read_onnx(path)
@@ -61,14 +61,14 @@ def from_float_onnx(
         raise IntrsError(
             f"{path}: {len(inputs)} inputs and {len(images)} calibration images; give one input and some images"
         )
-    samples = calibration_samples(images, sigma, mean, std, seed)
+    said = {p.key: p.value for p in model.metadata_props}
+    reads = declared(said, images.shape[3], pixels or PixelOptions())
+    samples = calibration_samples(images, sigma, reads, seed)
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "calibration.npy", samples)
         graph = read_tflite(_quantise(path, inputs[0], Path(folder), samples.shape[3]).read_bytes())
-    metadata = {"intrs.sigma": repr(float(sigma))}
-    if any(m != 0 for m in mean) or any(s != 1 for s in std):
-        metadata["intrs.input"] = json.dumps({"mean": list(mean), "std": list(std)})
-    graph = replace(drop_tail(integer_ends(graph))[0], name=path.stem, metadata=metadata)
+    metadata = {SIGMA_KEY: repr(float(sigma))} | {k: v for k, v in said.items() if k == "intrs.classes"}
+    graph = described(replace(drop_tail(integer_ends(graph))[0], name=path.stem, metadata=metadata), reads)
     try:
         validate(graph)
     except IntrsError as error:
@@ -88,14 +88,14 @@ def onnx_image_shape(path: str | Path) -> tuple[int, int, int]:
 
 
 def calibration_samples(
-    images: npt.NDArray[np.uint8], sigma: float, mean: Sequence[float], std: Sequence[float], seed: int
+    images: npt.NDArray[np.uint8], sigma: float, reads: Preprocessing, seed: int
 ) -> npt.NDArray[np.float32]:
     """Real inputs [K, H, W, C]: noisy lattice images within two sigma of the pixel range, whose ends occur.
 
     The range is that of the smallest input scale 2^k / 255 with room for two sigma on each side (docs/train.md), so
     that without normalisation the calibrated input scale is that one and the device needs a shift only.
     """
-    noisy = images.astype(np.int32)
+    noisy = reads.ordered(images).astype(np.int32)
     if sigma > 0:
         noise = DiscreteGaussian(exact(sigma, "sigma") * 255)
         noisy += draw(noise, noisy.size, np.random.default_rng(seed)).reshape(noisy.shape)
@@ -103,7 +103,9 @@ def calibration_samples(
     low, high = ((q - quant.zero_point) << quant.shift for q in (-128, 127))
     noisy = np.clip(noisy, low, high)
     noisy[0].reshape(-1)[:2] = low, high
-    real: npt.NDArray[np.float64] = (noisy / 255.0 - np.asarray(mean)) / np.asarray(std)
+    known = reads if reads.range is not None else replace(reads, range="0..1")
+    slope, offset = (np.array(part, np.float64) for part in zip(*known.affine(images.shape[3]), strict=True))
+    real: npt.NDArray[np.float64] = noisy * slope + offset
     return real.astype(np.float32)
 
 

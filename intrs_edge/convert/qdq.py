@@ -22,6 +22,7 @@ from intrs_edge.convert.emit import Emitter, per_tensor
 from intrs_edge.convert.onnx_file import array, attributes, check_sound
 from intrs_edge.convert.qdq_constants import FOLDED, fold
 from intrs_edge.convert.qdq_context import Context
+from intrs_edge.convert.qdq_input import take_normalisation, with_normalisation
 from intrs_edge.convert.values import Activation, Constant, Lattice, Pending, Unknown, Unsupported, Value, same_quant
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph, Quant
@@ -39,7 +40,8 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model") -> Graph:
     damage.
     """
     check_sound(model, name)
-    return _Converter(model, name).run()
+    model, normalisation = take_normalisation(model)
+    return with_normalisation(_Converter(model, name).run(), normalisation)
 
 
 class _Converter:

@@ -6,7 +6,6 @@ rounding it has.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,9 +15,11 @@ import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.preprocessing import input_codes, read_preprocessing
 
 PIXEL_MAX = 255
 LOW, HIGH = -128, 127
+_POWERS = [Fraction(1 << k) for k in range(16)]  # pixels a code, where an addition and a shift are the map
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,9 @@ class InputMap:
         return np.clip(q, LOW, HIGH).astype(np.int8)
 
 
-def input_normalisation(graph: Graph, channels: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """(mean, std) per channel of ``(pixel / 255 - mean) / std`` from the metadata ``intrs.input``; IntrsError where
-    it is malformed."""
-    text = graph.metadata.get("intrs.input")
-    if text is None:
-        return (Fraction(0),) * channels, (Fraction(1),) * channels
-    try:
-        content = json.loads(text)
-        mean, std = ([Fraction(str(x)) for x in content[key]] for key in ("mean", "std"))
-        if len(mean) == 1:
-            mean, std = mean * channels, std * channels
-        if len(mean) != channels or len(std) != channels or min(std) <= 0:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise IntrsError(
-            f"metadata intrs.input is not {{'mean': [..], 'std': [..]}} with {channels} numbers each and "
-            "positive std: write it again"
-        ) from None
-    return tuple(mean), tuple(std)
+def no_map(channels: int) -> InputMap:
+    """Where it is not known what a pixel means: all zeros, which nothing runs."""
+    return InputMap((0,) * channels, (0,) * channels, 0, 0, True)
 
 
 def image_shape(graph: Graph) -> tuple[int, int, int]:
@@ -79,23 +64,22 @@ def image_shape(graph: Graph) -> tuple[int, int, int]:
 def derive_input_map(graph: Graph, reach: int) -> InputMap:
     """The map of a model with one int8 input (see `image_shape`), for noise of magnitude at most ``reach`` steps.
 
-    A scale of 2^k/255 without normalisation needs an addition and a rounding shift only. Any other is searched: the
-    smallest shift whose fixed-point map equals round-to-nearest of the real map wherever noise can lead.
+    One that is 2^k pixels a code from 0 on needs an addition and a rounding shift only. Any other is searched: the
+    smallest shift whose fixed-point map equals round-to-nearest of the real map wherever noise can lead. IntrsError
+    when it is not known what a pixel means to the model (`preprocessing`).
     """
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.quant is None or tensor.quant.scale.size != 1 or tensor.dtype != "int8":
         raise IntrsError("the model's input is not int8 with one scale: convert it with integer input and output")
     channels = image_shape(graph)[2]
-    scale, zero_point = tensor.quant.scale[0], int(tensor.quant.zero_point[0])
-    mean, std = input_normalisation(graph, channels)
-    if all(m == 0 for m in mean) and all(s == 1 for s in std):
-        for k in range(16):
-            if np.float32(2**k / PIXEL_MAX) == scale:
-                half = 1 << (k - 1) if k else 0
-                return InputMap((1,) * channels, ((zero_point << k) + half,) * channels, k, reach, True)
-    real = Fraction(float(scale))
-    slopes = [1 / (PIXEL_MAX * s * real) for s in std]
-    starts = [zero_point - m / (s * real) + Fraction(1, 2) for m, s in zip(mean, std, strict=True)]
+    lines = read_preprocessing(graph)[0].affine(channels)
+    scale, zero_point = input_codes(tensor.quant, tensor.dtype)
+    slopes = [slope / scale for slope, _ in lines]
+    starts = [zero_point + offset / scale + Fraction(1, 2) for _, offset in lines]
+    if all(o == 0 for _, o in lines) and len(set(slopes)) == 1 and 1 / slopes[0] in _POWERS:
+        k = _POWERS.index(1 / slopes[0])
+        half = 1 << (k - 1) if k else 0
+        return InputMap((1,) * channels, ((zero_point << k) + half,) * channels, k, reach, True)
     pixels = np.arange(-reach, PIXEL_MAX + reach + 1)
     targets = [_rounded(slope, start, pixels) for slope, start in zip(slopes, starts, strict=True)]
     best: InputMap | None = None
@@ -113,7 +97,8 @@ def derive_input_map(graph: Graph, reach: int) -> InputMap:
             break
     if best is None:
         raise IntrsError(
-            f"the input scale {scale} has no 32-bit fixed-point map from pixels: quantise the input with a larger scale"
+            f"the input scale {float(scale):g} has no 32-bit fixed-point map from pixels: "
+            "quantise the input with a larger scale"
         )
     return best
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,20 @@ from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction,
 
 Image = npt.NDArray[np.uint8]
 Votes = npt.NDArray[np.int64]
+Codes = Union[npt.NDArray[np.int8], npt.NDArray[np.uint8]]
 _Self = TypeVar("_Self", bound="ContextMixin")
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How the model's ends look from outside: types "int8" or "uint8", the input's own shape, batch first; the order
+    of its channels; ``refused``: why it takes no images, "" where it does."""
+
+    input_dtype: str = "int8"
+    output_dtype: str = "int8"
+    input_shape: tuple[int, ...] = ()
+    bgr: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,15 +44,18 @@ class TargetInfo:
     n0: int
     n: int
     arena_bytes: int
+    ends: Ends = Ends()
 
 
 class Target(Protocol):
-    """A context manager. Images are uint8 [H, W, C]; every method raises IntrsError when the target fails."""
+    """A context manager. Images are uint8 [H, W, C], colours R, G, B; every method raises IntrsError when the target
+    fails, and those that take images where it is not known what a pixel means to the model."""
 
     info: TargetInfo
 
-    def infer(self, inputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Noiseless logits int8 [K, classes] of int8 inputs [K, H, W, C]."""
+    def infer(self, inputs: Codes) -> Codes:
+        """Noiseless logits [K, classes] of inputs [K, H, W, C], or of the model's own shape; both int8 or uint8, as
+        the model has them."""
 
     def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:
         """Votes [classes] of samples first .. first+count-1."""
@@ -91,22 +107,28 @@ def full_certificate(selected: int, counted: Votes, radius_squared: Callable[[in
 
 
 def check_image(image: npt.NDArray[np.generic], info: TargetInfo) -> bytes:
-    """The bytes of an image; raises IntrsError unless it is uint8 [H, W, C] of the model's shape."""
+    """The bytes of an image, its channels in the model's order; raises IntrsError unless it is uint8 [H, W, C] of the
+    model's shape, and where the model takes no images."""
+    if info.ends.refused:
+        raise IntrsError(info.ends.refused)
     if image.dtype != np.uint8 or image.shape != info.image_shape:
         raise IntrsError(
             f"image is {image.dtype} {list(image.shape)}; this model takes uint8 {list(info.image_shape)} (H, W, C)"
         )
-    return np.ascontiguousarray(image).tobytes()
+    return np.ascontiguousarray(image[..., ::-1] if info.ends.bgr else image).tobytes()
 
 
-def check_inputs(inputs: npt.NDArray[np.generic], info: TargetInfo) -> npt.NDArray[np.int8]:
-    """Contiguous int8 inputs [K, H, W, C]; raises IntrsError for any other type or shape."""
-    if inputs.dtype != np.int8 or inputs.shape[1:] != info.image_shape or inputs.ndim != 4:
+def check_inputs(inputs: npt.NDArray[np.generic], info: TargetInfo, what: str = "input") -> Codes:
+    """Contiguous inputs [K, H, W, C] of the model's type; raises IntrsError for any other type or shape than that or
+    the model's own. what: their name in the message."""
+    shapes = list(dict.fromkeys((info.image_shape, info.ends.input_shape[1:] or info.image_shape)))
+    if inputs.dtype != np.dtype(info.ends.input_dtype) or inputs.ndim < 1 or inputs.shape[1:] not in shapes:
+        takes = " or ".join(f"[K, {', '.join(map(str, shape))}]" for shape in shapes)
         raise IntrsError(
-            f"input is {inputs.dtype} {list(inputs.shape)}; this model takes int8 [K, "
-            f"{', '.join(map(str, info.image_shape))}] (K, H, W, C)"
+            f"{what}: {inputs.dtype} {list(inputs.shape)}; this model takes {info.ends.input_dtype} {takes}"
         )
-    return np.ascontiguousarray(inputs, dtype=np.int8)
+    codes: Codes = np.ascontiguousarray(inputs).reshape(len(inputs), *info.image_shape)  # type: ignore[assignment]
+    return codes
 
 
 def check_stream(stream: Stream) -> None:

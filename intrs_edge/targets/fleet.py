@@ -11,11 +11,19 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stream
-from intrs_edge.targets.base import ContextMixin, Image, Votes, check_image, check_range, check_stream, full_certificate
+from intrs_edge.targets.base import (
+    Codes,
+    ContextMixin,
+    Image,
+    Votes,
+    check_image,
+    check_range,
+    check_stream,
+    full_certificate,
+)
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.journal import Journal, Key, Range, disjoint, missing
 from intrs_edge.targets.transport import LinkLostError
@@ -109,7 +117,7 @@ class FleetTarget(ContextMixin):
         self.host.close()
         self.journal.close()
 
-    def infer(self, inputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def infer(self, inputs: Codes) -> Codes:
         """See Target; by the first board that lives."""
         return self._first(lambda target: target.infer(inputs))
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
+    Codes,
     ContextMixin,
     Image,
     TargetInfo,
@@ -75,7 +76,9 @@ class HostTarget(ContextMixin):
         manifest.check(model, tables, str(library))
         if image_bytes != int(np.prod(manifest.image_shape)):
             raise IntrsError(f"{library}: {image_bytes} bytes an image, but the manifest says {manifest.image_shape}")
-        self.info = TargetInfo("host", "host", model, tables, classes, manifest.image_shape, n0, n, arena)
+        self.info = TargetInfo(
+            "host", "host", model, tables, classes, manifest.image_shape, n0, n, arena, manifest.ends
+        )
         self._radius_squared = self._lib.intrs_radius_squared
         self._radius_squared.argtypes, self._radius_squared.restype = [ctypes.c_uint32], ctypes.c_uint32
         self.threads = threads or len(os.sched_getaffinity(0))
@@ -89,10 +92,10 @@ class HostTarget(ContextMixin):
         """Ends the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def infer(self, inputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def infer(self, inputs: Codes) -> Codes:
         """See Target."""
         inputs = check_inputs(inputs, self.info)
-        out = np.empty((len(inputs), self.info.classes), np.int8)
+        out = np.empty((len(inputs), self.info.classes), self.info.ends.output_dtype)
 
         def some(space: Any, first: int, end: int) -> None:
             for i in range(first, end):
@@ -212,7 +215,12 @@ class HostTarget(ContextMixin):
     @staticmethod
     def _check(status: int) -> None:
         if status != 0:
-            reason = {-1: "bad argument (the mode's tables may not be generated)", -2: "sample range", -3: "aborted"}
+            reason = {
+                -1: "bad argument (the mode's tables may not be generated)",
+                -2: "sample range",
+                -3: "aborted",
+                -4: "it takes no images: generated without knowing what a pixel means to the model",
+            }
             raise IntrsError(f"host library: {reason.get(status, f'error {status}')}")
 
 

@@ -40,6 +40,7 @@ _REASONS = {
     -1: "an argument is outside its range (or the mode's tables were not generated)",
     -2: "the sample range passes 2^32",
     -3: "aborted",
+    -4: "it was generated without knowing what a pixel means to the model, and takes no images",
     -32: "the firmware speaks another version of the protocol; build and flash it again",
     -33: "the firmware does not know this request; build and flash it again",
     -34: "the request has the wrong length",

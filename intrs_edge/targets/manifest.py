@@ -9,12 +9,14 @@ from typing import Any
 
 from intrs_edge.codegen.manifest import check_unchanged
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.preprocessing import ASK
+from intrs_edge.targets.base import Ends
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Hashes are 32-bit prefixes; ``image_shape`` is (H, W, C); ``board`` an id, "host" when none was named; n0, n:
-    samples of the two phases; ``classes``: how many.
+    samples of the two phases; ``classes``: how many; ``ends``: how codes and images go in.
     """
 
     directory: Path
@@ -25,6 +27,7 @@ class Manifest:
     n0: int
     n: int
     classes: int
+    ends: Ends
     raw: dict[str, Any]
 
     def check(self, model_hash: int, table_hash: int, where: str) -> None:
@@ -35,6 +38,11 @@ class Manifest:
                     f"{where}: {what} {there:08x}, but {self.directory} has {here:08x}; "
                     "build it (intrs-edge build) and flash it again"
                 )
+
+    def check_images(self) -> None:
+        """Raises IntrsError where the project takes no images, before any is loaded."""
+        if self.ends.refused:
+            raise IntrsError(self.ends.refused)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -49,7 +57,7 @@ def read_manifest(directory: Path) -> Manifest:
         return Manifest(
             directory, str(raw["board"]), _prefix(raw["model_hash"]), _prefix(raw["table_hash"]),
             (int(height), int(width), int(channels)), int(raw["settings"]["n0"]), int(raw["settings"]["n"]),
-            len(raw["classes"]), raw,
+            len(raw["classes"]), _ends(raw, directory), raw,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise IntrsError(
@@ -57,6 +65,17 @@ def read_manifest(directory: Path) -> Manifest:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntrsError(f"{path} is damaged ({type(error).__name__}: {error}); generate the project again") from error
+
+
+def _ends(raw: dict[str, Any], directory: Path) -> Ends:
+    reads = raw["reads"]
+    refused = "" if reads is not None else (
+        f"{directory}: it is not known what a pixel means to this model, so it takes no images (infer takes codes): "
+        f"generate it again and say how the model was trained with {ASK}"
+    )  # fmt: skip
+    bgr = reads is not None and reads["channels"] == "BGR"
+    source = raw["input"]
+    return Ends(source["dtype"], raw["output"]["dtype"], tuple(map(int, source["shape"])), bgr, refused)
 
 
 def _prefix(value: str) -> int:

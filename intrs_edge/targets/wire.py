@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
+    Codes,
     ContextMixin,
     Image,
     TargetInfo,
@@ -46,7 +46,7 @@ class LinkTarget(ContextMixin):
         hello = self.hello
         self.info = TargetInfo(
             hello.board, transport.name, hello.model_hash, hello.table_hash, hello.classes, manifest.image_shape,
-            hello.n0, hello.n, hello.arena_bytes,
+            hello.n0, hello.n, hello.arena_bytes, manifest.ends,
         )  # fmt: skip
         self._held: bytes | None = None  # what the board's input buffer holds
 
@@ -57,13 +57,13 @@ class LinkTarget(ContextMixin):
             self._on_close()
             self._on_close = None
 
-    def infer(self, inputs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    def infer(self, inputs: Codes) -> Codes:
         """See Target."""
         inputs = check_inputs(inputs, self.info)
-        out = np.empty((len(inputs), self.info.classes), np.int8)
+        out = np.empty((len(inputs), self.info.classes), self.info.ends.output_dtype)
         for i, one in enumerate(inputs):
             body = self._compute(Message.INFER, one.tobytes(), b"", _SLOWEST)
-            out[i] = np.frombuffer(self._result(body), np.int8)
+            out[i] = np.frombuffer(self._result(body), out.dtype)
         return out
 
     def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:

@@ -16,6 +16,9 @@ from intrs_edge.train.architecture import INPUT, Architecture
 from intrs_edge.train.network import QatNetwork
 from intrs_edge.train.quantise import QatPrelu
 
+# what a pixel means to every network that train makes (docs/convert.md): pixel / 255
+READS = {"range": "0..1", "mean": [0.0], "std": [1.0], "channels": "RGB"}
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -68,7 +71,7 @@ def freeze(network: QatNetwork) -> FrozenNetwork:
                 b = torch.round(bias.double() / unit).to(torch.int32).numpy()
                 q = _lattice(weight, scale, module.channel_axis)
                 weights[layer.name] = Weights(q, scale.numpy().copy(), b, module.channel_axis)
-    metadata = {"intrs.sigma": repr(float(network.sigma))}
+    metadata = {"intrs.sigma": repr(float(network.sigma)), "intrs.input": json.dumps(READS)}
     if network.classes:
         metadata["intrs.classes"] = json.dumps(list(network.classes))
     return FrozenNetwork(network.arch, quant, weights, metadata)

@@ -12,6 +12,8 @@ import pytest
 from intrs_edge.convert import agreement
 from intrs_edge.convert.float_onnx import calibration_samples, from_float_onnx
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.preprocessing import Preprocessing, numbers
+from intrs_edge.graph.reading import PixelOptions
 from intrs_edge.train import choose_input_quant
 
 from .conftest import check_contract
@@ -37,7 +39,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(importlib.util.find_spec("onnx2tf") is None, reason="the extra onnx2tf is not installed")
 def test_the_whole_road(model: Path):
-    graph = from_float_onnx(model, IMAGES, 0.25)
+    graph = from_float_onnx(model, IMAGES, 0.25, pixels=PixelOptions("0..1"))
     quant, wanted = graph.tensors[graph.inputs[0]].quant, choose_input_quant(0.25)
     assert quant.scale[0] == wanted.scale
     assert quant.zero_point[0] == wanted.zero_point
@@ -56,7 +58,7 @@ def test_the_whole_road(model: Path):
 
 @pytest.mark.parametrize("sigma", [0.0, 0.25, 0.5])
 def test_samples_carry_the_noise_and_end_where_the_device_saturates(sigma: float):
-    samples = calibration_samples(IMAGES, sigma, (0.0,), (1.0,), 1)
+    samples = calibration_samples(IMAGES, sigma, Preprocessing("0..1"), 1)
     quant = choose_input_quant(sigma)
     low, high = (float(quant.scale) * (q - quant.zero_point) for q in (-128, 127))
     assert samples.min() == pytest.approx(low)
@@ -68,9 +70,12 @@ def test_samples_carry_the_noise_and_end_where_the_device_saturates(sigma: float
 
 
 def test_normalisation_is_per_channel():
-    plain = calibration_samples(IMAGES, 0.25, (0.0,), (1.0,), 1)
-    normal = calibration_samples(IMAGES, 0.25, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), 1)
+    plain = calibration_samples(IMAGES, 0.25, Preprocessing("0..1"), 1)
+    mean, std = (numbers(v) for v in ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4]))
+    normal = calibration_samples(IMAGES, 0.25, Preprocessing("0..1", mean, std), 1)
     np.testing.assert_allclose(normal, (plain - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4], atol=1e-5)
+    turned = calibration_samples(IMAGES[..., ::-1], 0.25, Preprocessing("-1..1", bgr=True), 1)
+    np.testing.assert_allclose(turned[1:], plain[1:] * 2 - 1, atol=1e-5)
 
 
 def test_missing_extra(model: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,10 +8,9 @@ import pytest
 
 from intrs_edge.convert import compare_logits, load_model
 from intrs_edge.train import calibrate, export_qdq, from_torch
-
 from tests.train.torch_networks import MODULES, settled
-from .conftest import check_contract
 
+from .conftest import check_contract
 
 # not yet read by `convert`: HardSigmoid, Conv1d, PRelu, ConvTranspose, Resize
 WAITING = ("mobilenet_v3", "mixed", "keywords")

@@ -31,8 +31,9 @@ def rounded(v: int, scale: Fraction, zero_point: int, mean: Fraction, std: Fract
 
 @pytest.mark.parametrize("k", range(6))
 def test_power_of_two_scales_need_no_multiplication(k: int) -> None:
-    found = derive_input_map(graph_of(2**k / 255, -17), 600)
+    found = derive_input_map(graph_of(2**k / 255, -17, 1, {"intrs.input": '{"range": "0..1"}'}), 600)
     assert found.mul == (1,)
+    assert derive_input_map(graph_of(2**k, -17, 1, {"intrs.input": '{"range": "0..255"}'}), 600) == found
     assert found.shift == k
     assert found.exact
     v = np.arange(-600, 856)

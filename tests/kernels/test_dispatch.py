@@ -33,7 +33,8 @@ def graph() -> Graph:
     )
     y = b.conv_2d(x, rng.integers(-127, 128, (16, 3, 3, 16)), None, weight_scale=0.003, scale=0.02)
     x = b.flatten(b.average_pool_2d(b.add(x, y, scale=0.02, zero_point=-90), 4))
-    return b.build(b.fully_connected(x, rng.integers(-127, 128, (4, 64)), None, weight_scale=0.01, scale=0.02))
+    y = b.fully_connected(x, rng.integers(-127, 128, (4, 64)), None, weight_scale=0.01, scale=0.02)
+    return b.build(y, {"intrs.input": '{"range": "0..1"}'})
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="an x86-64 host program")

@@ -20,7 +20,7 @@ def small_graph():
     w = rng.integers(-127, 128, (8, 3, 3, 1)).astype(np.int8)
     x = b.conv_2d(x, w, None, weight_scale=0.01, scale=0.03, zero_point=-128, activation="RELU", stride=2)
     w = rng.integers(-127, 128, (10, 128)).astype(np.int8)
-    return b.build(b.fully_connected(x, w, None, weight_scale=0.01, scale=0.1))
+    return b.build(b.fully_connected(x, w, None, weight_scale=0.01, scale=0.1), {"intrs.input": '{"range": "0..1"}'})
 
 
 def build_small(directory: Path, board: str = "host", **settings) -> Path:

@@ -22,7 +22,9 @@ IMAGES = 6
 
 def test_python_host_and_emulated_board_stop_alike(tmp_path):
     graph = load_model(shipped("models") / "digits-resnet.onnx")
-    options = GenerateOptions(board="mps2-an386", n0=50, n=600, target_radius=Decimal("0.25"), precision=Decimal("0.2"))
+    options = GenerateOptions(
+        board="mps2-an386", sigma=Decimal("0.25"), n0=50, n=600, target_radius=Decimal("0.25"), precision=Decimal("0.2")
+    )
     generate(graph, options, tmp_path / "p")
     build_project(tmp_path / "p", jobs=2)
     smoothing = options.smoothing(image_shape(graph))

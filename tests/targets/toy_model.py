@@ -69,6 +69,7 @@ def toy_manifest(board_id: str = "host") -> dict[str, object]:
     manifest = {
         "format": FORMAT, "board": board_id, "model_hash": f"{MODEL_HASH:08x}" + "0" * 56, "tables": "0" * 64,
         "image_shape": list(SHAPE), "classes": [str(i) for i in range(CLASSES)], "settings": _SETTINGS,
+        "reads": {"channels": "RGB"}, "input": {"dtype": "int8", "shape": [1, *SHAPE]}, "output": {"dtype": "int8"},
     }  # fmt: skip
     manifest["table_hash"] = smoothing_of(manifest).bound_hash("0" * 64)
     return manifest | {"digest": digest(manifest)}

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from intrs_edge.convert.emit import Emitter, per_tensor
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.train import InputQuant, choose_input_quant
+from intrs_edge.train.frozen import READS
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,7 @@ def test_training_and_device_round_alike(shift: int):
     quant = InputQuant(shift)
     e = Emitter()
     x = e.tensor("input", (1, 1, 1, 1), "int8", per_tensor(quant.scale, quant.zero_point))
-    device = derive_input_map(e.graph((x,), (x,), "m", {}), 2000)
+    device = derive_input_map(e.graph((x,), (x,), "m", {"intrs.input": json.dumps(READS)}), 2000)
     pixels = np.arange(-2000, 2256).reshape(-1, 1, 1, 1)
     assert device.mul == (1,)
     assert device.shift == shift

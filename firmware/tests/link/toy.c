@@ -10,7 +10,7 @@ static uint32_t mix(uint32_t x)
     return x ^ (x >> 16);
 }
 
-int intrs_infer(struct intrs_workspace *ws, const int8_t *input, int8_t *output)
+int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_output *output)
 {
     if (ws == NULL || input == NULL || output == NULL) {
         return INTRS_E_ARGUMENT;

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes.channels_last import channels_last
 from intrs_edge.graph.passes.drop_tail import drop_tail, integer_tail
 from intrs_edge.graph.passes.fold_constants import fold_constants
 from intrs_edge.graph.passes.fold_reshapes import fold_reshapes
@@ -16,17 +17,18 @@ from intrs_edge.graph.passes.fuse_dilation import fuse_dilation
 from intrs_edge.graph.passes.fuse_pad import fuse_pad
 from intrs_edge.graph.passes.integer_ends import integer_ends
 from intrs_edge.graph.passes.remove_dead import remove_dead
+from intrs_edge.graph.passes.signed_ends import signed_ends
 
 PASSES = (fold_constants, fuse_activation, fuse_pad, fold_reshapes, remove_dead)
 
 
 def normalize(graph: Graph) -> Graph:
     """A graph as it was read, before `validate`: without float ends, tails that are no logits and shape arithmetic,
-    dilated convolutions in one piece.
+    dilated convolutions in one piece, images NHWC.
 
     What neither needs is left as it is, and the result can be written as .tflite.
     """
-    return fuse_dilation(fold_shapes(integer_tail(integer_ends(graph))))
+    return channels_last(fuse_dilation(fold_shapes(integer_tail(integer_ends(graph)))))
 
 
 def simplify(graph: Graph) -> Graph:
@@ -38,6 +40,7 @@ def simplify(graph: Graph) -> Graph:
 
 __all__ = [
     "PASSES",
+    "channels_last",
     "drop_tail",
     "fold_constants",
     "fold_reshapes",
@@ -49,5 +52,6 @@ __all__ = [
     "integer_tail",
     "normalize",
     "remove_dead",
+    "signed_ends",
     "simplify",
 ]
