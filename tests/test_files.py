@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,66 @@ from intrs_edge.errors import IntrsError
 
 def hidden(folder: Path) -> list[str]:
     return [name for name in os.listdir(folder) if name.startswith(".")]
+
+
+WRITERS = {"write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "tofile", "save", "savez", "savefig"}
+WRITERS |= {"mkdir", "makedirs", "mkstemp", "mkdtemp", "NamedTemporaryFile"}
+OF_SYSTEM = {
+    "open",
+    "rename",
+    "replace",
+    "link",
+    "symlink",
+    "copyfile",
+    "copy",
+    "copy2",
+    "copytree",
+    "move",
+    "truncate",
+}
+# what is no result of this package: a temporary folder's content, the stream of the compilers, a boot loader's volume
+ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"), ("cli/build.py", "open"),
+             ("targets/flash.py", "copyfile")}  # fmt: skip
+# given a buffer, or a file in a temporary folder
+BUFFERS = {("evaluate/plot.py", "savefig"), ("train/loop.py", "save"), ("cli/infer.py", "save"),
+           ("convert/float_onnx.py", "save")}  # fmt: skip
+
+
+def writes(tree: ast.AST) -> Iterator[str]:
+    """Names of calls that write to files otherwise than through intrs_edge.files."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        of_os = isinstance(function, ast.Attribute) and getattr(function.value, "id", "") in ("os", "shutil")
+        text = [a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)]
+        modes = [t for t in text if isinstance(t, str) and set(t) <= set("rwaxbt+") and set(t) & set("wax+")]
+        of_path = name == "replace" and len(node.args) == 1 and not node.keywords  # str's has two
+        if (of_os and name in OF_SYSTEM) or name in WRITERS or of_path or (name in ("open", "fdopen") and modes):
+            yield name
+
+
+def test_everything_is_written_in_one_room():
+    package = Path(files.__file__).parent
+    found = {
+        (str(path.relative_to(package)), name)
+        for path in package.rglob("*.py")
+        for name in writes(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    found = {f for f in found if f[0] != "files.py" and not f[0].startswith("_data/")}
+    assert found == ELSEWHERE | BUFFERS | {("cli/main.py", "open")}  # the last: /dev/null
+    for line in (
+        "p.write_text(x)",
+        "open(p, 'w')",
+        "p.open('ab')",
+        "os.replace(a, b)",
+        "t.replace(p)",
+        "shutil.move(a, b)",
+    ):
+        assert list(writes(ast.parse(line))), line
+    for line in ("open(p)", "p.open('rb')", "'a'.replace('b', 'c')", "replace(x, y=1)"):
+        assert not list(writes(ast.parse(line))), line
 
 
 def test_content_folders_and_permissions(tmp_path):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.files import check_regular, written
 
 LOG = "build.log"
 
@@ -46,7 +47,8 @@ def build_project(project: Path, jobs: int = 1, verbose: bool = False) -> list[P
     if shutil.which("ninja") and not (build / "CMakeCache.txt").exists():
         configure += ["-G", "Ninja"]
     log = project / LOG
-    with log.open("w", encoding="utf-8") as out:
+    check_regular(log)
+    with written(log), log.open("w", encoding="utf-8") as out:
         _step(configure, log, out.fileno(), verbose)
         _step([cmake, "--build", str(build), "--parallel", str(max(1, jobs))], log, out.fileno(), verbose)
     built = ("host/libintrs.so", "host/intrs", "board/intrs.elf", "board/intrs.bin", "board/intrs.uf2", "board/intrs")

@@ -69,8 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has gone (| head): nothing to say, and nothing to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
+    except OSError as error:
+        where = error.filename if error.filename is not None else "standard output or a connection"
+        print(f"intrs-edge: error: {where}: {error.strerror or error}; look after the disk or name another file",
+              file=sys.stderr)  # fmt: skip
+        if error.filename is None:
+            _say_no_more()
+        return BAD_INPUT
     except Exception as error:
         if os.environ.get("INTRS_EDGE_DEBUG"):
             raise
@@ -81,6 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BUG
+
+
+def _say_no_more() -> None:
+    """What is left in stdout's buffer cannot be written: not another complaint when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,21 @@ def test_a_bug_is_one_line_unless_debugging(command, run_cli, monkeypatch):
     monkeypatch.setenv("INTRS_EDGE_DEBUG", "1")
     with pytest.raises(ValueError, match="two"):
         cli.main(["x"])
+
+
+def test_what_the_system_refuses_is_one_line(command, run_cli, monkeypatch):
+    command(raising(PermissionError(13, "Permission denied", "/no/entry")))
+    code, _, err = run_cli("x")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "/no/entry: Permission denied" in err
+
+
+def test_a_full_disk_for_the_output_is_one_line():
+    command = [sys.executable, "-m", "intrs_edge.cli.main", "boards"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"intrs-edge: error: standard output.*No space left on device.*\n", done.stderr)
 
 
 def test_version(run_cli):
