@@ -126,6 +126,19 @@ struct intrs_mean {
     struct intrs_requant q; /* one multiplier */
 };
 
+/*
+ * Reduces over any axes: an output for each place along the axes that stay (extent, row-major), of all values along the others (over);
+ * stride and step in elements of the input.
+ */
+struct intrs_reduce {
+    int32_t extent[3], stride[3];
+    int32_t over[3], step[3];
+    int32_t offset;         /* sums: added to the sum of raw values */
+    int32_t is_unsigned;    /* sums: bytes are read as 0..255 */
+    int32_t maximum;        /* extremes: 1: of all values the largest, 0: the smallest */
+    struct intrs_requant q; /* sums: one multiplier */
+};
+
 /* Zero-based constant padding of a rank-4 tensor (higher ranks are folded by the generator). */
 struct intrs_pad {
     int32_t in[4], before[4], out[4];
@@ -166,6 +179,8 @@ void intrs_average_pool2d(const struct intrs_pool2d *p, const int8_t *input, int
 void intrs_max_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
 void intrs_lut(const struct intrs_lut *p, const int8_t *input, int8_t *output);
 void intrs_mean(const struct intrs_mean *p, const int8_t *input, int8_t *output);
+void intrs_reduce_sum(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
+void intrs_reduce_extremum(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
 void intrs_pad(const struct intrs_pad *p, const int8_t *input, int8_t *output);
 void intrs_copy(const struct intrs_copy *p, const int8_t *input, int8_t *output);
 void intrs_gather(const struct intrs_gather *p, const int8_t *input, int8_t *output);

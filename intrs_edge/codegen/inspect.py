@@ -14,6 +14,7 @@ from intrs_edge.graph.passes import normalize, signed_ends, simplify
 from intrs_edge.graph.reading import PixelOptions, resolve
 from intrs_edge.graph.summary import op_table, summarize
 from intrs_edge.graph.validate import validate
+from intrs_edge.graph.warnings import warnings
 
 # code besides the kernels (certification, link, start-up) and the tables of a common certificate (sigma 0.25, N 1000),
 # rounded up from measured images
@@ -45,6 +46,7 @@ def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
         **summarize(graph).to_json(),
         "reads": reading.as_json(),
         "notes": reading.lines(),
+        "warnings": warnings(graph),
         "arena_bytes": base.plan.bytes,
         "flash_bytes": _flash(base),
         "memory": memory_json(base),
@@ -80,6 +82,7 @@ def inspect_text(found: dict[str, Any]) -> str:
         f"portable kernels: arena {found['arena_bytes']} bytes (lower bound {found['memory']['lower_bound']}), "
         f"flash about {found['flash_bytes']} bytes",
     ]
+    lines += [f"WARNING: {note}" for note in found["warnings"]]
     lines += ["", f"{'board':<20} {'flash (estimate)':>22} {'arena':>20}  fits"]
     for b in found["boards"]:
         flash = f"{b['flash_bytes']} of {b['flash_limit'] or '-'}"

@@ -18,6 +18,7 @@ from intrs_edge.graph.input_map import InputMap, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes.drop_tail import DROPPED
 from intrs_edge.graph.reading import Reading
+from intrs_edge.graph.warnings import warnings
 from intrs_edge.smoothing import Smoothing
 
 FORMAT = 2
@@ -44,6 +45,7 @@ def make_manifest(
         "image_shape": list(image_shape(graph)),
         "classes": names,
         "dropped": graph.metadata.get(DROPPED, ""),
+        "warnings": warnings(graph),
         "input": {
             "scale": float(source.quant.scale[0]),
             "zero_point": int(source.quant.zero_point[0]),

@@ -45,6 +45,7 @@ class Report:
             f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, "
             f"image {'x'.join(map(str, m['image_shape']))}",
             *([f"output   the logits; left out behind them: {m['dropped']} (docs/graph.md)"] if m["dropped"] else []),
+            *(f"WARNING  {note}" for note in m["warnings"]),
             f"tables   {m['table_hash'][:16]}",
             *self.notes,
             *claim_lines(m["certificate"]),

@@ -30,17 +30,16 @@ __all__ = [
     "RANGES",
     "AddParams",
     "ConvParams",
-    "MeanParams",
     "MulParams",
     "PoolParams",
     "PreluParams",
     "Requant",
     "SoftmaxParams",
+    "SumParams",
     "activation_range",
     "add_params",
     "conv_params",
     "fully_connected_params",
-    "mean_params",
     "mul_params",
     "multiply_by_quantized_multiplier",
     "per_tensor",
@@ -49,6 +48,7 @@ __all__ = [
     "quantize_multiplier",
     "requant",
     "softmax_params",
+    "sum_params",
 ]
 
 RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
@@ -226,34 +226,32 @@ def pool_params(graph: Graph, op: Op) -> PoolParams:
 
 
 @dataclass(frozen=True)
-class MeanParams:
-    """MEAN over neighbouring axes: values are ``[outer, count, inner]``; requantise ``sum - count * in_zero_point``
-    (q: n = 1)."""
+class SumParams:
+    """MEAN and SUM: requantise ``sum - count * in_zero_point`` (q: n = 1).
 
-    outer: int
+    ``unsigned``: stored bytes are read and written as 0..255 (SUM), zero points are not.
+    """
+
     count: int
-    inner: int
     in_zero_point: int
     q: Requant
+    unsigned: bool
 
 
-def mean_params(graph: Graph, op: Op) -> MeanParams:
-    """MEAN: the ratio of the scales in double, its multiplier divided by the count with as many guard bits as fit."""
+def sum_params(graph: Graph, op: Op) -> SumParams:
+    """The ratio of the scales in double; of MEAN its multiplier divided by the count with as many guard bits as fit."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    axes = reduced_axes(graph, op)
-    outer, count, inner = (
-        math.prod(source.shape[: axes[0]]),
-        math.prod(source.shape[axes[0] : axes[-1] + 1]),
-        math.prod(source.shape[axes[-1] + 1 :]),
-    )
+    count = math.prod(source.shape[a] for a in reduced_axes(graph, op))
     in_scale, in_zero = per_tensor(source)
     out_scale, out_zero = per_tensor(output)
     multiplier, shift = quantize_multiplier(float(in_scale) / float(out_scale))
-    guard = min(count.bit_length() - 1, 32, 31 + shift)
-    multiplier, shift = (multiplier << guard) // count, shift - guard
-    low, high = RANGES[output.dtype]
+    unsigned = op.kind == "SUM"
+    if not unsigned:
+        guard = min(count.bit_length() - 1, 32, 31 + shift)
+        multiplier, shift = (multiplier << guard) // count, shift - guard
+    low, high = RANGES["uint8" if unsigned else output.dtype]
     q = Requant(np.array([multiplier], np.int32), np.array([shift], np.int8), out_zero, low, high)
-    return MeanParams(outer, count, inner, in_zero, q)
+    return SumParams(count, in_zero, q, unsigned)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _prelu(graph: Graph, op: Op) -> list[Shape]:
     return [shape]
 
 
-def _mean(graph: Graph, op: Op) -> list[Shape]:
+def _reduced(graph: Graph, op: Op) -> list[Shape]:
     shape, axes = _shape(graph, op), reduced_axes(graph, op)
     if op.attrs.get("keep_dims"):
         return [tuple(1 if i in axes else n for i, n in enumerate(shape))]
@@ -219,7 +219,10 @@ SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
     "MAXIMUM": _broadcast,
     "MINIMUM": _broadcast,
     "PRELU": _prelu,
-    "MEAN": _mean,
+    "MEAN": _reduced,
+    "SUM": _reduced,
+    "REDUCE_MAX": _reduced,
+    "REDUCE_MIN": _reduced,
     "PAD": _pad,
     "PADV2": _pad,
     "MIRROR_PAD": _pad,

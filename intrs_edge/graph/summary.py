@@ -152,7 +152,7 @@ def adds(graph: Graph, op: Op) -> int:
     if op.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         w = window(graph, op)
         return elements * w.filter_h * w.filter_w
-    if op.kind == "MEAN":
+    if op.kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"):
         shape = graph.tensors[op.inputs[0]].shape
         return elements * math.prod(shape[a] for a in reduced_axes(graph, op))
     return 0

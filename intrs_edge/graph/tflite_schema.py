@@ -71,6 +71,7 @@ _POOL = Options(
     ),
 )
 _ACTIVATED = (_enum("activation", 0, ACTIVATION),)
+_REDUCER = Options(BuiltinOptions.ReducerOptions, 1, (_bool("keep_dims", 0),))
 _MAXMIN = Options(BuiltinOptions.MaximumMinimumOptions, 0)
 
 OPTIONS: dict[str, Options] = {
@@ -115,7 +116,10 @@ OPTIONS: dict[str, Options] = {
     "MUL": Options(BuiltinOptions.MulOptions, 1, _ACTIVATED),
     "MAXIMUM": _MAXMIN,
     "MINIMUM": _MAXMIN,
-    "MEAN": Options(BuiltinOptions.ReducerOptions, 1, (_bool("keep_dims", 0),)),
+    "MEAN": _REDUCER,
+    "SUM": _REDUCER,
+    "REDUCE_MAX": _REDUCER,
+    "REDUCE_MIN": _REDUCER,
     "PAD": Options(BuiltinOptions.PadOptions, 0),
     "PADV2": Options(BuiltinOptions.PadV2Options, 0),
     "MIRROR_PAD": Options(BuiltinOptions.MirrorPadOptions, 1, (_enum("mode", 0, MIRROR),)),
@@ -168,7 +172,7 @@ OPTIONS: dict[str, Options] = {
 _NEW_IN_2 = (
     "AVERAGE_POOL_2D MAX_POOL_2D ADD SUB MUL MAXIMUM MINIMUM MEAN PAD PADV2 MIRROR_PAD TRANSPOSE CONCATENATION SPLIT"
     " STRIDED_SLICE SLICE RELU RELU6 LEAKY_RELU LOGISTIC TANH SOFTMAX RESIZE_NEAREST_NEIGHBOR QUANTIZE"
-    " DEQUANTIZE ARG_MAX PACK UNPACK SPLIT_V GATHER SPACE_TO_DEPTH BROADCAST_TO"
+    " DEQUANTIZE ARG_MAX PACK UNPACK SPLIT_V GATHER SPACE_TO_DEPTH BROADCAST_TO SUM REDUCE_MAX REDUCE_MIN"
 )
 VERSIONS: dict[str, int] = {
     **dict.fromkeys(_NEW_IN_2.split(), 2),

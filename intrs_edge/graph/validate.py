@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.ir import Graph, Op, Tensor
 from intrs_edge.graph.lut import TABLES, lut
 from intrs_edge.graph.quantize import (
@@ -16,11 +15,11 @@ from intrs_edge.graph.quantize import (
     add_params,
     conv_params,
     fully_connected_params,
-    mean_params,
     mul_params,
     per_tensor,
     prelu_params,
     softmax_params,
+    sum_params,
 )
 from intrs_edge.graph.shapes import output_shapes
 
@@ -59,6 +58,9 @@ RULES: dict[str, Rule] = {
     "AVERAGE_POOL_2D": Rule("x", same=True),
     "MAX_POOL_2D": Rule("x", same=True),
     "MEAN": Rule("xi"),
+    "SUM": Rule("xi"),
+    "REDUCE_MAX": Rule("xi", same=True),
+    "REDUCE_MIN": Rule("xi", same=True),
     "PAD": Rule("xi", same=True),
     "PADV2": Rule("xix", same=True),
     "MIRROR_PAD": Rule("xi", same=True),
@@ -92,7 +94,8 @@ PARAMETERS: dict[str, Callable[[Graph, Op], object]] = {
     "ADD": add_params,
     "SUB": add_params,
     "MUL": mul_params,
-    "MEAN": mean_params,
+    "MEAN": sum_params,
+    "SUM": sum_params,
     "PRELU": prelu_params,
     "SOFTMAX": softmax_params,
 }
@@ -339,10 +342,6 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
         bias, channels = graph.tensors[op.inputs[2]], expected[0][-1]
         if bias.elements != channels:
             yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
-    if op.kind == "MEAN":
-        axes = reduced_axes(graph, op)
-        if not axes or axes[0] == 0 or axes[-1] - axes[0] != len(axes) - 1:
-            yield f"it averages over axes {list(axes)}: use neighbouring axes other than the batch"
 
 
 def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs: list[Tensor]) -> Iterator[str]:

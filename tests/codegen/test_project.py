@@ -291,3 +291,13 @@ def test_what_the_certificate_speaks_of_is_said(tmp_path: Path, end: str, droppe
     report = generate(b.build(y), OPTIONS, tmp_path / "p")
     assert report.manifest["dropped"] == dropped
     assert ("output   the logits; left out behind them: ARG_MAX" in report.as_text()) == bool(dropped)
+
+
+def test_operators_that_the_reference_computes_in_its_own_way_are_named(tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.input((1, 2, 2, 3), scale=1 / 255, zero_point=-128)
+    graph = b.build(b.op("SUM", [x, b.constant([1, 2], dtype="int32")], (1, 3), b.quant_of(x), {"keep_dims": False}))
+    said = "SUM 'sum_0' reads int8 values as unsigned bytes"
+    assert f"WARNING  {said}" in generate(graph, OPTIONS, tmp_path / "p").as_text()
+    assert f"WARNING: {said}" in inspect_text(inspect(graph, []))
+    assert "WARNING" not in inspect_text(inspect(tiny(), []))

@@ -197,18 +197,25 @@ def _pool(kind: str) -> Callable[[Draw], Graph]:
     return case
 
 
-def mean(draw: Draw) -> Graph:
-    """Over neighbouring axes."""
-    b = GraphBuilder()
-    x = _image(draw, b)
-    axes = draw(st.sampled_from([(1, 2), (2, 1), (1,), (2,), (3,), (-1,), (2, 3), (1, 2, 3), (-3, -2)]))
-    keep = draw(st.booleans())
-    reduced = {a % 4 for a in axes}
-    shape = [1 if i in reduced else n for i, n in enumerate(b.shape(x)) if keep or i not in reduced]
-    q = b.quant_of(x)
-    if draw(st.booleans()):
-        q = quant(float(q.scale[0]) * draw(st.floats(0.05, 3.0)), draw(zeros))
-    return b.build(b.op("MEAN", [x, b.constant(axes, dtype="int32")], shape, q, {"keep_dims": keep}))
+def _reduce(kind: str) -> Callable[[Draw], Graph]:
+    """Over any axes, the batch too."""
+
+    def case(draw: Draw) -> Graph:
+        b = GraphBuilder()
+        rank = draw(st.sampled_from([4, 4, 4, 2, 5, 6])) if kind in ("MEAN", "SUM") else 4
+        shape = (1, *(draw(st.integers(1, 9 if rank < 5 else 4)) for _ in range(rank - 1)))
+        x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+        axes = draw(st.lists(st.integers(-rank, rank - 1), min_size=1, max_size=rank))
+        keep = draw(st.booleans())
+        reduced = {a % rank for a in axes}
+        target = [1 if i in reduced else n for i, n in enumerate(shape) if keep or i not in reduced]
+        q = b.quant_of(x)
+        if kind in ("MEAN", "SUM") and draw(st.booleans()):
+            q = quant(float(q.scale[0]) * draw(st.floats(0.05, 3.0 if kind == "MEAN" else 60.0)), draw(zeros))
+        y = b.op(kind, [x, b.constant(axes, dtype="int32")], target, q, {"keep_dims": keep})
+        return b.build(y if target[:1] == [1] else b.reshape(y, (1, *target)))
+
+    return case
 
 
 def _pad(kind: str) -> Callable[[Draw], Graph]:
@@ -594,7 +601,10 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
     "MINIMUM": _extremum("MINIMUM"),
     "AVERAGE_POOL_2D": _pool("AVERAGE_POOL_2D"),
     "MAX_POOL_2D": _pool("MAX_POOL_2D"),
-    "MEAN": mean,
+    "MEAN": _reduce("MEAN"),
+    "SUM": _reduce("SUM"),
+    "REDUCE_MAX": _reduce("REDUCE_MAX"),
+    "REDUCE_MIN": _reduce("REDUCE_MIN"),
     "PAD": _pad("PAD"),
     "PADV2": _pad("PADV2"),
     "MIRROR_PAD": _pad("MIRROR_PAD"),

@@ -1,4 +1,4 @@
-"""Operators on single values, PRELU, MEAN and SOFTMAX."""
+"""Operators on single values, PRELU, SOFTMAX and what reduces axes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from intrs_edge.graph.fixedpoint import divide_by_power_of_two, doubling_high_mul, reciprocal, wrap_int32
+from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.lut import TABLES, lut
-from intrs_edge.graph.quantize import mean_params, prelu_params, softmax_params
+from intrs_edge.graph.quantize import prelu_params, softmax_params, sum_params
 from intrs_edge.graph.reference.common import Array, aligned, kernel, offset, requantize
 
 SUM_INTEGER_BITS = 12
@@ -31,14 +32,22 @@ def prelu(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     return [np.where(x >= 0, positive, negative)]
 
 
-@kernel("MEAN")
+@kernel("MEAN", "SUM")
 def mean(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
-    """One rounding: the division is part of the multiplier."""
-    p = mean_params(graph, op)
-    x = args[0].reshape(len(args[0]), p.outer, p.count, p.inner)
-    total = wrap_int32(x.sum(axis=2, dtype=np.int64) - p.count * p.in_zero_point)
-    shape = graph.tensors[op.outputs[0]].shape
-    return [requantize(total, p.q).reshape(len(x), *shape)]
+    """One rounding: the division of a mean is part of the multiplier. SUM takes stored bytes for unsigned ones."""
+    p = sum_params(graph, op)
+    x = args[0].view(np.uint8) if p.unsigned else args[0]
+    total = x.sum(axis=tuple(1 + a for a in reduced_axes(graph, op)), dtype=np.int64) - p.count * p.in_zero_point
+    y = requantize(wrap_int32(total), p.q, "uint8" if p.unsigned else "int8").view(np.int8)
+    return [y.reshape(len(args[0]), *graph.tensors[op.outputs[0]].shape)]
+
+
+@kernel("REDUCE_MAX", "REDUCE_MIN")
+def reduce_extremum(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Of raw values: input and output share their quantisation."""
+    extremum = np.max if op.kind == "REDUCE_MAX" else np.min
+    y = extremum(args[0], axis=tuple(1 + a for a in reduced_axes(graph, op)))
+    return [y.reshape(len(args[0]), *graph.tensors[op.outputs[0]].shape)]
 
 
 @kernel("SOFTMAX")
