@@ -5,7 +5,7 @@
 from intrs_edge.smoothing.binomial import lower_confidence_bound
 from intrs_edge.smoothing.config import Smoothing
 from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, RoundedGaussian
-from intrs_edge.smoothing.radius import certified_radius, certified_radius_squared
+from intrs_edge.smoothing.radius import certified_radii_squared, certified_radius, certified_radius_squared
 from intrs_edge.smoothing.reference import certify, predict, votes
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream, radius_text
 from intrs_edge.smoothing.sampler import Sampler
@@ -24,6 +24,7 @@ __all__ = [
     "Smoothing",
     "Stop",
     "Stream",
+    "certified_radii_squared",
     "certified_radius",
     "certified_radius_squared",
     "certify",

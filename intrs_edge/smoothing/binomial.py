@@ -14,13 +14,15 @@ from functools import lru_cache
 from statistics import NormalDist
 
 import mpmath
+import numpy as np
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.noise import Number, exact
+from intrs_edge.smoothing.tails import lower_bounds
 
 _DIGITS = 60
-_SCALE = 256
-_ONE = 1 << _SCALE
+SCALE = 256
+ONE = 1 << SCALE
 _NORMAL = NormalDist()
 
 
@@ -55,12 +57,12 @@ def _log_choose(n: int, k: int) -> mpmath.mpf:
 def to_scale(p: mpmath.mpf) -> int:
     """A probability as fixed point, rounded up (a larger p has the larger upper tail)."""
     with mpmath.workdps(_DIGITS + 30):
-        return int(mpmath.ceil(mpmath.ldexp(p, _SCALE)))
+        return int(mpmath.ceil(mpmath.ldexp(p, SCALE)))
 
 
 def fraction_to_scale(p: Fraction, up: bool) -> int:
     """A Fraction as fixed point, rounded up or down."""
-    return -((-p.numerator << _SCALE) // p.denominator) if up else (p.numerator << _SCALE) // p.denominator
+    return -((-p.numerator << SCALE) // p.denominator) if up else (p.numerator << SCALE) // p.denominator
 
 
 @dataclass
@@ -76,21 +78,21 @@ class Tail:
     @classmethod
     def at(cls, n: int, count: int, p: int) -> Tail:
         """The tail at a count; where the count is not above n p it is at least a half, and 1 is returned for it."""
-        if count <= 0 or p >= _ONE or count << _SCALE <= n * p:
-            return cls(n, p, count, _ONE, _ONE)
+        if count <= 0 or p >= ONE or count << SCALE <= n * p:
+            return cls(n, p, count, ONE, ONE)
         if p <= 0:
             return cls(n, p, count, 0, 0)
         with mpmath.workdps(_DIGITS):
-            x = mpmath.ldexp(mpmath.mpf(p), -_SCALE)
+            x = mpmath.ldexp(mpmath.mpf(p), -SCALE)
             log_term = _log_choose(n, count) + count * mpmath.log(x) + (n - count) * mpmath.log1p(-x)
             first = mpmath.exp(log_term) * (1 + mpmath.mpf(10) ** -40)
-            term = min(_ONE, int(mpmath.ceil(mpmath.ldexp(first, _SCALE))))
+            term = min(ONE, int(mpmath.ceil(mpmath.ldexp(first, SCALE))))
         tail = cls(n, p, count, term, 0)
         tail.total = tail._sum()
         return tail
 
     def _sum(self) -> int:
-        k, term, total, q = self.count, self.term, self.term, _ONE - self.p
+        k, term, total, q = self.count, self.term, self.term, ONE - self.p
         while k < self.n:
             up, down = (self.n - k) * self.p, (k + 1) * q
             if term < 1 << 100:  # what is left is below a geometric series of this ratio, which only falls
@@ -103,7 +105,7 @@ class Tail:
     def down(self) -> Tail:
         """The tail at count - 1, again from above."""
         k = self.count
-        term = self.term * k * (_ONE - self.p) // ((self.n - k + 1) * self.p) + 1
+        term = self.term * k * (ONE - self.p) // ((self.n - k + 1) * self.p) + 1
         return Tail(self.n, self.p, k - 1, term, self.total + term)
 
 
@@ -117,7 +119,7 @@ def smallest_count(n: int, p: int, alpha: Fraction) -> int:
     if p <= 0:
         return 1
     limit = fraction_to_scale(alpha, up=False)
-    x = min(1.0, p / _ONE)
+    x = min(1.0, p / ONE)
     z = -_NORMAL.inv_cdf(float(alpha))
     spread = math.sqrt(n * x * (1 - x))
     guess = n * x + z * spread + (z * z - 1) * (1 - 2 * x) / 6 + 1
@@ -127,7 +129,7 @@ def smallest_count(n: int, p: int, alpha: Fraction) -> int:
         if tail.count == n:
             return n + 1
         tail = Tail.at(n, min(n, tail.count + 1 + tail.count // 5000), p)
-    while tail.count > 1 and ((tail.count - 1) << _SCALE) > n * p:
+    while tail.count > 1 and ((tail.count - 1) << SCALE) > n * p:
         lower = tail.down()
         if lower.total > limit:
             break
@@ -145,15 +147,12 @@ def clopper_pearson(count: int, n: int, alpha: Fraction) -> mpmath.mpf:
             return mpmath.mpf(0)
         if count == n:
             return mpmath.exp(mpmath.log(target) / n)
-        # Wilson's bound is a start below count / n, where the tail is well-conditioned
-        z = -_NORMAL.inv_cdf(float(alpha))
-        f = count / n
-        centre, half = f + z * z / (2 * n), z * math.sqrt(f * (1 - f) / n + z * z / (4 * n * n))
-        x = mpmath.mpf(min(max((centre - half) / (1 + z * z / n), f * 1e-6), f * (1 - 1e-9)))
+        start = lower_bounds(np.array([float(count)]), n, float(alpha), -_NORMAL.inv_cdf(float(alpha)))
+        x = mpmath.mpf(float(start[0]))
         log_target = mpmath.log(target)
         for _ in range(60):
             tail = Tail.at(n, count, to_scale(x))
-            value, term = mpmath.ldexp(mpmath.mpf(tail.total), -_SCALE), mpmath.ldexp(mpmath.mpf(tail.term), -_SCALE)
+            value, term = mpmath.ldexp(mpmath.mpf(tail.total), -SCALE), mpmath.ldexp(mpmath.mpf(tail.term), -SCALE)
             # d/dp P(Bin(n,p) >= count) = count * pmf(count) / p
             step = (mpmath.log(value) - log_target) * value * x / (count * term)
             x = min(max(x - step, x / 2), (x + mpmath.mpf(count) / n) / 2)

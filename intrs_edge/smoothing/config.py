@@ -10,10 +10,11 @@ from functools import cached_property
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_alpha
+from intrs_edge.smoothing.claims import Rule
 from intrs_edge.smoothing.generator import Generator, generator
 from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, Number, exact, noise
 from intrs_edge.smoothing.prediction import PredictTable, predict_table
-from intrs_edge.smoothing.radius import PaperRule, RadiusTable, Rule, SoundRule, radius_table
+from intrs_edge.smoothing.radius import PaperRule, RadiusTable, SoundRule, radius_table
 from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.smoothing.sequential import SequentialPlan, precision_plan, target_plan
 

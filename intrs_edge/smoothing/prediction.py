@@ -4,12 +4,17 @@ classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
 
+import numpy as np
+
 from intrs_edge.smoothing.binomial import tail_at_most
+from intrs_edge.smoothing.claims import Bools, Ints, log_of, search
 from intrs_edge.smoothing.radius import next_level
+from intrs_edge.smoothing.tails import Floats, Pair, U, log_tail
 
 _HALF = 1 << 255
 
@@ -38,39 +43,39 @@ class PredictTable:
 
 def predict_table(n: int, alpha: Fraction) -> PredictTable:
     """The table for up to n votes."""
-    totals: list[int] = []
-    level = 1
-    z = -NormalDist().inv_cdf(float(alpha) / 2)
-    while level <= n:
-        largest = largest_total(level, n, alpha, guess=int((level / z) ** 2))
-        # a lead above the level may have the other parity: it decides one vote more (lemma 2)
-        totals.append(largest + 1 if largest else 0)
-        if totals[-1] >= n:
-            break
-        level = next_level(level)
-    return PredictTable(n, tuple(totals))
+    leads = [1]
+    while next_level(leads[-1]) <= n:
+        leads.append(next_level(leads[-1]))
+    # a lead above the level may have the other parity: it decides one vote more (lemma 2)
+    totals = [total + 1 if total else 0 for total in largest_totals(leads, n, alpha)]
+    enough = next((j for j, total in enumerate(totals) if total >= n), len(totals))
+    return PredictTable(n, tuple(totals[: enough + 1]))
 
 
-def largest_total(lead: int, n: int, alpha: Fraction, guess: int = 0) -> int:
-    """The largest total of at most n, of the lead's parity, with 2 P(Bin(total, 1/2) >= (total + lead) / 2) <= alpha;
-    0 for none.
+def largest_totals(leads: Sequence[int], n: int, alpha: Fraction) -> list[int]:
+    """For each lead the largest total of at most n, of the lead's parity, with 2 P(Bin(total, 1/2) >= (total + lead) /
+    2) <= alpha; 0 for none.
     """
+    lead, half, log_half = np.array(leads), alpha / 2, log_of(alpha / 2)
+    values = np.zeros(len(lead))
 
-    def passes(pairs: int) -> bool:  # a total of lead + 2 pairs
-        return tail_at_most(lead + 2 * pairs, lead + pairs, _HALF, alpha / 2)
+    def refused(pairs: Ints, entries: Ints) -> Bools:  # a total of lead + 2 pairs
+        least = lead[entries] + pairs
+        even = np.full(len(pairs), 0.5)
+        total = (least + pairs).astype(np.float64)
+        value, error = log_tail(total, least.astype(np.float64), Pair(even, even))
+        value, error = value - log_half, error + 8 * U * abs(log_half)
+        passes = value <= -error
+        for i in np.flatnonzero(abs(value) <= error):
+            passes[i] = tail_at_most(int(total[i]), int(least[i]), _HALF, half)
+        values[entries] = value
+        return ~passes
 
-    most = (n - lead) // 2
-    if not passes(0):
-        return 0
-    low, high, step = 0, most + 1, 1
-    pairs = min(max((guess - lead) // 2, 0), most)
-    while low < pairs < high or step == 1:  # gallop away from the guess until it is bracketed
-        if passes(pairs):
-            low, pairs = pairs, pairs + step
-        else:
-            high, pairs = pairs, pairs - step
-        step *= 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if passes(middle) else (low, middle)
-    return lead + 2 * low
+    def move(pairs: Ints, entries: Ints) -> Floats:  # about log Q(lead / sqrt(total))
+        step: Floats = -values[entries] * (1 + 2 * pairs / lead[entries]) ** 2
+        return np.clip(step, -n, n)
+
+    z = -NormalDist().inv_cdf(float(half))
+    guess = (((lead / z) ** 2 - lead) / 2).astype(np.int64)
+    found = search(np.full_like(lead, -1), (n - lead) // 2 + 1, guess, refused, move)
+    return [int(v) for v in np.where(found > 0, lead + 2 * (found - 1), 0)]

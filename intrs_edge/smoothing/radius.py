@@ -1,48 +1,37 @@
 """From a count of votes to a certified squared radius, in lattice steps squared (docs/certificate.md, theorems 1 and
 2).
 
-Everything is one question asked of integers: ``needed(L)`` is the probability that proves squared radius L, and a
-count proves L exactly when P(Bin(n, needed(L)) >= count) <= alpha.
+Everything is one question asked of integers: ``needed(L)`` is the probability that proves squared radius L, and
+``claims.Claims`` says which counts prove that probability.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from statistics import NormalDist
-from typing import Protocol
 
 import mpmath
+import numpy as np
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import (
+    ONE,
+    SCALE,
     checked_alpha,
     checked_counts,
     clopper_pearson,
     round_down,
-    smallest_count,
-    tail_at_most,
     to_scale,
 )
+from intrs_edge.smoothing.claims import Claims, Ints, Rule
 from intrs_edge.smoothing.noise import DiscreteGaussian, Number, exact
+from intrs_edge.smoothing.tails import Floats, Pair, upper_normal
 
 _DIGITS = 60
-
-
-class Rule(Protocol):
-    """Which probability proves which radius."""
-
-    def needed(self, squared: int) -> int:
-        """The probability that proves squared radius ``squared`` >= 1 (lattice steps squared): fixed point over 2^256,
-        rounded up.
-        """
-        ...
-
-    def guess(self, bound: mpmath.mpf) -> int:
-        """About the squared radius that a lower bound on p_A proves; only a starting point."""
-        ...
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -52,6 +41,11 @@ class SoundRule:
     sigma_steps: Fraction
     tv: Fraction = Fraction(0)
 
+    @property
+    def grid(self) -> Ints | None:
+        """See ``Rule``."""
+        return None
+
     def needed(self, squared: int) -> int:
         """See ``Rule``."""
         with mpmath.workdps(_DIGITS):
@@ -59,12 +53,22 @@ class SoundRule:
             charge = 2 * mpmath.mpf(self.tv.numerator) / self.tv.denominator
             return to_scale(mpmath.ncdf(x) + charge + mpmath.mpf(10) ** -45)
 
-    def guess(self, bound: mpmath.mpf) -> int:
+    def pair(self, squared: Ints) -> Pair:
+        """See ``Rule``: x is off by 3 U, which moves q by (x phi(x) / Q(x)) 3 U <= 160 U for x <= 7 and so p by less
+        than U.
+        """
+        x = np.sqrt(squared.astype(np.float64)) / float(self.sigma_steps)
+        known = x < 7
+        tail = upper_normal(np.where(known, x, 0.0))
+        q = tail - 2 * float(self.tv)
+        known &= q > tail / 3
+        return Pair(np.where(known, 1 - q, 1.0), np.where(known, q, 0.0))
+
+    def about(self, bounds: Floats) -> Ints:
         """See ``Rule``."""
-        above = float(1 - bound) + 2 * float(self.tv)
-        if above >= 0.5:
-            return 0
-        return int((float(self.sigma_steps) * -NormalDist().inv_cdf(above)) ** 2)
+        q = np.maximum(1 - bounds + 2 * float(self.tv), 1e-300)
+        x = np.array([max(0.0, -_NORMAL.inv_cdf(min(v, 0.5))) for v in q])
+        return np.maximum((float(self.sigma_steps) * x) ** 2, 1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -75,50 +79,61 @@ class PaperRule:
 
     noise: DiscreteGaussian
 
+    @cached_property
+    def grid(self) -> Ints | None:
+        """See ``Rule``: the squares."""
+        return np.arange(1, self.noise.last + 2, dtype=np.int64) ** 2
+
+    @cached_property
+    def _needed(self) -> list[int]:
+        """F(k - 1), k = 1 .. last + 1, fixed point, rounded up."""
+        with mpmath.workdps(_DIGITS):
+            inside, total = [], mpmath.mpf(0)
+            for chance in self.noise.magnitudes:
+                total += chance
+                inside.append(to_scale((1 + total) / 2))
+        return inside
+
     def needed(self, squared: int) -> int:
         """See ``Rule``: R >= k exactly when p_A > F(k - 1)."""
         k = math.isqrt(squared - 1) + 1
-        if k - 1 > self.noise.last:
-            return 1 << 256
-        with mpmath.workdps(_DIGITS):
-            return to_scale(self.noise.cdf(k - 1))
+        return self._needed[k - 1] if k - 1 <= self.noise.last else ONE
 
-    def guess(self, bound: mpmath.mpf) -> int:
+    def pair(self, squared: Ints) -> Pair:
         """See ``Rule``."""
-        low, high = 0, self.noise.last + 1
-        while low < high:  # the first k with F(k) >= bound
-            middle = (low + high) // 2
-            if middle <= self.noise.last and self.noise.cdf(middle) < bound:
-                low = middle + 1
-            else:
-                high = middle
-        return low * low
+        exact_p = [self.needed(int(v)) for v in squared]
+        return Pair(
+            np.array([math.ldexp(p, -SCALE) for p in exact_p]), np.array([math.ldexp(ONE - p, -SCALE) for p in exact_p])
+        )
 
-
-def squared_radius(count: int, n: int, alpha: Fraction, rule: Rule) -> int:
-    """The largest squared radius that ``count`` of ``n`` proves; 0 when it proves none."""
-    if 2 * count <= n:
-        return 0
-    squared = max(0, rule.guess(clopper_pearson(count, n, alpha)))
-    while squared > 0 and not tail_at_most(n, count, rule.needed(squared), alpha):
-        squared -= 1
-    if isinstance(rule, SoundRule):  # the guess is within a few units in 2^53: at most one step up
-        while tail_at_most(n, count, rule.needed(squared + 1), alpha):
-            squared += 1
-    return squared
+    def about(self, bounds: Floats) -> Ints:
+        """See ``Rule``: not asked of a rule that has a grid."""
+        raise NotImplementedError
 
 
 def certified_radius_squared(count: int, n: int, alpha: Number, sigma_steps: Number, tv: Number = 0) -> int:
     """floor(R^2), R = s Phi^-1(p_A - 2 tv), p_A the one-sided Clopper-Pearson bound at alpha (docs/certificate.md,
     theorems 1 and 2).
 
-    count: votes of the class among n samples; sigma_steps: s in lattice steps (0.25 of full scale is 63.75); tv: total
-    variation of the sampler's noise vector. In lattice steps squared; 0 means abstain. Raises IntrsError for arguments
-    out of range.
+    count: votes of the class among n samples, chosen on others; sigma_steps: s in lattice steps (0.25 of full scale is
+    63.75); tv: total variation of the sampler's noise vector. In lattice steps squared; 0 means abstain. Raises
+    IntrsError for arguments out of range.
     """
     checked_counts(count, n)
     rule = SoundRule(_positive_sigma(sigma_steps), _checked_tv(tv))
-    return squared_radius(count, n, checked_alpha(alpha), rule)
+    claims = Claims(n, checked_alpha(alpha), rule)
+    return int(claims.radii(np.array([count]))[0]) if 2 * count > n else 0
+
+
+def certified_radii_squared(n: int, alpha: Number, sigma_steps: Number, tv: Number = 0) -> Ints:
+    """``certified_radius_squared`` of every count 0 .. n, int64 ``[n + 1]``, in a few seconds for n = 100 000.
+
+    Raises IntrsError for arguments out of range.
+    """
+    checked_counts(n, n)
+    rule = SoundRule(_positive_sigma(sigma_steps), _checked_tv(tv))
+    table = radius_table(n, checked_alpha(alpha), rule, full=True)
+    return np.concatenate([np.zeros(n + 1 - len(table.values), np.int64), np.array(table.values, np.int64)])
 
 
 def certified_radius(count: int, n: int, alpha: Number, sigma: Number, tv: Number = 0) -> float:
@@ -192,26 +207,25 @@ class RadiusTable:
 FULL_TABLE_LIMIT = 4096
 
 
-def radius_table(
-    n: int, alpha: Fraction, rule: Rule, progress: Callable[[int, int], None] | None = None
-) -> RadiusTable:
-    """The full table up to ``FULL_TABLE_LIMIT`` samples, else the compact one."""
+def radius_table(n: int, alpha: Fraction, rule: Rule, selected: bool = True, full: bool | None = None) -> RadiusTable:
+    """The full table (unless told otherwise, up to ``FULL_TABLE_LIMIT`` samples), else the compact one.
+
+    selected: whether the class is chosen on other samples; else it is the leader of these.
+    """
     checked_counts(n, n)
-    if n > FULL_TABLE_LIMIT:
-        return RadiusTable(n, 0, level_counts(n, alpha, rule))
-    first = smallest_count(n, rule.needed(1), alpha)
-    values = []
-    for count in range(first, n + 1):
-        values.append(squared_radius(count, n, alpha, rule))
-        if progress is not None:
-            progress(count - first + 1, n + 1 - first)
-    return RadiusTable(n, first if values else n + 1, tuple(values))
+    claims = Claims(n, alpha, rule, selected)
+    if not (n <= FULL_TABLE_LIMIT if full is None else full):
+        return RadiusTable(n, 0, level_counts(claims))
+    first = claims.least
+    return RadiusTable(n, first, tuple(claims.radii(np.arange(first, n + 1)).tolist()))
 
 
-def level_counts(n: int, alpha: Fraction, rule: Rule) -> tuple[int, ...]:
+def level_counts(claims: Claims) -> tuple[int, ...]:
     """The smallest count that proves each level, for the levels that n samples can prove at all."""
-    counts, level = [], 1
-    while (count := smallest_count(n, rule.needed(level), alpha)) <= n:
-        counts.append(count)
-        level = next_level(level)
-    return tuple(counts)
+    if claims.least > claims.n:
+        return ()
+    most = int(claims.radii(np.array([claims.n]))[0])
+    levels = [1]
+    while next_level(levels[-1]) <= most:
+        levels.append(next_level(levels[-1]))
+    return tuple(claims.counts(levels).tolist())

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.binomial import checked_alpha, clopper_pearson, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.binomial import checked_alpha, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.claims import Claims, Rule
 from intrs_edge.smoothing.noise import Number, exact
-from intrs_edge.smoothing.radius import Rule, SoundRule, level_counts, next_level
+from intrs_edge.smoothing.radius import SoundRule, level_counts, next_level
 from intrs_edge.smoothing.results import Stop, lattice_squared
 
 Floats = npt.NDArray[np.float64]
@@ -188,24 +189,20 @@ def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction
             squared, accept = _levels_between(k, error, rule, *interval)
             looks.append(Look(k, reject, interval[1], squared, accept))
     last = errors[-1] or alpha
-    return SequentialPlan((*looks, Look(n, 0, n, 1, level_counts(n, last, rule))))
+    return SequentialPlan((*looks, Look(n, 0, n, 1, level_counts(Claims(n, last, rule)))))
 
 
 def _levels_between(n: int, alpha: Fraction, rule: SoundRule, low: int, high: int) -> tuple[int, tuple[int, ...]]:
     """The last level that count ``low`` proves, and the counts that prove it and each level after it up to count
     ``high``.
     """
-    most = rule.guess(clopper_pearson(low, n, alpha))
+    claims = Claims(n, alpha, rule)
+    least, most = claims.radii(np.array([low, high])).tolist()
     levels = [1]
     while next_level(levels[-1]) <= most:
         levels.append(next_level(levels[-1]))
-    while len(levels) > 1 and smallest_count(n, rule.needed(levels[-1]), alpha) > low:
-        levels.pop()
-    counts, level = [], levels[-1]
-    while (count := smallest_count(n, rule.needed(level), alpha)) <= high:
-        counts.append(count)
-        level = next_level(level)
-    return levels[-1], tuple(counts)
+    levels = [level for level in levels if next_level(level) > least]
+    return levels[0], tuple(count for count in claims.counts(levels).tolist() if count <= high)
 
 
 def _grid(n: int) -> Floats:

@@ -27,6 +27,7 @@ from intrs_edge.smoothing import (
     lower_confidence_bound,
 )
 from intrs_edge.smoothing.binomial import fraction_to_scale, smallest_count
+from intrs_edge.smoothing.claims import Claims
 from intrs_edge.smoothing.radius import PaperRule, SoundRule, level_counts, next_level, radius_table
 
 NORMAL = NormalDist()
@@ -224,7 +225,7 @@ def test_levels():
 
 def test_level_counts_are_minimal():
     rule = SoundRule(Fraction(8))
-    counts = level_counts(200, ALPHA, rule)
+    counts = level_counts(Claims(200, ALPHA, rule))
     level = 1
     for count in counts:
         assert (
