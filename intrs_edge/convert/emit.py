@@ -47,7 +47,7 @@ class Emitter:
 
     def constant(self, name: str, data: npt.NDArray[np.generic], quant: Quant | None = None) -> int:
         """A constant tensor."""
-        return self.tensor(name, data.shape, data.dtype.name, quant, np.ascontiguousarray(data))
+        return self.tensor(name, data.shape, data.dtype.name, quant, np.asarray(data, order="C"))
 
     def integers(self, name: str, values: Sequence[int] | Sequence[Sequence[int]]) -> int:
         """An int32 constant: shapes, axes, paddings."""
@@ -156,18 +156,19 @@ class Emitter:
         name: str,
         activation: str = "NONE",
     ) -> int:
-        """FULLY_CONNECTED on [1, I] with weights [O, I], per tensor; per-channel weights become a 1x1 CONV_2D
+        """FULLY_CONNECTED on [rows, I] with weights [O, I], per tensor; per-channel weights become a 1x1 CONV_2D
         between reshapes.
 
         TFLite runtimes disagree on a per-channel FULLY_CONNECTED; they agree on the convolution (docs/contract.md).
         """
+        rows = self.shape(x)[0]
         if scale.size > 1:
-            image = self.reshape(x, (1, 1, 1, weight.shape[1]), f"{name}/image")
+            image = self.reshape(x, (1, 1, rows, weight.shape[1]), f"{name}/image")
             y = self.conv(image, weight[:, None, None, :], scale, bias, quant, name, activation=activation)
-            return self.reshape(y, (1, weight.shape[0]), f"{name}/vector")
+            return self.reshape(y, (rows, weight.shape[0]), f"{name}/vector")
         inputs = [x, *self._weights(name, weight, scale, bias, self.quant(x).scale[0], len(weight), 0)]
         attrs: dict[str, Attr] = {"activation": activation, "keep_num_dims": False, "weights_format": "DEFAULT"}
-        return self.op("FULLY_CONNECTED", inputs, (1, len(weight)), quant, name, attrs)
+        return self.op("FULLY_CONNECTED", inputs, (rows, len(weight)), quant, name, attrs)
 
     def _weights(
         self,
@@ -215,6 +216,9 @@ class Emitter:
         """RESHAPE, or nothing when the shape is that already."""
         if self.shape(x) == shape:
             return x
+        data = self.tensors[x].data
+        if data is not None:
+            return self.constant(name, data.reshape(shape), self.quant(x))
         new = self.integers(f"{name}/shape", list(shape))
         return self.op("RESHAPE", (x, new), shape, self.quant(x), name, {"new_shape": shape})
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from intrs_edge.budget import OPERATORS
 from intrs_edge.errors import IntrsError
 
-OPSETS = (13, 23)
+OPSETS = (10, 24)
 MAX_BYTES = 512 << 20
 MAX_ELEMENTS = 1 << 28
 MAX_NODES = 4 * OPERATORS  # quantising and dequantising nodes stand around every operator
@@ -28,7 +28,7 @@ _FIELDS = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", T
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The parsed model. Raises IntrsError for a file that is too large, no ONNX, of an opset outside 13..23, or not
+    """The parsed model. Raises IntrsError for a file that is too large, no ONNX, of an opset outside 10..24, or not
     self-contained."""
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -45,10 +45,10 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise IntrsError(f"{path}: not an ONNX file, or truncated: it holds no graph; export it again")
     if len(model.graph.node) > MAX_NODES:
         raise IntrsError(f"{path}: {len(model.graph.node)} nodes, the limit is {MAX_NODES}; use a smaller model")
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), None)
-    if opset is None or not OPSETS[0] <= opset <= OPSETS[1]:
+    opset = opset_of(model)
+    if not OPSETS[0] <= opset <= OPSETS[1]:
         raise IntrsError(
-            f"{path}: opset {opset} is outside {OPSETS[0]}..{OPSETS[1]}; export with opset 13 or later, "
+            f"{path}: opset {opset or 'unknown'} is outside {OPSETS[0]}..{OPSETS[1]}; export with opset 13 or later, "
             "or convert with onnx.version_converter"
         )
     for tensor in (
@@ -62,6 +62,11 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     if model.graph.sparse_initializer:
         raise IntrsError(f"{path}: sparse initialisers are not supported; export dense weights")
     return model
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of the standard operators that a model uses; 0 when it does not say."""
+    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
 
 
 def check_sound(model: onnx.ModelProto, name: str) -> None:

@@ -1,9 +1,9 @@
-"""QDQ ONNX -> IR with exactly the scales of the file, whoever wrote it (opset 13 to 23).
+"""QDQ ONNX -> IR with exactly the scales of the file, whoever wrote it (opset 10 to 24).
 
 Values are followed name by name (`values`): an op's real result waits as ``Pending`` for the QuantizeLinear that
-gives its scale, Relu and Clip before that are fused, batch norm behind a convolution is folded. uint8 activations
-become int8 by moving the zero point by 128; NCHW becomes NHWC by bookkeeping alone wherever possible. What cannot be
-converted is listed, all nodes at once.
+gives its scale; what only moves values waits with it, Relu and Clip are fused, what is per channel is folded. uint8
+activations become int8 by moving the zero point by 128; NCHW becomes NHWC by bookkeeping alone wherever possible. What
+cannot be converted is listed, all nodes at once.
 """
 
 from __future__ import annotations
@@ -13,56 +13,82 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from intrs_edge.budget import Values
 from intrs_edge.convert import qdq_layout, qdq_ops
-from intrs_edge.convert.emit import Emitter, per_tensor
-from intrs_edge.convert.onnx_file import array, attributes, check_sound
+from intrs_edge.convert.emit import Emitter
+from intrs_edge.convert.onnx_file import array, attributes, check_sound, opset_of
 from intrs_edge.convert.qdq_constants import FOLDED, fold
 from intrs_edge.convert.qdq_context import Context
+from intrs_edge.convert.qdq_finish import Finisher
 from intrs_edge.convert.qdq_input import take_normalisation, with_normalisation
-from intrs_edge.convert.values import Activation, Constant, Lattice, Pending, Unknown, Unsupported, Value, same_quant
+from intrs_edge.convert.qdq_quantise import TYPES, activation_quant, lattice, parameters, rounded
+from intrs_edge.convert.qdq_tail import MONOTONE, keeps_the_class, tail
+from intrs_edge.convert.values import (
+    Activation,
+    Affine,
+    Constant,
+    Pending,
+    Range,
+    Unknown,
+    Unsupported,
+    Value,
+    same_quant,
+)
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph, Quant
+from intrs_edge.graph.passes import remove_dead
 from intrs_edge.graph.validate import validate
 
 METADATA = ("intrs.input", "intrs.sigma", "intrs.classes")
-DROPPED_TAIL = ("Softmax", "LogSoftmax", "ArgMax")
 _LISTED = 20
+_QDQ = ("QuantizeLinear", "DequantizeLinear")
+# what gives the same when it is done on integers as on the reals that they stand for
+_ON_INTEGERS = (
+    "Cast", "Clip", "Concat", "Dropout", "Flatten", "GlobalMaxPool", "Identity", "MaxPool", "Pad", "Reshape", "Resize",
+    "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
 
 
-def from_qdq_onnx(model: onnx.ModelProto, name: str = "model") -> Graph:
-    """The int8 graph of a QDQ model: int8 NHWC in, int8 logits out; a softmax or argmax at the end is dropped.
+def from_qdq_onnx(model: onnx.ModelProto, name: str = "model", notes: list[str] | None = None) -> Graph:
+    """The int8 graph of a QDQ model: int8 NHWC in, int8 logits out; a softmax, argmax or the like at the end is
+    dropped, with the QuantizeLinear behind it.
 
-    name: what error messages call it. Raises IntrsError listing every node that cannot be converted, or naming the
-    damage.
+    name: what error messages call it. notes: gets a line for each rounding that the file does not have. Raises
+    IntrsError listing every node that cannot be converted, or naming the damage.
     """
     check_sound(model, name)
-    model, normalisation = take_normalisation(model)
-    return with_normalisation(_Converter(model, name).run(), normalisation)
+    converter = _Converter(model, name)
+    graph = converter.run()
+    if notes is not None:
+        notes += converter.finisher.notes
+    return graph
 
 
 class _Converter:
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
         self.model, self.graph, self.name = model, model.graph, name
+        self.opset = opset_of(model)
         self.budget = Values(model.ByteSize())
         self.emit = Emitter()
+        self.finisher = Finisher(self.emit)
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
-        # names of the float input before its QuantizeLinear, and the permutation of axes that led there
-        self.float_input: dict[str, tuple[int, ...]] = {}
         self.input_shape: tuple[int, ...] = ()
         self.input: Activation | None = None
+        self.tail = {node.output[0] for node in tail(self.graph)}
+        self.head: Value | None = None  # the logits, once a tail was dropped
 
     def run(self) -> Graph:
         try:
             for tensor in self.graph.initializer:
                 self.values[tensor.name] = Constant(array(tensor))
             self._begin()
+            live = self._live()
             for i, node in enumerate(self.graph.node):
-                self._node(node, node.name or f"{node.op_type.lower()}_{i}")
+                if i in live and self.head is None:
+                    self._node(node, node.name or f"{node.op_type.lower()}_{i}")
             out = self._end()
         except IntrsError as error:
             raise IntrsError(f"{self.name}: {error}") from error
@@ -76,7 +102,8 @@ class _Converter:
             )
         assert self.input is not None
         metadata = {p.key: p.value for p in self.model.metadata_props if p.key in METADATA}
-        return self._sound(self.emit.graph((self.input.index,), (out.index,), self.graph.name or "model", metadata))
+        graph = self.emit.graph((self.input.index,), (out.index,), self.graph.name or "model", metadata)
+        return self._sound(remove_dead(graph))
 
     def _sound(self, graph: Graph) -> Graph:
         try:
@@ -89,6 +116,15 @@ class _Converter:
         inputs = [i for i in self.graph.input if i.name not in self.values]
         if len(inputs) != 1 or len(self.graph.output) != 1:
             raise IntrsError(f"{len(inputs)} inputs and {len(self.graph.output)} outputs; a classifier has one of each")
+        integer = [n.op_type for n in self.graph.node if n.op_type.startswith(qdq_ops.INTEGER_OPERATORS)]
+        if integer:
+            raise IntrsError(
+                f"it holds {integer[0]}, an operator that computes on integers (QOperator or dynamic quantisation); "
+                "quantise the float model statically with quant_format=QDQ"
+            )
+        kind = TYPES.get(inputs[0].type.tensor_type.elem_type, "another type")
+        if kind not in ("float32", "int8", "uint8"):
+            raise IntrsError(f"the input is of {kind}; export it with a float, int8 or uint8 input")
         shape = []
         for axis, dim in enumerate(inputs[0].type.tensor_type.shape.dim):
             if axis == 0 and (dim.dim_value in (0, 1)):
@@ -102,14 +138,27 @@ class _Converter:
                 f"the input has the shape {shape}; export with a batch of 1 (or a free batch) and fixed sizes"
             )
         self.input_shape = tuple(shape)
-        self.float_input[inputs[0].name] = tuple(range(len(shape)))
+        self.values[inputs[0].name] = Pending(
+            "input", inputs[0].name, self.input_shape, self._input, code="" if kind == "float32" else kind
+        )
+
+    def _live(self) -> set[int]:
+        """The nodes on which the output depends."""
+        needed, live = {self.graph.output[0].name}, set()
+        for i, node in reversed(list(enumerate(self.graph.node))):
+            if needed & set(node.output):
+                live.add(i)
+                needed |= set(node.input)
+        return live
 
     def _end(self) -> Activation:
-        value = self._get(self.graph.output[0].name)
-        if isinstance(value, Pending):
-            value = self._settle(value)
+        value = self.head or self._get(self.graph.output[0].name)
         if isinstance(value, Unknown):
-            raise Unsupported("the output depends on a node that cannot be converted")
+            if not self.problems:
+                raise Unsupported("the output depends on a node that cannot be converted")
+            raise Unsupported(self.problems.pop())
+        if isinstance(value, Pending) and value.kind != "input":
+            value = self.finisher.head(value)
         if not isinstance(value, Activation) or value.index == getattr(self.input, "index", -1):
             raise Unsupported("the output does not depend on the input through any op")
         if value.flat:
@@ -138,215 +187,97 @@ class _Converter:
 
     def _convert(self, node: onnx.NodeProto, name: str) -> list[Value]:
         kind = node.op_type
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in ("", "ai.onnx") and not (node.domain == "com.microsoft" and kind in _QDQ):
             raise Unsupported(f"ops of the domain {node.domain!r} are not supported; export standard ONNX ops")
-        known = kind in ("QuantizeLinear", "DequantizeLinear", "Identity", "Dropout", "Shape") or kind in FOLDED
-        if not known and kind not in qdq_ops.OPS and kind not in DROPPED_TAIL:
+        known = kind in (*_QDQ, "Identity", "Dropout", "Shape", "Cast", *MONOTONE) or kind in FOLDED
+        if not known and kind not in qdq_ops.OPS:
             raise Unsupported("not supported; replace it, or run it outside the model")
         attrs = attributes(node)
-        if kind == "QuantizeLinear":
-            return [self._quantise(node, name, attrs)]
-        if kind == "DequantizeLinear":
-            return [self._dequantise(node, name, attrs)]
-        if any(name in self.float_input for name in node.input):
-            return self._before_quantisation(node, attrs)
         inputs = [self._get(i) if i else None for i in node.input]
         if any(isinstance(v, Unknown) for v in inputs):
             return []
-        if kind in ("Identity", "Dropout"):
-            return [inputs[0]] if inputs[0] is not None else []
-        if kind == "Shape" and isinstance(inputs[0], (Activation, Pending)):
-            return [Constant(np.array(inputs[0].shape, np.int64))]
+        if node.output[0] in self.tail:
+            shape = inputs[0].shape if isinstance(inputs[0], (Activation, Pending)) else ()
+            if keeps_the_class(node, shape, self.opset):
+                self.head = inputs[0]
+                return [Unknown()]
+        if kind == "QuantizeLinear":
+            return [self._quantise(node, attrs, inputs[0])]
+        if kind == "DequantizeLinear":
+            return [self._dequantise(node, attrs, inputs[0])]
         if kind in FOLDED and all(v is None or isinstance(v, Constant) for v in inputs):
             return [fold(kind, [v if isinstance(v, Constant) else None for v in inputs], attrs, self.budget)]
-        if kind in DROPPED_TAIL and self._is_tail(node):
+        codes = {v.code for v in inputs if isinstance(v, (Activation, Pending))} - {""}
+        if codes and kind not in _ON_INTEGERS:
+            raise Unsupported("it computes on integers as if they were real; put a DequantizeLinear before it")
+        if kind in ("Identity", "Dropout"):
             return [inputs[0]] if inputs[0] is not None else []
+        if kind == "Cast":
+            if TYPES.get(int(attrs.get("to", 0))) != (next(iter(codes)) if codes else "float32"):
+                raise Unsupported("it changes the type of a value; only a Cast to the same type can be left out")
+            return [inputs[0]] if inputs[0] is not None else []
+        if kind == "Shape" and isinstance(inputs[0], (Activation, Pending)):
+            axes = slice(int(attrs.get("start", 0)), int(attrs["end"]) if "end" in attrs else None)
+            return [Constant(np.array(inputs[0].shape, np.int64)[axes])]
+        if any(isinstance(v, Pending) and v.kind == "input" for v in inputs) and kind not in qdq_ops.ON_THE_INPUT:
+            raise Unsupported("reads the float input before it is quantised; export a fully quantised (QDQ) model")
         handler = qdq_ops.OPS.get(kind)
         if handler is None:
             raise Unsupported("not supported on values that depend on the input; replace it")
-        return handler(Context(self.emit, name, attrs, len(node.output), self._settle), inputs)
+        return handler(Context(self.finisher, name, attrs, len(node.output), self.opset), inputs)
 
-    def _before_quantisation(self, node: onnx.NodeProto, attrs: dict[str, Any]) -> list[Value]:
-        """Nodes on the float input: Identity and Transpose are followed, Shape is known, the rest computes in float."""
-        before = self.float_input.get(node.input[0], ())
-        if node.op_type == "Shape":
-            return [Constant(np.array([self.input_shape[i] for i in before], np.int64))]
-        perm = list(range(len(before)))
-        if node.op_type == "Transpose":
-            perm = list(attrs.get("perm", perm[::-1]))
-        if node.op_type not in ("Identity", "Transpose") or sorted(perm) != list(range(len(before))):
-            raise Unsupported("reads the float input before it is quantised; export a fully quantised (QDQ) model")
-        self.float_input[node.output[0]] = tuple(before[p] for p in perm)
-        return []
-
-    def _is_tail(self, node: onnx.NodeProto) -> bool:
-        """Whether nothing but Q, DQ, reshapes and casts lies between a node and the output."""
-        names = set(node.output)
-        for other in self.graph.node:
-            if names & set(other.input):
-                if other.op_type not in ("QuantizeLinear", "DequantizeLinear", "Identity", "Cast", *DROPPED_TAIL):
-                    return False
-                names |= set(other.output)
-        return self.graph.output[0].name in names
-
-    def _settle(self, value: Pending) -> Activation:
-        """A pending value that no QuantizeLinear follows."""
-        if value.fallback is None:
-            raise Unsupported(
-                f"the result of {value.kind} {value.name!r} is not quantised; put a QuantizeLinear behind it"
-            )
-        return value.finish(value.fallback, value.activation, value.affine)
-
-    def _quant(
-        self, node: onnx.NodeProto, attrs: dict[str, Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], str]:
-        """Scale, zero point and integer type of a Q or DQ node."""
-        if attrs.get("block_size", 0):
-            raise Unsupported("blocked quantisation is not supported; quantise per tensor or per channel")
-        parts = [self._get(i) if i else None for i in node.input[1:3]]
-        if not parts or any(p is not None and not isinstance(p, Constant) for p in parts):
-            raise Unsupported("its scale or zero point is not a constant; use static quantisation")
-        assert isinstance(parts[0], Constant)
-        scale = parts[0].value
-        if scale.dtype != np.float32 or scale.ndim > 1 or scale.size == 0:
-            raise Unsupported("its scale is not a float32 number (or one per channel)")
-        if not np.all((scale >= 2.0**-64) & (scale <= 2.0**64)):  # nan fails too
-            raise Unsupported("its scale lies outside 2^-64..2^64; the file is damaged")
-        zero, dtype = np.zeros(scale.size, np.int64), "uint8"
-        if len(parts) > 1 and isinstance(parts[1], Constant):
-            if parts[1].value.size != scale.size:
-                raise Unsupported("its zero point and scale have different sizes")
-            if parts[1].value.dtype.kind not in "iu":
-                raise Unsupported("its zero point is not an integer")
-            zero, dtype = parts[1].value.astype(np.int64).reshape(-1), parts[1].value.dtype.name
-        elif node.op_type == "DequantizeLinear":
-            source = self.values.get(node.input[0])
-            dtype = source.value.dtype.name if isinstance(source, Constant) else ""
-        return scale.reshape(-1), zero, dtype
-
-    def _activation_quant(self, node: onnx.NodeProto, attrs: dict[str, Any]) -> Quant:
-        scale, zero, dtype = self._quant(node, attrs)
-        if scale.size != 1:
-            raise Unsupported("activations are quantised per channel; quantise them per tensor")
-        if dtype not in ("int8", "uint8", ""):
-            raise Unsupported(f"activations of type {dtype} are not supported; use int8 or uint8")
-        return per_tensor(scale[0], int(zero[0]) - (128 if dtype == "uint8" else 0))
-
-    def _quantise(self, node: onnx.NodeProto, name: str, attrs: dict[str, Any]) -> Value:
-        if node.input[0] in self.float_input:
-            return self._model_input(node.input[0], self._activation_quant(node, attrs))
-        value = self._get(node.input[0])
-        if isinstance(value, Unknown):
-            return value
+    def _quantise(self, node: onnx.NodeProto, attrs: dict[str, Any], value: Value | None) -> Value:
+        found = parameters(node, attrs, self._get)
         if isinstance(value, Constant):
-            scale, zero, dtype = self._quant(node, attrs)
-            self.budget.take(value.value.size, f"QuantizeLinear {name!r} of a constant")
-            return Constant(_round(value.value, scale, zero, dtype, int(attrs.get("axis", 1))))
-        quant = self._activation_quant(node, attrs)
-        if isinstance(value, Pending):
-            if value.clip is not None and not _clip_is_free(value.clip, quant):
-                raise Unsupported(
-                    f"the range {value.clip} of Clip before it is narrower than its own; fuse the Clip into the range"
-                )
-            return value.finish(quant, value.activation, value.affine)
-        if same_quant(self.emit.quant(value.index), quant):
-            return value
-        index = self.emit.op("QUANTIZE", (value.index,), self.emit.shape(value.index), quant, name)
-        return replace(value, index=index)
+            self.budget.take(value.value.size, f"QuantizeLinear {node.name!r} of a constant")
+            return Constant(rounded(value.value, found, int(attrs.get("axis", 1))))
+        quant = activation_quant(found)
+        if isinstance(value, (Activation, Pending)) and value.code:
+            raise Unsupported("it quantises what are integers already; put a DequantizeLinear before it")
+        return replace(self.finisher.at(value, quant), code=found[2])
 
-    def _dequantise(self, node: onnx.NodeProto, name: str, attrs: dict[str, Any]) -> Value:
-        if node.input[0] in self.float_input:
-            return self._model_input(node.input[0], self._activation_quant(node, attrs))
-        value = self._get(node.input[0])
-        if isinstance(value, Unknown):
-            return value
+    def _dequantise(self, node: onnx.NodeProto, attrs: dict[str, Any], value: Value | None) -> Value:
         if isinstance(value, Constant):
-            scale, zero, _ = self._quant(node, attrs)
-            self.budget.take(value.value.size, f"DequantizeLinear {name!r} of a constant")
-            return _lattice(value.value, scale, zero, int(attrs.get("axis", 1)))
-        if not isinstance(value, Activation):
+            self.budget.take(value.value.size, f"DequantizeLinear {node.name!r} of a constant")
+            found = parameters(node, attrs, self._get, value.value.dtype.name)
+            return lattice(value.value, found, int(attrs.get("axis", 1)))
+        if not isinstance(value, (Activation, Pending)) or not value.code:
             raise Unsupported("reads a value that is not quantised")
-        if not same_quant(self.emit.quant(value.index), self._activation_quant(node, attrs)):
+        quant = activation_quant(parameters(node, attrs, self._get, value.code))
+        if isinstance(value, Pending):
+            return replace(self.finisher.at(value, quant), code="")
+        if not same_quant(self.emit.quant(value.index), quant):
             raise Unsupported("its scale or zero point differs from its QuantizeLinear's; the file is damaged")
-        return value
+        return replace(value, code="")
 
-    def _model_input(self, name: str, quant: Quant) -> Activation:
-        """The input under one of its names before quantisation."""
-        whole = self._input(quant)
-        perm = self.float_input[name]
-        shape = tuple(whole.shape[p] for p in perm)
-        return replace(whole, shape=shape, order=tuple(perm.index(axis) for axis in whole.order))
-
-    def _input(self, quant: Quant) -> Activation:
+    def _input(self, quant: Quant, clip: Range, _: Affine | None) -> Activation:
         """The graph's input: NCHW is stored as NHWC, unless the model itself begins by transposing NHWC."""
-        if self.input is not None:
-            if not same_quant(self.emit.quant(self.input.index), quant):
-                raise Unsupported("the input is quantised twice with different scales; quantise it once")
-            return self.input
+        if self.input is None:
+            order = self._input_order()
+            shape = [self.input_shape[i] for i in order]
+            index = self.emit.tensor("input", shape, "int8", quant)
+            self.input = Activation(index, self.input_shape, order)
+        if not same_quant(self.emit.quant(self.input.index), quant):
+            raise Unsupported("the input is quantised twice with different scales; quantise it once")
+        return self.finisher.at(self.input, quant, clip)
+
+    def _input_order(self) -> tuple[int, ...]:
+        """How the input lies in memory: images and the signals of 1-D convolutions with the channels last."""
         rank = len(self.input_shape)
-        order = tuple(range(rank))
-        if rank == 4 and not self._transposed_first():
-            order = (0, 2, 3, 1)
-        shape = [self.input_shape[i] for i in order]
-        index = self.emit.tensor("input", shape, "int8", quant)
-        self.input = Activation(index, self.input_shape, order)
-        return self.input
-
-    def _transposed_first(self) -> bool:
-        names = {next(iter(self.float_input))}
+        names = {i.name for i in self.graph.input if isinstance(self.values.get(i.name), Pending)}
         for node in self.graph.node:
-            if names & set(node.input):
-                if node.op_type == "Transpose":
-                    return list(attributes(node).get("perm", [])) == [0, 3, 1, 2]
-                if node.op_type not in ("QuantizeLinear", "DequantizeLinear", "Identity"):
-                    return False
+            if names & set(node.input[:1]):
+                if node.op_type == "Transpose" and list(attributes(node).get("perm", [])) == [0, 3, 1, 2]:
+                    return tuple(range(rank))
+                if rank == 3 and node.op_type in (
+                    "Conv",
+                    "ConvTranspose",
+                    "MaxPool",
+                    "AveragePool",
+                    "BatchNormalization",
+                ):
+                    return (0, 2, 1)
+                if node.op_type not in (*_QDQ, "Identity", "Cast", "Clip", "Dropout"):
+                    break
                 names |= set(node.output)
-        return False
-
-
-def _round(
-    x: npt.NDArray[Any], scale: npt.NDArray[np.float32], zero: npt.NDArray[np.int64], dtype: str, axis: int
-) -> npt.NDArray[Any]:
-    """ONNX's QuantizeLinear of a constant: halves to even, saturated."""
-    if dtype not in ("int8", "uint8", "int32"):
-        raise Unsupported(f"type {dtype} is not supported; use int8")
-    s, z = _along(scale, x.ndim, axis), _along(zero, x.ndim, axis)
-    limits = np.iinfo(dtype)
-    try:
-        return np.asarray(np.clip(np.rint(x.astype(np.float32) / s) + z, limits.min, limits.max).astype(dtype))
-    except ValueError as error:
-        raise Unsupported("its scales do not fit the tensor's shape") from error
-
-
-def _lattice(q: npt.NDArray[Any], scale: npt.NDArray[np.float32], zero: npt.NDArray[np.int64], axis: int) -> Constant:
-    if q.dtype.name not in ("int8", "uint8", "int32"):
-        raise Unsupported(f"constants of type {q.dtype.name} are not supported; use int8 weights and int32 biases")
-    if scale.size > 1:
-        axis = axis + q.ndim if axis < 0 else axis
-        if not 0 <= axis < q.ndim or q.shape[axis] != scale.size:
-            raise Unsupported(f"{scale.size} scales do not fit axis {axis} of a tensor of shape {q.shape}")
-    else:
-        axis = 0
-    if q.dtype == np.uint8:
-        q, zero = (q.astype(np.int16) - 128).astype(np.int8), zero - 128
-    value = (q.astype(np.float64) - _along(zero, q.ndim, axis)) * _along(scale.astype(np.float64), q.ndim, axis)
-    return Constant(value.astype(np.float32), Lattice(q, scale, zero, axis))
-
-
-def _along(x: npt.NDArray[Any], ndim: int, axis: int) -> npt.NDArray[Any]:
-    """[1] or [C] shaped to broadcast along an axis."""
-    if x.size == 1:
-        return x.reshape(())
-    axis = axis + ndim if axis < 0 else axis
-    if not 0 <= axis < ndim:
-        raise Unsupported(f"axis {axis} does not exist")
-    return x.reshape([-1 if i == axis else 1 for i in range(ndim)])
-
-
-def _clip_is_free(clip: tuple[float, float], quant: Quant) -> bool:
-    """Whether saturation to int8 already implies a clip."""
-    scale, zero = float(quant.scale[0]), int(quant.zero_point[0])
-    low, high = clip
-    return (low == -math.inf or round(low / scale) + zero <= -128) and (
-        high == math.inf or round(high / scale) + zero >= 127
-    )
+        return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))

@@ -131,6 +131,16 @@ def _divide(inputs: Inputs, attrs: dict[str, Any]) -> Array:
         return np.asarray(a / b)
 
 
+def _clip(inputs: Inputs, attrs: dict[str, Any]) -> Array:
+    x = np.asarray(inputs[0])
+    low, high = attrs.get("min", -np.inf), attrs.get("max", np.inf)  # attributes until opset 11
+    if len(inputs) > 1 and inputs[1] is not None:
+        low = inputs[1].item()
+    if len(inputs) > 2 and inputs[2] is not None:
+        high = inputs[2].item()
+    return np.asarray(np.minimum(np.maximum(x, low), high).astype(x.dtype))
+
+
 def _same(function: Callable[..., Any]) -> Callable[[Inputs, dict[str, Any]], Array]:
     return lambda inputs, attrs: np.asarray(function(*inputs))
 
@@ -138,6 +148,7 @@ def _same(function: Callable[..., Any]) -> Callable[[Inputs, dict[str, Any]], Ar
 FOLDED: dict[str, Callable[[Inputs, dict[str, Any]], Array]] = {
     "Constant": _constant,
     "ConstantOfShape": _fill,
+    "Clip": _clip,
     "Reshape": _reshape,
     "Slice": _slice,
     "Cast": lambda i, a: np.asarray(i[0]).astype(_CASTS[a["to"]]),

@@ -7,57 +7,85 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
 from intrs_edge.convert.qdq_context import Context, Inputs
-from intrs_edge.convert.values import Activation, Affine, Constant, Pending, Unsupported, Value
+from intrs_edge.convert.qdq_finish import ACTIVATIONS, clamp_codes, fusing, plain
+from intrs_edge.convert.qdq_weights import as_affine, folded
+from intrs_edge.convert.values import (
+    Activation,
+    Affine,
+    Constant,
+    Pending,
+    Range,
+    Unsupported,
+    Value,
+    clipped,
+)
 from intrs_edge.graph.ir import Quant
 
 
 def binary(kind: str) -> Callable[[Context, Inputs], list[Value]]:
-    """ADD, SUB or MUL; a constant behind a convolution or matrix product is folded into it."""
+    """ADD, SUB, MUL or DIV. Constants are folded into the convolution or product before them; beside a quantised
+    value they are one of their own, exact, unless the file quantised them itself."""
 
     def handler(ctx: Context, inputs: Inputs) -> list[Value]:
         a, b = inputs[0], inputs[1]
-        if kind == "ADD" and isinstance(a, Constant):
-            a, b = b, a
-        if (
-            isinstance(a, Pending)
-            and a.affine is not None
-            and isinstance(b, Constant)
-            and a.activation == "NONE"
-            and not a.clip
-        ):
-            return [replace(a, affine=_folded(kind, a, b))]
-        x, y = _broadcast(ctx, ctx.activation(a), ctx.activation(b))
+        for constant, other, turned in ((b, a, False), (a, b, True)):
+            if isinstance(constant, Constant) and (not _operand(constant) or isinstance(other, Pending)):
+                return [_with_constant(ctx, kind, other, constant, turned)]
+            if isinstance(constant, Constant) and kind == "DIV":
+                return [_with_constant(ctx, kind, other, constant, turned)]
+        if kind == "DIV":
+            raise Unsupported("only the division by a constant is supported")
+        x, y = broadcast(ctx, ctx.activation(a), ctx.activation(b))
         shape = tuple(np.broadcast_shapes(x.shape, y.shape))
 
-        def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
+        def make(quant: Quant, activation: str, _: Affine | None) -> Activation:
             return replace(x, index=ctx.emit.add(x.index, y.index, quant, ctx.name, activation, kind), shape=shape)
 
-        return [Pending(kind.capitalize(), ctx.name, shape, finish)]
+        return [Pending(kind.capitalize(), ctx.name, shape, fusing(ctx.emit, make))]
 
     return handler
 
 
-def _folded(kind: str, y: Pending, other: Constant) -> Affine:
-    """A constant per channel added to or multiplied with the result of a convolution or matrix product."""
-    assert y.affine is not None
-    channels, rank = len(y.affine.weight), len(y.shape)
-    axis = 1 if y.kind == "Conv" else rank - 1
-    shape = (1,) * (rank - other.value.ndim) + other.value.shape
-    if len(shape) != rank or any(s not in (1, channels if i == axis else 1) for i, s in enumerate(shape)):
-        raise Unsupported("the constant does not have one value per channel")
-    value = np.broadcast_to(other.value.astype(np.float64).reshape(-1), (channels,))
-    if not np.all(np.isfinite(value)):
-        raise Unsupported("the constant is not finite; the file is damaged")
+def _operand(constant: Constant) -> bool:
+    """Whether a constant is int8 per tensor in the file, as ADD, SUB and MUL take it."""
+    return constant.lattice is not None and constant.lattice.q.dtype == np.int8 and constant.lattice.scale.size == 1
+
+
+def _with_constant(ctx: Context, kind: str, value: Value | None, constant: Constant, turned: bool) -> Pending:
+    """value and constant (``turned``: constant and value) as a factor and an offset per channel."""
+    shape = value.shape if isinstance(value, (Activation, Pending)) else ()
+    at = (1,) * (len(shape) - constant.value.ndim) + constant.value.shape
+    wide = [i for i, s in enumerate(at) if s != 1]
+    if len(at) != len(shape) or len(wide) > 1 or any(at[i] != shape[i] for i in wide) or not shape:
+        raise Unsupported("its constant does not have one value, or one per channel; quantise the constant")
+    if wide:
+        axis = wide[0]
+    elif isinstance(value, Pending):
+        axis = value.axis
+    else:
+        assert isinstance(value, Activation)
+        axis = value.order[-1]
+    y = as_affine(ctx, value, axis)
+    c: npt.NDArray[np.float64] = np.broadcast_to(constant.value.astype(np.float64).reshape(-1), (shape[axis],))
+    one, none = np.ones(len(c)), np.zeros(len(c))
+    if kind == "DIV":
+        if turned:
+            raise Unsupported("only the division by a constant is supported")
+        with np.errstate(all="ignore"):
+            return folded(y, 1 / c, none)
     if kind == "MUL":
-        return y.affine.scaled(value, np.zeros(channels))
-    return y.affine.scaled(np.ones(channels), -value if kind == "SUB" else value)
+        return folded(y, c, none)
+    if kind == "SUB":
+        return folded(y, -one, c) if turned else folded(y, one, -c)
+    return folded(y, one, c)
 
 
-def _broadcast(ctx: Context, x: Activation, y: Activation) -> tuple[Activation, Activation]:
+def broadcast(ctx: Context, x: Activation, y: Activation) -> tuple[Activation, Activation]:
     """Two operands at one rank and one order in memory."""
     rank = max(len(x.shape), len(y.shape))
     try:
@@ -79,6 +107,8 @@ def _broadcast(ctx: Context, x: Activation, y: Activation) -> tuple[Activation, 
         return layout.arrange(ctx.emit, a, layout.NHWC), layout.arrange(ctx.emit, b, layout.NHWC)
     if a.flat != b.flat:
         a, b = layout.plain(ctx.emit, a), layout.plain(ctx.emit, b)
+    if ctx.emit.tensors[a.index].data is not None:
+        return layout.arrange(ctx.emit, a, b.order), b
     return a, layout.arrange(ctx.emit, b, a.order)
 
 
@@ -89,40 +119,74 @@ def unary(kind: str, fixed: Quant | None = None) -> Callable[[Context, Inputs], 
         x = ctx.activation(inputs[0])
         attrs = {"alpha": float(ctx.attrs.get("alpha", 0.01))} if kind == "LEAKY_RELU" else {}
 
-        def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
-            if activation != "NONE":
-                raise Unsupported(f"an activation behind {kind} needs its own QuantizeLinear and DequantizeLinear")
+        def make(quant: Quant) -> Activation:
             index = ctx.emit.op(kind, (x.index,), ctx.emit.shape(x.index), fixed or quant, ctx.name, attrs)
-            return ctx.requantised(replace(x, index=index), quant)
+            return ctx.finisher.requantised(replace(x, index=index), quant)
 
-        return [Pending(kind, ctx.name, x.shape, finish)]
+        return [Pending(kind, ctx.name, x.shape, plain(ctx.emit, make))]
 
     return handler
+
+
+def hard_sigmoid(ctx: Context, inputs: Inputs) -> list[Value]:
+    """HardSigmoid: alpha * x + beta between 0 and 1, a factor and an offset with a clip."""
+    value = inputs[0]
+    axis = value.axis if isinstance(value, Pending) else ctx.activation(value).order[-1]
+    y = as_affine(ctx, value, axis)
+    assert y.affine is not None
+    alpha, beta = float(ctx.attrs.get("alpha", 0.2)), float(ctx.attrs.get("beta", 0.5))
+    channels = len(y.affine.bias)
+    return [replace(folded(y, np.full(channels, alpha), np.full(channels, beta)), clip=(0.0, 1.0))]
+
+
+def prelu(ctx: Context, inputs: Inputs) -> list[Value]:
+    """PRelu with int8 slopes, or one slope for all: LEAKY_RELU."""
+    x, slope = ctx.activation(inputs[0]), inputs[1]
+    if not isinstance(slope, Constant) or not np.all(np.isfinite(slope.value)):
+        raise Unsupported("its slopes are not finite constants")
+    if slope.value.size >= 1 and np.all(slope.value == slope.value.reshape(-1)[0]):
+        alpha = float(slope.value.reshape(-1)[0])
+        return unary("LEAKY_RELU")(replace(ctx, attrs={"alpha": alpha}), [x])
+    if not _operand(slope):
+        raise Unsupported("its slopes are not int8 per tensor; quantise them so, or use one slope for all channels")
+    x, alphas = broadcast(ctx, x, ctx.activation(slope))
+    if tuple(np.broadcast_shapes(x.shape, alphas.shape)) != x.shape:
+        raise Unsupported("its slopes do not broadcast to its input; the file is damaged")
+    index = ctx.emit.reshape(alphas.index, ctx.emit.shape(alphas.index)[1:], f"{ctx.name}/slopes")
+
+    def make(quant: Quant) -> Activation:
+        return replace(x, index=ctx.emit.op("PRELU", (x.index, index), ctx.emit.shape(x.index), quant, ctx.name))
+
+    return [Pending("PRelu", ctx.name, x.shape, plain(ctx.emit, make))]
 
 
 def softmax(ctx: Context, inputs: Inputs) -> list[Value]:
     """Softmax inside a network, over the last axis in memory."""
     x = ctx.activation(inputs[0])
-    axis = int(ctx.attrs.get("axis", -1)) % len(x.shape)
-    if x.flat is not None or x.order[-1] != axis:
+    rank = len(x.shape)
+    axis = int(ctx.attrs.get("axis", -1 if ctx.opset >= 13 else 1))
+    axis = axis + rank if axis < 0 else axis
+    one = axis == rank - 1 or math.prod(x.shape[axis + 1 :]) == 1  # until opset 13 all axes from this one on were one
+    if x.flat is not None or axis >= rank or x.order[-1] != axis or (ctx.opset < 13 and not one):
         raise Unsupported("only a softmax over channels is supported")
     fixed = per_tensor(1 / 256, -128)
 
-    def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
+    def make(quant: Quant) -> Activation:
         index = ctx.emit.op("SOFTMAX", (x.index,), ctx.emit.shape(x.index), fixed, ctx.name, {"beta": 1.0})
-        return ctx.requantised(replace(x, index=index), quant)
+        return ctx.finisher.requantised(replace(x, index=index), quant)
 
-    return [Pending("Softmax", ctx.name, x.shape, finish)]
+    return [Pending("Softmax", ctx.name, x.shape, plain(ctx.emit, make))]
 
 
 def relu(ctx: Context, inputs: Inputs) -> list[Value]:
     """Relu: fused into what is pending, else an op of its own."""
-    return _clipped(ctx, inputs[0], 0.0, math.inf)
+    return [_clip(ctx, inputs[0], ACTIVATIONS["RELU"])]
 
 
 def clip(ctx: Context, inputs: Inputs) -> list[Value]:
-    """Clip with constant limits."""
-    limits = [-math.inf, math.inf]
+    """Clip with constant limits: of real values, or of the integers between a QuantizeLinear and its
+    DequantizeLinear."""
+    limits = [float(ctx.attrs.get("min", -math.inf)), float(ctx.attrs.get("max", math.inf))]
     for i, v in enumerate(inputs[1:3]):
         if v is not None:
             if not isinstance(v, Constant) or v.value.size != 1:
@@ -130,26 +194,65 @@ def clip(ctx: Context, inputs: Inputs) -> list[Value]:
             limits[i] = float(v.value.reshape(-1)[0])
     if not limits[0] < limits[1]:
         raise Unsupported(f"its limits {limits} are not in order; the file is damaged")
-    return _clipped(ctx, inputs[0], limits[0], limits[1])
+    value = inputs[0]
+    if isinstance(value, Activation) and value.code:
+        moved = [x - (128 if value.code == "uint8" else 0) for x in limits]
+        low, high = (int(max(-128, min(127, x))) for x in moved)
+        return [clamp_codes(ctx.emit, value, low, high)]
+    return [_clip(ctx, value, (limits[0], limits[1]))]
 
 
-_CLIPS = {(0.0, math.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
-
-
-def _clipped(ctx: Context, value: Value | None, low: float, high: float) -> list[Value]:
-    kind = _CLIPS.get((low, high))
-    if isinstance(value, Pending) and value.clip is None:
-        if value.activation == kind:
-            return [value]
-        if kind is not None and value.activation == "NONE":
-            return [replace(value, activation=kind)]
-        if kind is None:
-            return [replace(value, clip=(low, high))]
-    if kind is not None and kind != "RELU_N1_TO_1":
-        return unary(kind)(ctx, [value])
+def _clip(ctx: Context, value: Value | None, limits: Range) -> Value:
+    if isinstance(value, Pending):
+        return replace(value, clip=clipped(value.clip, limits))
     x = ctx.activation(value)
+    quant = ctx.quant(x)
+    steps = [limit / float(quant.scale[0]) for limit in limits if math.isfinite(limit)]
+    exact = all(abs(s - round(s)) < 1e-5 for s in steps)  # on the lattice: nothing is lost where no Q follows
 
-    def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
-        return ctx.requantised(x, quant)
+    def finish(quant: Quant, limits: Range, _: Affine | None) -> Activation:
+        kind = next((k for k in ("RELU", "RELU6") if ACTIVATIONS[k] == limits), None)
+        if kind is None:
+            return ctx.finisher.at(x, quant, limits)
+        return replace(x, index=ctx.emit.op(kind, (x.index,), ctx.emit.shape(x.index), quant, ctx.name))
 
-    return [Pending("Clip", ctx.name, x.shape, finish, clip=(low, high))]
+    return Pending("Clip", ctx.name, x.shape, finish, clip=limits, fallback=quant if exact else None)
+
+
+def extreme(kind: str) -> Callable[[Context, Inputs], list[Value]]:
+    """Max or Min of any number of values and constants, brought to the output's scale first; one number is a clip."""
+
+    def handler(ctx: Context, inputs: Inputs) -> list[Value]:
+        numbers = [v.value for v in inputs if isinstance(v, Constant) and v.value.size == 1]
+        values = [v for v in inputs if not (isinstance(v, Constant) and v.value.size == 1)]
+        if not values or any(not np.all(np.isfinite(v.value)) for v in inputs if isinstance(v, Constant)):
+            raise Unsupported("its constants are not finite; the file is damaged")
+        rank = max((v.ndim for v in numbers), default=0)
+        if isinstance(values[0], (Activation, Pending)) and len(values) == 1 and rank > len(values[0].shape):
+            raise Unsupported("its constant has more axes than its value; reshape the constant")
+        at = [float(n.reshape(-1)[0]) for n in numbers]
+        limits: list[Range] = [(n, math.inf) if kind == "MAXIMUM" else (-math.inf, n) for n in at]
+        result: Value | None = values[0]
+        if len(values) > 1:
+            shapes = [v.value.shape if isinstance(v, Constant) else v.shape for v in values]  # type: ignore[union-attr]
+            try:
+                shape = tuple(np.broadcast_shapes(*shapes))
+            except ValueError as error:
+                raise Unsupported(f"its operands {shapes} do not broadcast; the file is damaged") from error
+            result = Pending(kind, ctx.name, shape, plain(ctx.emit, lambda quant: _largest(ctx, kind, values, quant)))
+        for limit in limits:
+            result = _clip(ctx, result, limit)
+        return [result] if result is not None else []
+
+    return handler
+
+
+def _largest(ctx: Context, kind: str, values: list[Value | None], quant: Quant) -> Activation:
+    """All values at one scale, two at a time."""
+    first = ctx.finisher.at(values[0], quant)
+    for value in values[1:]:
+        x, y = broadcast(ctx, first, ctx.finisher.at(value, quant))
+        shape = tuple(np.broadcast_shapes(x.shape, y.shape))
+        stored = tuple(np.broadcast_shapes(ctx.emit.shape(x.index), ctx.emit.shape(y.index)))
+        first = replace(x, index=ctx.emit.op(kind, (x.index, y.index), stored, quant, ctx.name), shape=shape)
+    return first

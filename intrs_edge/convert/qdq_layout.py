@@ -26,7 +26,10 @@ def arrange(emit: Emitter, value: Activation, order: tuple[int, ...]) -> Activat
     perm = [value.order.index(axis) for axis in order]
     shape = stored(value.shape, order)
     old = emit.shape(value.index)
-    if [p for p in perm if old[p] != 1] == sorted(p for p in perm if old[p] != 1):
+    data = emit.tensors[value.index].data
+    if data is not None:
+        index = emit.constant(f"{_name(emit, value)}/transpose", data.transpose(perm), emit.quant(value.index))
+    elif [p for p in perm if old[p] != 1] == sorted(p for p in perm if old[p] != 1):
         index = emit.reshape(value.index, shape, f"{_name(emit, value)}/view")
     else:
         perms = emit.integers(f"{_name(emit, value)}/perm", perm)
@@ -40,19 +43,32 @@ def plain(emit: Emitter, value: Activation) -> Activation:
     """The value with its elements in memory in ONNX's order."""
     if value.flat is not None:
         shape, order = value.flat
-        unflat = Activation(
-            emit.reshape(value.index, stored(shape, order), f"{_name(emit, value)}/unflat"), shape, order
-        )
+        index = emit.reshape(value.index, stored(shape, order), f"{_name(emit, value)}/unflat")
+        unflat = replace(value, index=index, shape=shape, order=order, flat=None)
         index = emit.reshape(plain(emit, unflat).index, value.shape, f"{_name(emit, value)}/flat")
-        return Activation(index, value.shape, tuple(range(len(value.shape))))
+        return replace(value, index=index, order=tuple(range(len(value.shape))), flat=None)
     return arrange(emit, value, tuple(range(len(value.shape))))
 
 
 def image(emit: Emitter, value: Activation) -> Activation:
-    """A rank-4 value [1, C, H, W] in memory as NHWC."""
+    """A value [1, C, H, W] in memory as NHWC; a signal [1, C, L] as an image of height 1."""
+    if len(value.shape) == 3:
+        lasting = arrange(emit, value, (0, 2, 1))
+        n, c, length = value.shape
+        index = emit.reshape(lasting.index, (n, 1, length, c), f"{_name(emit, value)}/image")
+        return replace(value, index=index, shape=(n, c, 1, length), order=NHWC)
     if len(value.shape) != 4:
-        raise Unsupported(f"it reads a value of shape {list(value.shape)}; only images [1, C, H, W] are supported")
+        raise Unsupported(f"it reads a value of shape {list(value.shape)}; images [1, C, H, W] or signals [1, C, L] do")
     return arrange(emit, value, NHWC)
+
+
+def signal(emit: Emitter, value: Activation, rank: int) -> Activation:
+    """What `image` was given rank 3 for: a signal again; an image as it is."""
+    if rank != 3:
+        return value
+    n, c, _, length = value.shape
+    index = emit.reshape(value.index, (n, length, c), f"{_name(emit, value)}/signal")
+    return replace(value, index=index, shape=(n, c, length), order=(0, 2, 1))
 
 
 def reshape(emit: Emitter, value: Activation, shape: Shape, name: str) -> Activation:
@@ -60,11 +76,16 @@ def reshape(emit: Emitter, value: Activation, shape: Shape, name: str) -> Activa
     again."""
     if shape == value.shape:
         return value
+    view = _unit_axes_moved(value, shape)
+    if view is not None:
+        return replace(value, index=emit.reshape(value.index, stored(shape, view), name), shape=shape, order=view)
     if len(shape) == 2 and shape[0] == 1 and value.flat is None:
         index = emit.reshape(value.index, shape, name)
-        return Activation(index, shape, (0, 1), None if _trivial(value) else (value.shape, value.order))
+        flat = None if _trivial(value) else (value.shape, value.order)
+        return replace(value, index=index, shape=shape, order=(0, 1), flat=flat)
     source = plain(emit, value)
-    same = Activation(emit.reshape(source.index, shape, name), shape, tuple(range(len(shape))))
+    index = emit.reshape(source.index, shape, name)
+    same = replace(source, index=index, shape=shape, order=tuple(range(len(shape))))
     return arrange(emit, same, NHWC) if len(shape) == 4 else same
 
 
@@ -84,6 +105,18 @@ def matched(emit: Emitter, values: list[Activation]) -> list[Activation]:
         values = [plain(emit, v) for v in values]
     order = values[0].order
     return [v if v.order == order else arrange(emit, v, order) for v in values]
+
+
+def _unit_axes_moved(value: Activation, shape: Shape) -> tuple[int, ...] | None:
+    """The order in memory after a reshape that only adds or drops axes of extent 1; None for any other reshape."""
+    old, new = ([i for i, s in enumerate(x) if s != 1] for x in (value.shape, shape))
+    if value.flat is not None or [value.shape[i] for i in old] != [shape[i] for i in new]:
+        return None
+    moved = [new[old.index(axis)] for axis in value.order if axis in old]
+    rank = len(shape)
+    usual = [o for o in (NHWC, (0, 2, 1), tuple(range(rank))) if len(o) == rank]
+    rest = (*(i for i in range(rank) if i not in new), *moved)
+    return next((o for o in usual if [i for i in o if i in new] == moved), rest)
 
 
 def _trivial(value: Activation) -> bool:

@@ -16,27 +16,41 @@ OPS: dict[str, Handler] = {
     "Clip": elementwise.clip,
     "Concat": moves.concat,
     "Conv": weights.conv,
+    "Div": elementwise.binary("DIV"),
     "Flatten": moves.flatten,
     "Gemm": weights.gemm,
     "GlobalAveragePool": pools.global_average_pool,
+    "GlobalMaxPool": pools.global_max_pool,
+    "HardSigmoid": elementwise.hard_sigmoid,
     "HardSwish": elementwise.unary("HARD_SWISH"),
     "LeakyRelu": elementwise.unary("LEAKY_RELU"),
     "MatMul": weights.matmul,
-    "Max": moves.maximum("MAXIMUM"),
+    "Max": elementwise.extreme("MAXIMUM"),
     "MaxPool": pools.max_pool,
-    "Min": moves.maximum("MINIMUM"),
+    "Min": elementwise.extreme("MINIMUM"),
     "Mul": elementwise.binary("MUL"),
+    "PRelu": elementwise.prelu,
     "Pad": moves.pad,
     "ReduceMean": pools.reduce_mean,
     "Relu": elementwise.relu,
     "Reshape": moves.reshape,
+    "Resize": moves.resize,
     "Sigmoid": elementwise.unary("LOGISTIC", per_tensor(1 / 256, -128)),
     "Slice": moves.slice_,
     "Softmax": elementwise.softmax,
     "Split": moves.split,
     "Squeeze": moves.squeeze,
     "Sub": elementwise.binary("SUB"),
-    "Tanh": elementwise.unary("TANH", per_tensor(1 / 128, 0)),
+    "Tanh": elementwise.unary("TANH"),
     "Transpose": moves.transpose,
     "Unsqueeze": moves.unsqueeze,
+    "Upsample": moves.resize,
 }
+
+# what the float input may go through before its QuantizeLinear: it gives the same there as behind it
+ON_THE_INPUT = (
+    "Clip", "Concat", "Flatten", "MaxPool", "Relu", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
+
+# beginnings of the names of operators that compute on integers
+INTEGER_OPERATORS = ("ConvInteger", "DynamicQuantize", "MatMulInteger", "QAttention", "QGemm", "QLinear")

@@ -2,91 +2,178 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
 from intrs_edge.convert import qdq_layout as layout
-from intrs_edge.convert.emit import Emitter, Pad
-from intrs_edge.convert.qdq_context import Context, Inputs, extents, window
-from intrs_edge.convert.values import Activation, Affine, Constant, Pending, Unsupported, Value
+from intrs_edge.convert.emit import NO_PAD, Pad
+from intrs_edge.convert.qdq_context import Context, Inputs, Window, extents, kernel_of, moving, window
+from intrs_edge.convert.qdq_finish import clamp, fusing
+from intrs_edge.convert.values import Activation, Affine, Constant, Pending, Range, Unsupported, Value, same_quant
+from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Quant
 
 
-def max_pool(ctx: Context, inputs: Inputs) -> list[Value]:
+@moving
+def max_pool(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """MaxPool; the border never wins, whatever the zero point."""
-    x = layout.image(ctx.emit, ctx.activation(inputs[0]))
-    kernel = _kernel(ctx)
-    stride, dilation, pad = window(ctx, kernel, x.shape)
-    if dilation != (1, 1) or ctx.outputs > 1:
+    rank = len(x.shape)
+    x = layout.image(ctx.emit, x)
+    kernel = kernel_of(ctx)
+    w = window(ctx, kernel, x.shape)
+    if w.dilation != (1, 1) or ctx.outputs > 1:
         raise Unsupported("dilated pools and pools that give indices are not supported")
-    return [_pooled(ctx, x, "MAX_POOL_2D", kernel, stride, pad, "NONE")]
+    index = ctx.emit.pool("MAX_POOL_2D", x.index, kernel, ctx.name, stride=w.stride, pad=w.padded)
+    return [_signal(ctx, index, rank, x.code)]
+
+
+@moving
+def global_max_pool(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
+    """GlobalMaxPool."""
+    rank = len(x.shape)
+    x = layout.image(ctx.emit, x)
+    index = ctx.emit.pool("MAX_POOL_2D", x.index, (x.shape[2], x.shape[3]), ctx.name)
+    return [_signal(ctx, index, rank, x.code)]
+
+
+def _signal(ctx: Context, index: int, rank: int, code: str = "") -> Activation:
+    _, h, w, c = ctx.emit.shape(index)
+    return layout.signal(ctx.emit, Activation(index, (1, c, h, w), layout.NHWC, code=code), rank)
 
 
 def average_pool(ctx: Context, inputs: Inputs) -> list[Value]:
-    """AveragePool; without count_include_pad only where TFLite's SAME puts the same border."""
-    x = layout.image(ctx.emit, ctx.activation(inputs[0]))
-    kernel = _kernel(ctx)
-    stride, dilation, pad = window(ctx, kernel, x.shape)
-    _, same, _ = Emitter.window(_probe(ctx.emit, x), 0, kernel, stride, dilation, pad, "probe")
-    counted = bool(ctx.attrs.get("count_include_pad", 0))
-    if any(pad) and counted == (same == "SAME"):
-        raise Unsupported("TFLite has no average pool with this padding; put a Pad before it and count_include_pad=1")
-    if dilation != (1, 1):
+    """AveragePool, rounded once, at the output's scale: AVERAGE_POOL_2D where the scale stays, else a
+    DEPTHWISE_CONV_2D of ones, one for each number of pixels that the windows hold."""
+    given = ctx.activation(inputs[0])
+    rank = len(given.shape)
+    x = layout.image(ctx.emit, given)
+    kernel = kernel_of(ctx)
+    w = window(ctx, kernel, x.shape)
+    if w.dilation != (1, 1):
         raise Unsupported("dilated pools are not supported")
-    shape = (1, x.shape[1], *extents(x.shape, kernel, stride, dilation, pad))
+    counted = bool(ctx.attrs.get("count_include_pad", 0))
+    oh, ow = extents(x.shape, kernel, w)
+    if kernel == x.shape[2:] and (oh, ow) == (1, 1) and not any(w.padded):
+        return [_mean(ctx, x, (1, x.shape[1], 1, 1) if rank == 4 else (1, x.shape[1], 1))]
+    uniform = w.more == (0, 0) and (counted or not any(w.pad))
+    same = (*same_or_valid("SAME", x.shape[2], kernel[0], w.stride[0], 1)[1:],
+            *same_or_valid("SAME", x.shape[3], kernel[1], w.stride[1], 1)[1:])  # fmt: skip
 
-    def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
-        return ctx.requantised(_pooled(ctx, x, "AVERAGE_POOL_2D", kernel, stride, pad, activation), quant)
+    def make(quant: Quant, activation: str, _: Affine | None) -> Activation:
+        if same_quant(ctx.quant(x), quant) and (uniform or (same == w.padded and not counted)):
+            source, pad = x.index, w.padded
+            if counted and any(pad):  # as ops of their own: SAME counts no border
+                source = ctx.emit.pad(source, (0, pad[0], pad[2], 0), (0, pad[1], pad[3], 0), f"{ctx.name}/pad")
+                pad = NO_PAD
+            index = ctx.emit.pool(
+                "AVERAGE_POOL_2D", source, kernel, ctx.name, stride=w.stride, pad=pad, activation=activation
+            )
+            return _signal(ctx, index, rank)
+        if uniform:
+            return _signal(
+                ctx, _ones(ctx, x.index, kernel, w.stride, w.pad, math.prod(kernel), quant, activation), rank
+            )
+        rows, columns = (list(_runs(x.shape[2 + i], kernel[i], w, i, counted)) for i in range(2))
+        lines = [_line(ctx, x, row, columns, w, quant, activation) for row in rows]
+        return _signal(ctx, _joined(ctx, lines, 1, quant), rank)
 
-    return [Pending("AveragePool", ctx.name, shape, finish, fallback=ctx.quant(x))]
+    shape = (1, x.shape[1], oh, ow) if rank == 4 else (1, x.shape[1], ow)
+    return [
+        Pending("AveragePool", ctx.name, shape, fusing(ctx.emit, make), fallback=ctx.quant(x), rounds=True)
+    ]  # fmt: skip
 
 
-def _probe(emit: Emitter, x: Activation) -> Emitter:
-    """A scratch emitter that holds x alone, as tensor 0."""
-    return Emitter([emit.tensors[x.index]])
+Run = tuple[int, int, int, int]  # first and last + 1 index of the image, pixels of a window, and by how many it divides
+
+
+def _runs(extent: int, kernel: int, w: Window, axis: int, counted: bool) -> Iterator[Run]:
+    """The windows along an axis, those in a row that hold and divide by as many pixels in one run."""
+    begin, stride, end = w.pad[2 * axis], w.stride[axis], w.pad[2 * axis + 1]
+    count = (extent + begin + end + w.more[axis] - kernel) // stride + 1
+    found: list[Run] = []
+    for i in range(count):
+        first = i * stride - begin
+        low, high = max(0, first), min(extent, first + kernel)
+        if high <= low:
+            raise Unsupported("one of its windows holds nothing but padding; the file is damaged")
+        divisor = min(first + kernel, extent + end) - first if counted else high - low
+        if found and found[-1][2:] == (high - low, divisor) and high == found[-1][1] + stride:
+            found[-1] = found[-1][0], high, high - low, divisor
+        else:
+            found.append((low, high, high - low, divisor))
+    yield from found
+
+
+def _line(ctx: Context, x: Activation, row: Run, columns: list[Run], w: Window, quant: Quant, activation: str) -> int:
+    """The part of an average pool whose windows hold as many rows."""
+    channels, parts = x.shape[1], []
+    for column in columns:
+        begin, end = (0, row[0], column[0], 0), (1, row[1], column[1], channels)
+        part = x.index
+        if (begin, end) != ((0, 0, 0, 0), (1, x.shape[2], x.shape[3], channels)):
+            part = ctx.emit.strided_slice(part, begin, end, (1, 1, 1, 1), f"{ctx.name}/part")
+        divisor = row[3] * column[3]
+        parts.append(_ones(ctx, part, (row[2], column[2]), w.stride, NO_PAD, divisor, quant, activation))
+    return _joined(ctx, parts, 2, quant)
+
+
+def _joined(ctx: Context, parts: list[int], axis: int, quant: Quant) -> int:
+    if len(parts) == 1:
+        return parts[0]
+    shape = list(ctx.emit.shape(parts[0]))
+    shape[axis] = sum(ctx.emit.shape(p)[axis] for p in parts)
+    return ctx.emit.op("CONCATENATION", parts, shape, quant, ctx.name, {"axis": axis, "activation": "NONE"})
+
+
+def _ones(
+    ctx: Context, x: int, kernel: tuple[int, int], stride: tuple[int, int], pad: Pad, divisor: int, quant: Quant,
+    activation: str,
+) -> int:  # fmt: skip
+    """DEPTHWISE_CONV_2D with weights of one: the sum of every window over ``divisor``; padding counts as zero."""
+    weight = np.ones((ctx.emit.shape(x)[3], *kernel, 1), np.int8)
+    scale = np.full(1, 1 / divisor, np.float32)
+    return ctx.emit.conv(
+        x, weight, scale, None, quant, ctx.name, stride=stride, pad=pad, depthwise=True, activation=activation
+    )
 
 
 def global_average_pool(ctx: Context, inputs: Inputs) -> list[Value]:
     """GlobalAveragePool."""
-    return _mean(ctx, layout.image(ctx.emit, ctx.activation(inputs[0])), True)
+    given = ctx.activation(inputs[0])
+    x = layout.image(ctx.emit, given)
+    return [_mean(ctx, x, (*x.shape[:2], *[1] * (len(given.shape) - 2)))]
 
 
 def reduce_mean(ctx: Context, inputs: Inputs) -> list[Value]:
-    """ReduceMean over height and width."""
-    x = ctx.activation(inputs[0])
-    axes = list(ctx.attrs.get("axes", []))
+    """ReduceMean over the plane of an image or the length of a signal."""
+    given = ctx.activation(inputs[0])
+    rank, axes = len(given.shape), list(ctx.attrs.get("axes", []))
     if len(inputs) > 1 and isinstance(inputs[1], Constant):
         axes = [int(a) for a in inputs[1].value.reshape(-1)]
-    if len(x.shape) != 4 or sorted(a % 4 for a in axes) != [2, 3]:
+    if rank not in (3, 4) or sorted(a % rank for a in axes) != list(range(2, rank)):
         raise Unsupported(f"only the mean over height and width is supported, not over axes {axes}")
-    return _mean(ctx, layout.image(ctx.emit, x), bool(ctx.attrs.get("keepdims", 1)))
+    x = layout.image(ctx.emit, given)
+    keep = bool(ctx.attrs.get("keepdims", 1))
+    return [_mean(ctx, x, (*x.shape[:2], *[1] * (rank - 2)) if keep else x.shape[:2])]
 
 
-def _mean(ctx: Context, x: Activation, keep: bool) -> list[Value]:
+def _mean(ctx: Context, x: Activation, shape: tuple[int, ...]) -> Pending:
     """AVERAGE_POOL_2D over the plane where the scale stays, else MEAN, which can change it."""
     channels, kernel = x.shape[1], (x.shape[2], x.shape[3])
-    shape = (1, channels, 1, 1) if keep else (1, channels)
 
-    def finish(quant: Quant, activation: str, _: Affine | None) -> Activation:
-        old = ctx.quant(x)
-        if activation != "NONE" or (old.scale[0] == quant.scale[0] and old.zero_point[0] == quant.zero_point[0]):
-            y = ctx.requantised(_pooled(ctx, x, "AVERAGE_POOL_2D", kernel, (1, 1), (0, 0, 0, 0), activation), quant)
-        else:
-            axes = ctx.emit.integers(f"{ctx.name}/axes", [1, 2])
-            index = ctx.emit.op("MEAN", (x.index, axes), (1, 1, 1, channels), quant, ctx.name, {"keep_dims": True})
-            y = Activation(index, (1, channels, 1, 1), layout.NHWC)
-        return layout.reshape(ctx.emit, y, shape, f"{ctx.name}/flat")
+    def finish(quant: Quant, clip: Range, affine: Affine | None) -> Activation:
+        if same_quant(ctx.quant(x), quant):
+            return fusing(ctx.emit, pooled)(quant, clip, affine)
+        axes = ctx.emit.integers(f"{ctx.name}/axes", [1, 2])
+        index = ctx.emit.op("MEAN", (x.index, axes), (1, 1, 1, channels), quant, ctx.name, {"keep_dims": True})
+        return clamp(ctx.emit, flat(index), clip)
 
-    return [Pending("GlobalAveragePool", ctx.name, shape, finish, fallback=ctx.quant(x))]
+    def pooled(quant: Quant, activation: str, _: Affine | None) -> Activation:
+        return flat(ctx.emit.pool("AVERAGE_POOL_2D", x.index, kernel, ctx.name, activation=activation))
 
+    def flat(index: int) -> Activation:
+        return layout.reshape(ctx.emit, Activation(index, (1, channels, 1, 1), layout.NHWC), shape, f"{ctx.name}/flat")
 
-def _pooled(
-    ctx: Context, x: Activation, kind: str, kernel: tuple[int, int], stride: tuple[int, int], pad: Pad, activation: str
-) -> Activation:
-    index = ctx.emit.pool(kind, x.index, kernel, ctx.name, stride=stride, pad=pad, activation=activation)
-    _, h, w, c = ctx.emit.shape(index)
-    return Activation(index, (1, c, h, w), layout.NHWC)
-
-
-def _kernel(ctx: Context) -> tuple[int, int]:
-    kernel = ctx.attrs.get("kernel_shape", [])
-    if len(kernel) != 2 or min(kernel) < 1 or max(kernel) > 1 << 16:
-        raise Unsupported(f"a window of {kernel} is not supported; only 2-D windows are")
-    return int(kernel[0]), int(kernel[1])
+    return Pending("GlobalAveragePool", ctx.name, shape, finish, fallback=ctx.quant(x), rounds=True)

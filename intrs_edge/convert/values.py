@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from intrs_edge.graph.ir import Quant
 
 Shape = tuple[int, ...]
+Range = tuple[float, float]  # of real values, either end infinite where there is none
+NO_CLIP: Range = (-math.inf, math.inf)
 
 
 class Unsupported(Exception):
@@ -25,12 +28,15 @@ class Activation:
     shape: ONNX's. order: axis i of the stored tensor is axis order[i] of ONNX's view, so that NCHW values lie in
     memory as NHWC and an ONNX Transpose costs nothing. flat: set on a flattened value whose elements lie in another
     order than ONNX's: the shape and order it had before (a following matrix product permutes its weights instead).
+    code: the file's integer type while the name stands for the integers themselves (between Q and DQ), else "" for
+    the real values.
     """
 
     index: int
     shape: Shape
     order: tuple[int, ...]
     flat: tuple[Shape, tuple[int, ...]] | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,21 @@ class Affine:
         if weight.max(initial=0) > 127:
             raise Unsupported("a negative batch-norm factor meets a weight of -128; quantise weights to -127..127")
         gain_or_one = np.where(gain == 0, 1.0, np.abs(gain))
-        return Affine(weight.astype(np.int8), self.scale * gain_or_one, self.bias * gain + offset)
+        scale = self.scale * (gain_or_one[:1] if np.all(gain_or_one == gain_or_one[:1]) else gain_or_one)
+        return Affine(weight.astype(np.int8), scale, self.bias * gain + offset)
+
+    def fitted(self, input_scale: np.float32) -> Affine:
+        """The same function with a bias that fits int32: a channel whose weights are next to nothing beside its bias
+        (a dead batch norm) gets a coarser weight scale, at which the bias is below 2^30 units."""
+        if self.bias_q is not None:
+            return self
+        scale = np.broadcast_to(self.scale, self.bias.shape)
+        unit = np.float64(input_scale) * scale
+        factor = np.maximum(1.0, np.abs(self.bias) / unit / 2.0**30)
+        if np.all(factor == 1):
+            return self
+        shape = (-1, *[1] * (self.weight.ndim - 1))
+        return Affine(np.rint(self.weight / factor.reshape(shape)).astype(np.int8), scale * factor, self.bias)
 
     def bias_int32(self, input_scale: np.float32) -> npt.NDArray[np.int32]:
         """The bias in units of input scale times weight scale, [O]."""
@@ -87,22 +107,30 @@ class Affine:
         return q.astype(np.int32)
 
 
+Finish = Callable[[Quant, Range, Union[Affine, None]], Activation]
+
+
 @dataclass(frozen=True)
 class Pending:
     """A real value that waits for its QuantizeLinear, which decides the output's scale.
 
-    finish(quant, activation, affine) adds the op. fallback: a quantisation to use when none follows (ops that only
-    move values).
+    finish(quant, clip, affine) adds the op; saturating at ``clip`` before or after the rounding is the same. affine:
+    weights into which what follows per channel of axis ``axis`` can be folded. fallback: a quantisation that loses
+    nothing when no QuantizeLinear follows; ``rounds`` when it does lose something, which is then said. span: bounds
+    of the real value for given weights. code: as in `Activation`, for an integer input.
     """
 
     kind: str
     name: str
     shape: Shape
-    finish: Callable[[Quant, str, Affine | None], Activation]
-    activation: str = "NONE"
-    clip: tuple[float, float] | None = None
+    finish: Finish
+    clip: Range = NO_CLIP
     affine: Affine | None = None
+    axis: int = 1
     fallback: Quant | None = None
+    rounds: bool = False
+    span: Callable[[Union[Affine, None]], Range] | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,3 +144,16 @@ Value = Union[Activation, Constant, Pending, Unknown]
 def same_quant(a: Quant, b: Quant) -> bool:
     """Whether two per-tensor quantisations are one."""
     return bool(a.scale[0] == b.scale[0] and a.zero_point[0] == b.zero_point[0])
+
+
+def clipped(first: Range, then: Range) -> Range:
+    """One clip that does what two in a row do."""
+    low, high = then
+    return min(max(first[0], low), high), min(max(first[1], low), high)
+
+
+def code_of(real: float, quant: Quant) -> int:
+    """ONNX's QuantizeLinear of one number, saturated to int8."""
+    with np.errstate(over="ignore"):
+        q = float(np.rint(np.float32(real) / np.float32(quant.scale[0])))
+    return int(max(-128.0, min(127.0, q + int(quant.zero_point[0]))))

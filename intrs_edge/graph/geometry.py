@@ -252,15 +252,14 @@ def nearest_neighbours(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int
     _, in_h, in_w, _ = graph.tensors[op.inputs[0]].shape
     out_h, out_w = constant_ints(graph, op.inputs[1])
     align, half = bool(op.attrs.get("align_corners")), bool(op.attrs.get("half_pixel_centers"))
+    return nearest_sources(in_h, out_h, align, half), nearest_sources(in_w, out_w, align, half)
 
-    def sources(extent: int, out: int) -> tuple[int, ...]:
-        if align and out > 1:
-            scale = np.float32(extent - 1) / np.float32(out - 1)
-        else:
-            scale = np.float32(extent) / np.float32(out)
-        position = (np.arange(out, dtype=np.float32) + np.float32(0.5 if half else 0.0)) * scale
-        # double: the sum with a half is exact; positions are not negative, so ties away from zero go up
-        index = np.floor(position.astype(np.float64) + (0.5 if align else 0.0)).astype(np.int64)
-        return tuple(int(i) for i in np.clip(index, 0, extent - 1))
 
-    return sources(in_h, out_h), sources(in_w, out_w)
+def nearest_sources(extent: int, out: int, align: bool, half: bool) -> tuple[int, ...]:
+    """The input index of every output index along one axis, with align_corners or half_pixel_centers."""
+    corners = int(align and out > 1)
+    scale = np.float32(extent - corners) / np.float32(out - corners)
+    position = (np.arange(out, dtype=np.float32) + np.float32(0.5 if half else 0.0)) * scale
+    # double: the sum with a half is exact; positions are not negative, so ties away from zero go up
+    index = np.floor(position.astype(np.float64) + (0.5 if align else 0.0)).astype(np.int64)
+    return tuple(int(i) for i in np.clip(index, 0, extent - 1))

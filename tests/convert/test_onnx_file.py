@@ -93,14 +93,22 @@ def test_huge_claims_cost_nothing(sound: Path, tmp_path: Path):
         del tensor.dims[:]
         tensor.dims.extend([1 << 31, 1 << 31])
 
+    def used(model: onnx.ModelProto, name: str) -> None:  # what nothing reads is not computed
+        source = model.graph.input[0].name
+        for node in model.graph.node:
+            node.input[:] = ["with" if i == source else i for i in node.input]
+        model.graph.node.insert(1, helper.make_node("Add", [source, name], ["with"]))
+
     def fill(model: onnx.ModelProto) -> None:
         model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 15, 1 << 15, 4], np.int64), "many"))
         model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["many"], ["filled"]))
+        used(model, "filled")
 
     def outer(model: onnx.ModelProto) -> None:
         for name, shape in (("tall", (1 << 16, 1)), ("wide", (1, 1 << 16))):
             model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
         model.graph.node.insert(0, helper.make_node("Add", ["tall", "wide"], ["big"]))
+        used(model, "big")
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for i, change in enumerate((huge, fill, outer)):
@@ -113,7 +121,7 @@ def test_huge_claims_cost_nothing(sound: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.opset_import[0].__setattr__("version", 11), "opset 11 is outside 13..23"),
+        (lambda m: m.opset_import[0].__setattr__("version", 9), "opset 9 is outside 10..24"),
         (lambda m: m.graph.input.add(name="second").type.CopyFrom(m.graph.input[0].type), "2 inputs"),
         (lambda m: m.graph.node[3].input.__setitem__(0, "nowhere"), "not a sound ONNX model"),
         (lambda m: m.graph.node.append(m.graph.node[3]), "not a sound ONNX model .*SSA"),
