@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
-from intrs_edge.convert.onnx_file import read_onnx
+from intrs_edge.convert.onnx_file import opset_of, read_onnx
 from intrs_edge.convert.qdq_input import take_normalisation
+from intrs_edge.convert.qdq_tail import keeps_the_class, tail
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.input_map import derive_input_map
@@ -59,7 +62,7 @@ def compare_logits(
     if quant is None:
         raise IntrsError("the model's output has no scale; convert it again")
     theirs = np.rint(logits.astype(np.float64) / quant.scale[0]) + quant.zero_point[0]
-    steps = np.abs(ours - np.clip(theirs, -128, 127).astype(np.int64))
+    steps = np.abs(ours - theirs.astype(np.int64))  # not clipped: saturated logits would be a difference, too
     top = float((ours.argmax(1) == theirs.argmax(1)).mean())
     found = Agreement(len(inputs), top, float((steps == 0).mean()), int(steps.max(initial=0)))
     if labels is None or np.any(labels < 0):
@@ -74,7 +77,7 @@ def agreement(
     """A graph against the .onnx file that it came from, on uint8 RGB images [K, H, W, C] without noise.
 
     Both are given what the graph's `Preprocessing` makes of the pixels. The source runs in ONNX Runtime where that is
-    installed, else in onnx's own (slow) evaluator.
+    installed, else in onnx's own (slow) evaluator, as for what it does not know yet.
     """
     p = read_preprocessing(graph)[0]
     pixels = p.ordered(images).astype(np.int64)
@@ -96,10 +99,9 @@ def accuracy(graph: Graph, images: npt.NDArray[np.uint8], labels: npt.NDArray[np
 def run_onnx(path: Path, images: Floats) -> Floats:
     """Logits [K, classes] of an ONNX model on real images [K, H, W, C], laid out as its input asks, one by one.
 
-    A softmax at its end is left out, as conversion leaves it out.
+    A softmax or the like at its end is left out, as conversion leaves it out.
     """
     model = read_onnx(path)
-    _end_in_logits(model)
     constants = {t.name for t in model.graph.initializer}
     source = next((i for i in model.graph.input if i.name not in constants), None)
     if source is None:
@@ -107,37 +109,40 @@ def run_onnx(path: Path, images: Floats) -> Floats:
     dims = [d.dim_value for d in source.type.tensor_type.shape.dim]
     if len(dims) == 4 and tuple(dims[1:]) != images.shape[1:]:
         images = images.transpose(0, 3, 1, 2)
-    rows = []
+    batch = [1, *dims[1:]] if len(dims) != 4 and min(dims[1:], default=0) > 0 else [1, *images.shape[1:]]
+    end = next(iter(tail(model.graph)), None)
+    if end is not None:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(end.input[0], onnx.TensorProto.FLOAT, None))
     run = _runner(path, model)
+    rows = []
     for image in images:
-        rows.append(np.asarray(run(source.name, np.ascontiguousarray(image[np.newaxis])), np.float32).reshape(-1))
+        found = run(source.name, np.ascontiguousarray(image.reshape(batch)))
+        dropped = end is not None and keeps_the_class(end, found[-1].shape, opset_of(model))
+        rows.append(np.asarray(found[-1] if dropped else found[0], np.float32).reshape(-1))
     return np.stack(rows)
 
 
-def _end_in_logits(model: Any) -> None:
-    """Makes the input of a final Softmax the model's output."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    node = makers.get(model.graph.output[0].name)
-    while node is not None and node.op_type in ("QuantizeLinear", "DequantizeLinear", "Identity") and node.input:
-        node = makers.get(node.input[0])
-    if node is not None and node.op_type in ("Softmax", "LogSoftmax") and node.input:
-        model.graph.output[0].name = node.input[0]
-
-
-def _runner(path: Path, model: Any) -> Any:
+def _runner(path: Path, model: onnx.ModelProto) -> Callable[[str, Floats], list[Any]]:
+    """Gives all outputs of a model for its input of that name: as the file is written, without optimisation."""
     try:
         import onnxruntime  # noqa: PLC0415
     except ModuleNotFoundError:
-        from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
-
-        evaluator = ReferenceEvaluator(model)
-        return lambda name, x: evaluator.run(None, {name: x})[0]
+        return _evaluator(model)
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # the file as it is written
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return lambda name, x: session.run(None, {name: x})[0]
+        return lambda name, x: list(session.run(None, {name: x}))
     except Exception as error:
+        if any(words in str(error) for words in ("NOT_IMPLEMENTED", "under development")):  # an opset newer than it
+            return _evaluator(model)
         raise IntrsError(f"{path}: ONNX Runtime cannot run it ({str(error).splitlines()[0][:120]})") from error
+
+
+def _evaluator(model: onnx.ModelProto) -> Callable[[str, Floats], list[Any]]:
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
+
+    evaluator = ReferenceEvaluator(model)
+    return lambda name, x: list(evaluator.run(None, {name: x}))

@@ -1,4 +1,4 @@
-"""Opens an ONNX file with every size checked before it is used; nothing outside the file is ever read."""
+"""Opens an ONNX file with every size checked before it is used; beside it only data in the same folder is read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
 from intrs_edge.budget import OPERATORS
+from intrs_edge.convert import external_data
 from intrs_edge.errors import IntrsError
 
 OPSETS = (10, 24)
@@ -28,8 +29,8 @@ _FIELDS = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", T
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The parsed model. Raises IntrsError for a file that is too large, no ONNX, of an opset outside 10..24, or not
-    self-contained."""
+    """The parsed model, data that lie in other files of its folder included. Raises IntrsError for a file that is too
+    large, no ONNX, of an opset outside 10..24, or whose data lie elsewhere."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise IntrsError(f"{path}: larger than {MAX_BYTES >> 20} MiB; this compiler is for microcontroller models")
@@ -51,14 +52,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             f"{path}: opset {opset or 'unknown'} is outside {OPSETS[0]}..{OPSETS[1]}; export with opset 13 or later, "
             "or convert with onnx.version_converter"
         )
-    for tensor in (
-        *model.graph.initializer,
-        *(t for n in model.graph.node for a in n.attribute for t in (a.t, *a.tensors)),
-    ):
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise IntrsError(
-                f"{path}: tensor {tensor.name!r} lies in another file; save the model as a single .onnx file"
-            )
+    external_data.read(model, path)
     if model.graph.sparse_initializer:
         raise IntrsError(f"{path}: sparse initialisers are not supported; export dense weights")
     return model

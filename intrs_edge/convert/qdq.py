@@ -36,7 +36,7 @@ from intrs_edge.convert.values import (
     Value,
     same_quant,
 )
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, shown
 from intrs_edge.graph.ir import Graph, Quant
 from intrs_edge.graph.passes import remove_dead
 from intrs_edge.graph.validate import validate
@@ -58,9 +58,16 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model", notes: list[str] 
     name: what error messages call it. notes: gets a line for each rounding that the file does not have. Raises
     IntrsError listing every node that cannot be converted, or naming the damage.
     """
+    integer = [n.op_type for n in model.graph.node if n.op_type.startswith(qdq_ops.INTEGER_OPERATORS)]
+    if integer:
+        raise IntrsError(
+            f"{name}: it holds {shown(integer[0])}, an operator that computes on integers (QOperator or dynamic "
+            "quantisation); quantise the float model statically with quant_format=QDQ"
+        )
     check_sound(model, name)
+    model, normalisation = take_normalisation(model)
     converter = _Converter(model, name)
-    graph = converter.run()
+    graph = with_normalisation(converter.run(), normalisation)
     if notes is not None:
         notes += converter.finisher.notes
     return graph
@@ -116,12 +123,6 @@ class _Converter:
         inputs = [i for i in self.graph.input if i.name not in self.values]
         if len(inputs) != 1 or len(self.graph.output) != 1:
             raise IntrsError(f"{len(inputs)} inputs and {len(self.graph.output)} outputs; a classifier has one of each")
-        integer = [n.op_type for n in self.graph.node if n.op_type.startswith(qdq_ops.INTEGER_OPERATORS)]
-        if integer:
-            raise IntrsError(
-                f"it holds {integer[0]}, an operator that computes on integers (QOperator or dynamic quantisation); "
-                "quantise the float model statically with quant_format=QDQ"
-            )
         kind = TYPES.get(inputs[0].type.tensor_type.elem_type, "another type")
         if kind not in ("float32", "int8", "uint8"):
             raise IntrsError(f"the input is of {kind}; export it with a float, int8 or uint8 input")
@@ -161,11 +162,7 @@ class _Converter:
             value = self.finisher.head(value)
         if not isinstance(value, Activation) or value.index == getattr(self.input, "index", -1):
             raise Unsupported("the output does not depend on the input through any op")
-        if value.flat:
-            value = qdq_layout.plain(self.emit, value)
-        return qdq_layout.arrange(
-            self.emit, value, tuple(range(len(value.shape))) if len(value.shape) != 4 else value.order
-        )
+        return qdq_layout.plain(self.emit, value)
 
     def _get(self, name: str) -> Value:
         if name not in self.values:
