@@ -88,7 +88,10 @@ def _quantised(args: argparse.Namespace) -> Graph:
     for option in ("sigma", "seed"):
         if getattr(args, option) is not None:
             raise IntrsError(f"--{option} has no effect without --calibrate, which float models need: leave it out")
-    graph = normalize(load_model(args.model))
+    notes: list[str] = []
+    graph = normalize(load_model(args.model, notes))
+    for note in notes:
+        print(f"note: {note}")
     try:
         validate(signed_ends(graph))
     except IntrsError as error:

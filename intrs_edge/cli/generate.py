@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision,
         pixels=pixel_options(args),
     )
-    report = generate(load_model(args.model), options, args.output)
+    notes: list[str] = []
+    report = generate(load_model(args.model, notes), options, args.output)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     print(json.dumps(report.as_json(), indent=2) if args.json else report.as_text())
     return 0

@@ -29,7 +29,7 @@ def read(model: onnx.ModelProto, path: Path) -> None:
     ):
         if tensor.data_location != TensorProto.EXTERNAL and not tensor.external_data:
             continue
-        entries = {e.key: e.value for e in tensor.external_data}
+        entries = {str(e.key): str(e.value) for e in tensor.external_data}  # bytes where they are no UTF-8
         where = f"{path}: tensor {tensor.name!r}"
         location = entries.get("location", "")
         if location in ("", ".", "..") or "/" in location or "\\" in location or not location.isprintable():

@@ -11,9 +11,9 @@ from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.tflite_reader import read_tflite
 
 
-def load_model(path: str | Path) -> Graph:
-    """The graph of an int8 .tflite or a QDQ .onnx file. Raises IntrsError for anything else, damaged or not
-    supported."""
+def load_model(path: str | Path, notes: list[str] | None = None) -> Graph:
+    """The graph of an int8 .tflite or a QDQ .onnx file; ``notes`` gets a line for each rounding that the file does not
+    have. Raises IntrsError for anything else, damaged or not supported."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -30,4 +30,4 @@ def load_model(path: str | Path) -> Graph:
             f"{path}: a float model; quantise it first: convert it with --calibrate IMAGES --sigma S, "
             "or train it with intrs-edge train"
         )
-    return from_qdq_onnx(model, str(path))
+    return from_qdq_onnx(model, str(path), notes)

@@ -38,7 +38,7 @@ from intrs_edge.convert.values import (
 )
 from intrs_edge.errors import IntrsError, shown
 from intrs_edge.graph.ir import Graph, Quant
-from intrs_edge.graph.passes import remove_dead
+from intrs_edge.graph.passes.rewrite import needed
 from intrs_edge.graph.validate import validate
 
 METADATA = ("intrs.input", "intrs.sigma", "intrs.classes")
@@ -58,7 +58,7 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model", notes: list[str] 
     name: what error messages call it. notes: gets a line for each rounding that the file does not have. Raises
     IntrsError listing every node that cannot be converted, or naming the damage.
     """
-    integer = [n.op_type for n in model.graph.node if n.op_type.startswith(qdq_ops.INTEGER_OPERATORS)]
+    integer = [n.op_type for n in model.graph.node if str(n.op_type).startswith(qdq_ops.INTEGER_OPERATORS)]
     if integer:
         raise IntrsError(
             f"{name}: it holds {shown(integer[0])}, an operator that computes on integers (QOperator or dynamic "
@@ -110,7 +110,7 @@ class _Converter:
         assert self.input is not None
         metadata = {p.key: p.value for p in self.model.metadata_props if p.key in METADATA}
         graph = self.emit.graph((self.input.index,), (out.index,), self.graph.name or "model", metadata)
-        return self._sound(remove_dead(graph))
+        return self._sound(needed(graph))
 
     def _sound(self, graph: Graph) -> Graph:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.train import export_qdq
 
 
@@ -75,16 +77,69 @@ def _changed(sound: Path, out: Path, change) -> Path:
     return out
 
 
-def test_external_data_is_never_read(sound: Path, tmp_path: Path):
-    (tmp_path / "secret").write_bytes(bytes(4096))
+def _external(sound: Path, out: Path, **entries: str) -> Path:
+    """The model with one tensor of 36 bytes in another file."""
 
     def change(model: onnx.ModelProto) -> None:
         tensor = next(t for t in model.graph.initializer if t.name == "stem_weight_q")
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value="secret")
+        for key, value in entries.items():
+            tensor.external_data.add(key=key, value=value)
 
-    _refused(_changed(sound, tmp_path / "m.onnx", change), "lies in another file")
+    return _changed(sound, out, change)
+
+
+def test_external_data_beside_the_model(sound: Path, tmp_path: Path):
+    """As the exporters write it: equal to the model in one file."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    onnx.save(onnx.load(sound), folder / "m.onnx", save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    assert (folder / "m.onnx.data").stat().st_size > 1000
+    assert write_tflite(load_model(folder / "m.onnx")) == write_tflite(load_model(sound))
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret", "/etc/passwd", "sub/secret", "..", ".", "", "a\\b", "se\ncret", "link", "pipe", "sub"]
+)
+def test_external_data_from_elsewhere(sound: Path, tmp_path: Path, location: str):
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    for secret in (tmp_path / "secret", folder / "sub" / "secret"):
+        secret.write_bytes(bytes(36))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(folder / "pipe")
+    _refused(_external(sound, folder / "m.onnx", location=location), "lies in")
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"offset": "0", "length": "37"}, "which has 36"),
+        ({"offset": "1", "length": "36"}, "which has 36"),
+        ({"length": "35"}, "should hold 36 values and holds 35"),
+        ({"offset": "-1", "length": "36"}, "the file is damaged"),
+        ({"offset": "9" * 40}, "the file is damaged"),
+        ({"offset": "1e3"}, "the file is damaged"),
+        ({"location": "absent"}, "cannot be read"),
+    ],
+)
+def test_external_data_of_other_sizes(sound: Path, tmp_path: Path, entries: dict[str, str], says: str):
+    (tmp_path / "data").write_bytes(bytes(36))
+    _refused(_external(sound, tmp_path / "m.onnx", **{"location": "data", **entries}), says)
+
+
+def test_external_data_shared_by_many_tensors(sound: Path, tmp_path: Path):
+    """A small file cannot become a large model."""
+    (tmp_path / "data").write_bytes(bytes(1 << 16))
+
+    def change(model: onnx.ModelProto) -> None:
+        for i in range(3):
+            tensor = model.graph.initializer.add(name=f"t{i}", data_type=TensorProto.INT8, dims=[1 << 16])
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="data")
+
+    _refused(_changed(sound, tmp_path / "m.onnx", change), "more bytes than the files")
 
 
 def test_huge_claims_cost_nothing(sound: Path, tmp_path: Path):
