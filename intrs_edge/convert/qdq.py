@@ -65,7 +65,10 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model", notes: list[str] 
             "quantisation); quantise the float model statically with quant_format=QDQ"
         )
     check_sound(model, name)
-    model, normalisation = take_normalisation(model)
+    try:
+        model, normalisation = take_normalisation(model)
+    except IntrsError as error:
+        raise IntrsError(f"{name}: {error}") from error
     converter = _Converter(model, name)
     graph = with_normalisation(converter.run(), normalisation)
     if notes is not None:
