@@ -127,6 +127,30 @@ struct intrs_mean {
 };
 
 /*
+ * Every output row lies between two input rows, every column between two columns: where they begin (offsets in elements), and the second
+ * one's weight of 1024.
+ */
+struct intrs_resize_bilinear {
+    int32_t rows, columns, channels;
+    const int32_t *row, *column; /* [rows][3], [columns][3]: first, second, weight */
+};
+
+/* out[batch][row][column]: sums over depth, requantised; steps and strides in elements, 0 where an operand is repeated */
+struct intrs_batch_matmul {
+    int32_t batch[4], a_step[4], b_step[4];
+    int32_t rows, columns, depth;
+    int32_t a_row, a_depth, b_depth, b_column;
+    int32_t zero_point[2];
+    struct intrs_requant q; /* one multiplier */
+};
+
+/* rows of depth values, at most 2^31 / 255^2 of them */
+struct intrs_l2_normalization {
+    int32_t rows, depth;
+    int32_t in_zero_point;
+};
+
+/*
  * Reduces over any axes: an output for each place along the axes that stay (extent, row-major), of all values along the others (over);
  * stride and step in elements of the input.
  */
@@ -168,15 +192,20 @@ struct intrs_softmax {
 
 void intrs_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
 void intrs_conv2d_add(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other, int8_t *output);
+void intrs_transpose_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
 void intrs_depthwise2d(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
 void intrs_depthwise2d_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
 void intrs_fully_connected(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);
 void intrs_add(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_squared_difference(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_batch_matmul(const struct intrs_batch_matmul *p, const int8_t *a, const int8_t *b, int8_t *output);
 void intrs_mul(const struct intrs_mul *p, const int8_t *a, const int8_t *b, int8_t *output);
 void intrs_extremum(const struct intrs_extremum *p, const int8_t *a, const int8_t *b, int8_t *output);
 void intrs_prelu(const struct intrs_prelu *p, const int8_t *input, const int8_t *alpha, int8_t *output);
 void intrs_average_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
 void intrs_max_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
+void intrs_resize_bilinear(const struct intrs_resize_bilinear *p, const int8_t *input, int8_t *output);
+void intrs_l2_normalization(const struct intrs_l2_normalization *p, const int8_t *input, int8_t *output);
 void intrs_lut(const struct intrs_lut *p, const int8_t *input, int8_t *output);
 void intrs_mean(const struct intrs_mean *p, const int8_t *input, int8_t *output);
 void intrs_reduce_sum(const struct intrs_reduce *p, const int8_t *input, int8_t *output);

@@ -14,7 +14,7 @@ from intrs_edge.codegen.kernels import Site
 from intrs_edge.graph.ir import Graph, Tensor
 
 WINDOWED = frozenset(
-    {"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "AVERAGE_POOL_2D", "MAX_POOL_2D", "RESIZE_BILINEAR"}
 )  # fmt: skip
 
 

@@ -54,6 +54,32 @@ def integer(op: Op, key: str, default: int) -> int:
     return int(cast(int, op.attrs.get(key, default)))
 
 
+def data_position(op: Op) -> int:
+    """Which input is the value that an operator with one variable input works on."""
+    return {"SPLIT": 1, "TRANSPOSE_CONV": 2}.get(op.kind, 0)
+
+
+def bias_position(op: Op) -> int | None:
+    """Which input is the bias; None for operators that have none."""
+    return {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}.get(op.kind)
+
+
+def transposed_window(graph: Graph, op: Op) -> Window:
+    """The window of a TRANSPOSE_CONV: that of the convolution whose input and output extents are its output's and
+    input's, but for how many windows there are. Input position i meets output positions ``i * stride - pad + tap``.
+    """
+    _, in_h, in_w, in_c = graph.tensors[op.inputs[2]].shape
+    _, out_h, out_w, _ = graph.tensors[op.outputs[0]].shape
+    out_c, filter_h, filter_w, _ = graph.tensors[op.inputs[1]].shape
+    stride_h, stride_w = integer(op, "stride_h", 1), integer(op, "stride_w", 1)
+    padding = str(op.attrs.get("padding", "VALID"))
+    _, top, bottom = same_or_valid(padding, out_h, filter_h, stride_h, 1)
+    _, left, right = same_or_valid(padding, out_w, filter_w, stride_w, 1)
+    return Window(
+        in_h, in_w, in_c, out_h, out_w, out_c, filter_h, filter_w, stride_h, stride_w, 1, 1, top, left, bottom, right
+    )
+
+
 def window(graph: Graph, op: Op) -> Window:
     """The window of a CONV_2D, DEPTHWISE_CONV_2D, AVERAGE_POOL_2D or MAX_POOL_2D."""
     _, in_h, in_w, in_c = graph.tensors[op.inputs[0]].shape
@@ -205,7 +231,7 @@ def _strided(
 def split_sizes(graph: Graph, op: Op) -> tuple[int, tuple[int, ...]]:
     """(axis, extents) of the parts of a SPLIT, SPLIT_V or UNPACK."""
     parts = len(op.outputs)
-    shape = graph.tensors[op.inputs[1 if op.kind == "SPLIT" else 0]].shape
+    shape = graph.tensors[op.inputs[data_position(op)]].shape
     if op.kind == "UNPACK":
         axis = resolve_axis(integer(op, "axis", 0), len(shape))
     else:
@@ -263,3 +289,79 @@ def nearest_sources(extent: int, out: int, align: bool, half: bool) -> tuple[int
     # double: the sum with a half is exact; positions are not negative, so ties away from zero go up
     index = np.floor(position.astype(np.float64) + (0.5 if align else 0.0)).astype(np.int64)
     return tuple(int(i) for i in np.clip(index, 0, extent - 1))
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """One axis of a RESIZE_BILINEAR: every output position mixes two of the input, the second by ``weight`` 1024ths."""
+
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    weight: tuple[int, ...]
+
+
+def interpolation(graph: Graph, op: Op) -> tuple[Interpolation, Interpolation]:
+    """Rows and columns of a RESIZE_BILINEAR, in 1024ths of an input position. Weights outside 0..1024 extrapolate."""
+    _, *extents, _ = graph.tensors[op.inputs[0]].shape
+    align, half = bool(op.attrs.get("align_corners")), bool(op.attrs.get("half_pixel_centers"))
+
+    def axis(extent: int, out: int) -> Interpolation:
+        whole, parts = (extent - 1, out - 1) if align and out > 1 else (extent, out)
+        step = (1024 * whole + parts // 2) // parts
+        at = [i * step + (step // 2 - 512 if half else 0) for i in range(out)]
+        first = tuple(max(a // 1024 if a >= 0 else -(-a // 1024), 0) for a in at)
+        second = tuple(min((a + 1023) // 1024 if a > -1024 else -(-(a + 1023) // 1024), extent - 1) for a in at)
+        if max(first) >= extent or min(second) < 0:
+            raise ValueError(f"it takes an extent of {extent} to {out}: the steps between are too fine, resize less")
+        return Interpolation(first, second, tuple(a - 1024 * f for a, f in zip(at, first, strict=True)))
+
+    rows, columns = (axis(n, out) for n, out in zip(extents, constant_ints(graph, op.inputs[1]), strict=True))
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Product:
+    """A BATCH_MATMUL as sums over ``depth`` of ``a[batch, row, depth] * b[batch, depth, column]``, whichever way the
+    operands lie: extents and strides in elements. ``batch``: (extent, stride in a, stride in b) of every batch axis.
+    """
+
+    batch: tuple[tuple[int, int, int], ...]
+    rows: int
+    columns: int
+    depth: int
+    a_row: int
+    a_depth: int
+    b_depth: int
+    b_column: int
+    shape: tuple[int, ...]
+
+
+def product(graph: Graph, op: Op) -> Product:
+    """The sums of a BATCH_MATMUL; ValueError where its operands do not fit."""
+    a, b = (graph.tensors[i].shape for i in op.inputs[:2])
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"its operands {list(a)} and {list(b)} need two dimensions or more")
+    (rows, depth), (a_row, a_depth) = a[-2:], (a[-1], 1)
+    (b_rows, columns), (b_depth, b_column) = b[-2:], (b[-1], 1)
+    if op.attrs.get("adj_x"):
+        rows, depth, a_row, a_depth = depth, rows, a_depth, a_row
+    if op.attrs.get("adj_y"):
+        b_rows, columns, b_depth, b_column = columns, b_rows, b_column, b_depth
+    if depth != b_rows:
+        raise ValueError(f"its operands {list(a)} and {list(b)} do not multiply")
+    try:
+        outer = tuple(int(n) for n in np.broadcast_shapes(a[:-2], b[:-2]))
+    except ValueError:
+        raise ValueError(f"the batches of {list(a)} and {list(b)} do not broadcast") from None
+    if op.attrs.get("adj_x") and math.prod(b[:-2]) < math.prod(outer):
+        raise ValueError(
+            "it transposes its first operand and repeats its second, which TensorFlow Lite computes wrongly:"
+            " transpose the operand before it"
+        )
+    strides = []
+    for shape in (a, b):
+        extents = (1,) * (len(outer) - len(shape) + 2) + shape[:-2]
+        steps = [math.prod(extents[i + 1 :]) * math.prod(shape[-2:]) for i in range(len(outer))]
+        strides.append([0 if n == 1 else step for n, step in zip(extents, steps, strict=True)])
+    batch = tuple(zip(outer, *strides, strict=True))
+    return Product(batch, rows, columns, depth, a_row, a_depth, b_depth, b_column, (*outer, rows, columns))

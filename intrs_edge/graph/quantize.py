@@ -22,7 +22,7 @@ from intrs_edge.graph.fixedpoint import (
     round_half_away,
     wrap_int32,
 )
-from intrs_edge.graph.geometry import reduced_axes
+from intrs_edge.graph.geometry import data_position, reduced_axes
 from intrs_edge.graph.ir import Graph, Op, Quant, Tensor
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "add_params",
     "conv_params",
     "fully_connected_params",
+    "matmul_params",
     "mul_params",
     "multiply_by_quantized_multiplier",
     "per_tensor",
@@ -48,6 +49,7 @@ __all__ = [
     "quantize_multiplier",
     "requant",
     "softmax_params",
+    "squared_difference_params",
     "sum_params",
 ]
 
@@ -164,8 +166,8 @@ def requant(multipliers: list[float], op: Op, output: Tensor) -> Requant:
 
 
 def conv_params(graph: Graph, op: Op) -> ConvParams:
-    """CONV_2D and DEPTHWISE_CONV_2D: input scale * weight scale[c] / output scale, in double."""
-    source, weights, output = (graph.tensors[i] for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    """CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV: input scale * weight scale[c] / output scale, in double."""
+    source, weights, output = (graph.tensors[i] for i in (op.inputs[data_position(op)], op.inputs[1], op.outputs[0]))
     in_scale, in_zero = per_tensor(source)
     out_scale, _ = per_tensor(output)
     channels = output.shape[-1]
@@ -196,6 +198,7 @@ def _weight_quant(weights: Tensor) -> Quant:
 
 
 ADD_LEFT_SHIFT = 20
+SQUARE_LEFT_SHIFT = 7
 
 
 def add_params(graph: Graph, op: Op) -> AddParams:
@@ -209,6 +212,28 @@ def add_params(graph: Graph, op: Op) -> AddParams:
     sign = -1 if op.kind == "SUB" else 1
     q = requant([twice_max / (2.0**ADD_LEFT_SHIFT * float(out_scale))], op, output)
     return AddParams((z1, z2), (first[0], sign * second[0]), (first[1], second[1]), ADD_LEFT_SHIFT, q)
+
+
+def squared_difference_params(graph: Graph, op: Op) -> AddParams:
+    """SQUARED_DIFFERENCE: as ADD with 7 guard bits, and a product's scale for the output."""
+    (s1, z1), (s2, z2) = (per_tensor(graph.tensors[i]) for i in op.inputs[:2])
+    output = graph.tensors[op.outputs[0]]
+    out_scale, _ = per_tensor(output)
+    twice_max = 2.0 * float(max(s1, s2))
+    pairs = [quantize_multiplier(float(s) / twice_max) for s in (s1, s2)]
+    unit = float(np.float32(1 << 2 * SQUARE_LEFT_SHIFT) * out_scale)
+    q = requant([twice_max * twice_max / unit], op, output)
+    if int(q.shift[0]) > 0:
+        raise ValueError("its output scale is too small for its operands (a multiplier of 1 or more)")
+    return AddParams((z1, z2), (pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1]), SQUARE_LEFT_SHIFT, q)
+
+
+def matmul_params(graph: Graph, op: Op) -> MulParams:
+    """BATCH_MATMUL: the scales of the operands multiplied in float32, divided in double."""
+    (s1, z1), (s2, z2) = (per_tensor(graph.tensors[i]) for i in op.inputs[:2])
+    output = graph.tensors[op.outputs[0]]
+    real = float(np.float32(s1 * s2)) / float(per_tensor(output)[0])
+    return MulParams((z1, z2), requant([real], op, output))
 
 
 def mul_params(graph: Graph, op: Op) -> MulParams:

@@ -12,8 +12,10 @@ from intrs_edge.graph.geometry import (
     constant_ints,
     gathered,
     integer,
+    interpolation,
     pad_amounts,
     permutation,
+    product,
     reduced_axes,
     resolve_axis,
     slices,
@@ -27,15 +29,15 @@ Shape = tuple[int, ...]
 STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
 MAX_STEP = 1 << 16
 MAX_REACH = 1 << 20  # positions in C are 32-bit integers
-SAME_SHAPE = (*TABLES, "SOFTMAX")
+SAME_SHAPE = (*TABLES, "SOFTMAX", "L2_NORMALIZATION")
 
 
 def output_shapes(graph: Graph, op: Op) -> list[Shape]:
     """The shapes of every output of a supported operator."""
     if op.kind in SAME_SHAPE:
         shape = graph.tensors[op.inputs[0]].shape
-        if op.kind == "SOFTMAX" and not shape:
-            raise ValueError("its input is a single number: it needs classes along the last axis")
+        if op.kind not in TABLES and not shape:
+            raise ValueError("its input is a single number: it needs values along the last axis")
         return [shape]
     return SHAPES[op.kind](graph, op)
 
@@ -75,6 +77,17 @@ def _windowed(graph: Graph, op: Op) -> list[Shape]:
     return [(shape[0], w.out_h, w.out_w, w.out_c)]
 
 
+def _transpose_conv(graph: Graph, op: Op) -> list[Shape]:
+    shape, weights, target = _shape(graph, op, 2), _shape(graph, op, 1), constant_ints(graph, op.inputs[0])
+    if not len(shape) == len(weights) == len(target) == 4:
+        raise ValueError(f"its input {list(shape)}, weights {list(weights)} and output need 4 dimensions")
+    if shape[3] != weights[3] or target[3] != weights[0] or target[0] != shape[0] or min(target) < 1:
+        raise ValueError(f"weights {list(weights)} do not take {list(shape)} to {list(target)}")
+    if min(integer(op, "stride_h", 1), integer(op, "stride_w", 1)) < 1:
+        raise ValueError("its strides must be at least 1")
+    return [target]
+
+
 def _fully_connected(graph: Graph, op: Op) -> list[Shape]:
     shape, weights = _shape(graph, op), _shape(graph, op, 1)
     if len(weights) != 2:
@@ -95,6 +108,10 @@ def _broadcast(graph: Graph, op: Op) -> list[Shape]:
         return [tuple(int(n) for n in np.broadcast_shapes(a, b))]
     except ValueError:
         raise ValueError(f"shapes {list(a)} and {list(b)} do not broadcast") from None
+
+
+def _matmul(graph: Graph, op: Op) -> list[Shape]:
+    return [product(graph, op).shape]
 
 
 def _prelu(graph: Graph, op: Op) -> list[Shape]:
@@ -204,6 +221,10 @@ def _resize(graph: Graph, op: Op) -> list[Shape]:
     shape, size = _image(graph, op), constant_ints(graph, op.inputs[1])
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"its size {size} must be a height and a width of at least 1")
+    if op.kind == "RESIZE_BILINEAR":
+        if op.attrs.get("align_corners") and op.attrs.get("half_pixel_centers"):
+            raise ValueError("it has both aligned corners and half-pixel centres: choose one")
+        interpolation(graph, op)
     return [(shape[0], *size, shape[3])]
 
 
@@ -213,9 +234,12 @@ SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
     "AVERAGE_POOL_2D": _windowed,
     "MAX_POOL_2D": _windowed,
     "FULLY_CONNECTED": _fully_connected,
+    "TRANSPOSE_CONV": _transpose_conv,
+    "BATCH_MATMUL": _matmul,
     "ADD": _broadcast,
     "SUB": _broadcast,
     "MUL": _broadcast,
+    "SQUARED_DIFFERENCE": _broadcast,
     "MAXIMUM": _broadcast,
     "MINIMUM": _broadcast,
     "PRELU": _prelu,
@@ -244,4 +268,5 @@ SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
     "SLICE": _slice,
     "STRIDED_SLICE": _slice,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "RESIZE_BILINEAR": _resize,
 }

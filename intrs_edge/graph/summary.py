@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from intrs_edge.graph.geometry import reduced_axes, window
+from intrs_edge.graph.geometry import product, reduced_axes, window
 from intrs_edge.graph.ir import Graph, Op, Tensor
 
 
@@ -135,6 +135,11 @@ def _op(graph: Graph, number: int, op: Op) -> OpSummary:
 def macs(graph: Graph, op: Op) -> int:
     """Multiply-accumulates of one run; windows at the border count whole."""
     output = graph.tensors[op.outputs[0]]
+    if op.kind == "TRANSPOSE_CONV":
+        weights = graph.tensors[op.inputs[1]].shape
+        return graph.tensors[op.inputs[2]].elements * math.prod(weights[:3])
+    if op.kind == "BATCH_MATMUL":
+        return output.elements * product(graph, op).depth
     if op.kind in ("CONV_2D", "FULLY_CONNECTED"):
         weights = graph.tensors[op.inputs[1]].shape
         return output.elements * math.prod(weights[1:])
@@ -147,7 +152,7 @@ def macs(graph: Graph, op: Op) -> int:
 def adds(graph: Graph, op: Op) -> int:
     """The other element operations of one run that scale with the window or the operands (pools, sums, products)."""
     elements = graph.tensors[op.outputs[0]].elements
-    if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"):
+    if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"):
         return elements
     if op.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         w = window(graph, op)

@@ -109,6 +109,21 @@ OPTIONS: dict[str, Options] = {
             _bool("keep_num_dims", 2),
         ),
     ),
+    "TRANSPOSE_CONV": Options(
+        BuiltinOptions.TransposeConvOptions,
+        4,
+        (
+            _enum("padding", 0, PADDING),
+            _int("stride_w", 1),
+            _int("stride_h", 2),
+            _enum("activation", 3, ACTIVATION),
+        ),
+    ),
+    "BATCH_MATMUL": Options(
+        BuiltinOptions.BatchMatMulOptions,
+        3,
+        (_bool("adj_x", 0), _bool("adj_y", 1), _bool("asymmetric_quantize_inputs", 2)),
+    ),
     "AVERAGE_POOL_2D": _POOL,
     "MAX_POOL_2D": _POOL,
     "ADD": Options(BuiltinOptions.AddOptions, 2, _ACTIVATED),
@@ -158,6 +173,11 @@ OPTIONS: dict[str, Options] = {
     "RESIZE_NEAREST_NEIGHBOR": Options(
         BuiltinOptions.ResizeNearestNeighborOptions, 2, (_bool("align_corners", 0), _bool("half_pixel_centers", 1))
     ),
+    "RESIZE_BILINEAR": Options(
+        BuiltinOptions.ResizeBilinearOptions, 4, (_bool("align_corners", 2), _bool("half_pixel_centers", 3))
+    ),
+    "SQUARED_DIFFERENCE": Options(BuiltinOptions.SquaredDifferenceOptions, 0),
+    "L2_NORMALIZATION": Options(BuiltinOptions.L2NormOptions, 1, (_enum("activation", 0, ACTIVATION),)),
     "QUANTIZE": Options(BuiltinOptions.QuantizeOptions, 0),
     "DEQUANTIZE": Options(BuiltinOptions.DequantizeOptions, 0),
     "ABS": Options(BuiltinOptions.AbsOptions, 0),
@@ -173,10 +193,12 @@ _NEW_IN_2 = (
     "AVERAGE_POOL_2D MAX_POOL_2D ADD SUB MUL MAXIMUM MINIMUM MEAN PAD PADV2 MIRROR_PAD TRANSPOSE CONCATENATION SPLIT"
     " STRIDED_SLICE SLICE RELU RELU6 LEAKY_RELU LOGISTIC TANH SOFTMAX RESIZE_NEAREST_NEIGHBOR QUANTIZE"
     " DEQUANTIZE ARG_MAX PACK UNPACK SPLIT_V GATHER SPACE_TO_DEPTH BROADCAST_TO SUM REDUCE_MAX REDUCE_MIN"
+    " RESIZE_BILINEAR SQUARED_DIFFERENCE L2_NORMALIZATION BATCH_MATMUL"
 )
 VERSIONS: dict[str, int] = {
     **dict.fromkeys(_NEW_IN_2.split(), 2),
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 4,
+    "TRANSPOSE_CONV": 3,
 }

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.geometry import bias_position
 from intrs_edge.graph.ir import Graph, Op, Tensor
-from intrs_edge.graph.lut import TABLES, lut
-from intrs_edge.graph.quantize import (
-    RANGES,
-    add_params,
-    conv_params,
-    fully_connected_params,
-    mul_params,
-    per_tensor,
-    prelu_params,
-    softmax_params,
-    sum_params,
-)
+from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
+from intrs_edge.graph.rules import ACTIVATIONS, BROADCASTING, FIXED_OUTPUT, PARAMETERS, PARTS, RULES, Rule
 from intrs_edge.graph.shapes import output_shapes
 
 MAX_RANK = 6
@@ -29,79 +19,6 @@ SHOWN_NAME = 64
 SOFTMAX_DEPTH = 4095  # times 2**19, the largest exponential in Q12.19, is below 2**31
 SCALE_RANGE = (2.0**-64, 2.0**64)
 BROADCAST_RANK = 4
-ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What an operator's inputs must be, position by position.
-
-    ``x`` an int8 value, ``w`` constant int8 weights, ``b`` a constant int32 bias (or absent), ``i`` constant integers.
-    A trailing ``?`` makes the last one optional, ``*`` repeats it. ``same``: the output has the quantisation of the
-    values it reads.
-    """
-
-    inputs: str
-    same: bool = False
-
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(TABLES, Rule("x")),
-    "CONV_2D": Rule("xwb?"),
-    "DEPTHWISE_CONV_2D": Rule("xwb?"),
-    "FULLY_CONNECTED": Rule("xwb?"),
-    "ADD": Rule("xx"),
-    "SUB": Rule("xx"),
-    "MUL": Rule("xx"),
-    "MAXIMUM": Rule("xx", same=True),
-    "MINIMUM": Rule("xx", same=True),
-    "AVERAGE_POOL_2D": Rule("x", same=True),
-    "MAX_POOL_2D": Rule("x", same=True),
-    "MEAN": Rule("xi"),
-    "SUM": Rule("xi"),
-    "REDUCE_MAX": Rule("xi", same=True),
-    "REDUCE_MIN": Rule("xi", same=True),
-    "PAD": Rule("xi", same=True),
-    "PADV2": Rule("xix", same=True),
-    "MIRROR_PAD": Rule("xi", same=True),
-    "RESHAPE": Rule("xi?", same=True),
-    "SQUEEZE": Rule("x", same=True),
-    "EXPAND_DIMS": Rule("xi", same=True),
-    "TRANSPOSE": Rule("xi", same=True),
-    "CONCATENATION": Rule("x*"),
-    "SPLIT": Rule("ix", same=True),
-    "SPLIT_V": Rule("xii", same=True),
-    "UNPACK": Rule("x", same=True),
-    "PACK": Rule("x*", same=True),
-    "GATHER": Rule("xi", same=True),
-    "SPACE_TO_DEPTH": Rule("x", same=True),
-    "DEPTH_TO_SPACE": Rule("x", same=True),
-    "TILE": Rule("xi", same=True),
-    "REVERSE_V2": Rule("xi", same=True),
-    "BROADCAST_TO": Rule("xi", same=True),
-    "SLICE": Rule("xii", same=True),
-    "STRIDED_SLICE": Rule("xiii", same=True),
-    "PRELU": Rule("xw"),
-    "SOFTMAX": Rule("x"),
-    "RESIZE_NEAREST_NEIGHBOR": Rule("xi", same=True),
-}
-
-PARAMETERS: dict[str, Callable[[Graph, Op], object]] = {
-    **dict.fromkeys(TABLES, lut),
-    "CONV_2D": conv_params,
-    "DEPTHWISE_CONV_2D": conv_params,
-    "FULLY_CONNECTED": fully_connected_params,
-    "ADD": add_params,
-    "SUB": add_params,
-    "MUL": mul_params,
-    "MEAN": sum_params,
-    "SUM": sum_params,
-    "PRELU": prelu_params,
-    "SOFTMAX": softmax_params,
-}
-
-PARTS = ("SPLIT", "SPLIT_V", "UNPACK")  # have more than one output
-FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "SOFTMAX": (1 / 256, -128)}
 
 
 def problems(graph: Graph) -> list[str]:
@@ -334,12 +251,13 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
     if actual != expected:
         yield f"its output has shape {[list(s) for s in actual]}, its inputs give {[list(s) for s in expected]}"
         return
-    if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU") and len(expected[0]) > BROADCAST_RANK:
+    if op.kind in BROADCASTING and len(expected[0]) > BROADCAST_RANK:
         shapes = {graph.tensors[i].shape for i in op.inputs}
         if len(shapes) > 1:
             yield f"it broadcasts over {len(expected[0])} dimensions, the limit is {BROADCAST_RANK}: reshape first"
-    if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED") and len(op.inputs) > 2 and op.inputs[2] >= 0:
-        bias, channels = graph.tensors[op.inputs[2]], expected[0][-1]
+    at = bias_position(op)
+    if at is not None and at < len(op.inputs) and op.inputs[at] >= 0:
+        bias, channels = graph.tensors[op.inputs[at]], expected[0][-1]
         if bias.elements != channels:
             yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
 
@@ -349,7 +267,7 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
     if activation not in ACTIVATIONS:
         yield f"fused activation {activation} is not supported: use one of {', '.join(ACTIVATIONS)}"
         return
-    if op.kind == "CONCATENATION" and activation != "NONE":
+    if op.kind in ("CONCATENATION", "L2_NORMALIZATION") and activation != "NONE":
         yield f"its fused activation {activation} is one that TensorFlow Lite refuses, too: put it behind the operator"
         return
     if rule.same or op.kind == "CONCATENATION":

@@ -141,6 +141,71 @@ def fully_connected(draw: Draw) -> Graph:
     return b.build(y)
 
 
+def transpose_conv(draw: Draw) -> Graph:
+    """Output extents that the strides give, and others, which TFLite takes, too; with a bias and a clamp or without."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    x = _image(draw, b, 5, 5)
+    _, h, w, c = b.shape(x)
+    filter_, stride = ((draw(st.integers(1, 4)), draw(st.integers(1, 4))) for _ in range(2))
+    padding = draw(paddings)
+    size = [n * s if padding == "SAME" else (n - 1) * s + f for n, f, s in zip((h, w), filter_, stride, strict=True)]
+    if draw(st.booleans()):
+        size = [draw(st.integers(max(1, n - 2), n + 3)) for n in size]
+    out = draw(st.integers(1, 5))
+    weights = weights_like(rng, (out, *filter_, c))
+    scale = _weight_scale(draw, rng, out)
+    unit = float(b.quant_of(x).scale[0]) * float(np.max(scale))
+    inputs = [b.constant([1, *size, out], dtype="int32"), b.constant(weights, scale=scale), x]
+    bias = _bias(draw, rng, out)
+    if bias is not None:
+        inputs.append(b.constant(bias, dtype="int32", scale=unit))
+    q = quant(_output_scale(draw, rng, unit, weights, c * 2), draw(zeros))
+    attrs = {"padding": padding, "stride_h": stride[0], "stride_w": stride[1], "activation": draw(activations)}
+    return b.build(b.op("TRANSPOSE_CONV", inputs, (1, *size, out), q, attrs))
+
+
+def batch_matmul(draw: Draw) -> Graph:
+    """Two values or a constant, transposed or not, with batches that broadcast."""
+    b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
+    rows, depth, columns = (draw(st.integers(1, 6)) for _ in range(3))
+    batch = draw(st.sampled_from([(1,), (1, 1), (1, 3), (1, 2, 2)]))
+    varies = draw(st.booleans())
+    other = (
+        batch if varies else tuple(1 if draw(st.booleans()) else n for n in batch[draw(st.integers(0, len(batch))) :])
+    )
+    # a first operand transposed and a second one repeated is refused: TFLite computes it wrongly
+    adj_x, adj_y = draw(st.booleans()) and np.prod(other) == np.prod(batch), draw(st.booleans())
+    left, right = (depth, rows) if adj_x else (rows, depth), (columns, depth) if adj_y else (depth, columns)
+    x = b.input((*batch, *left), scale=draw(scales), zero_point=draw(zeros))
+    if varies:  # products of the same input
+        mixed = weights_like(rng, (depth * columns, rows * depth))
+        y = b.reshape(b.fully_connected(x, mixed, weight_scale=0.01, scale=1.0), (*other, *right))
+    else:
+        y = b.constant(rng.integers(-128, 128, (*other, *right)), scale=draw(scales), zero_point=draw(zeros))
+    unit = float(b.quant_of(x).scale[0]) * float(b.quant_of(y).scale[0])
+    q = quant(unit * 75 * 75 * depth**0.5 / draw(st.floats(2.0, 300.0)), draw(zeros))
+    attrs = {"adj_x": bool(adj_x), "adj_y": adj_y, "asymmetric_quantize_inputs": False}
+    return b.build(b.op("BATCH_MATMUL", [x, y], (*batch, rows, columns), q, attrs))
+
+
+def squared_difference(draw: Draw) -> Graph:
+    """SQUARED_DIFFERENCE."""
+    b, x, y = _operands(draw)
+    largest = max(float(b.quant_of(i).scale[0]) for i in (x, y))
+    scale = largest * largest * draw(st.floats(0.01, 300.0))
+    return b.build(
+        b.op("SQUARED_DIFFERENCE", [x, y], np.broadcast_shapes(b.shape(x), b.shape(y)), quant(scale, draw(zeros)))
+    )
+
+
+def l2_normalization(draw: Draw) -> Graph:
+    """Over the last axis."""
+    b = GraphBuilder()
+    shape = draw(st.sampled_from([(1, 1), (1, 10), (1, 300), (1, 3, 7), (1, 2, 3, 5)]))
+    x = b.input(shape, scale=draw(scales), zero_point=draw(zeros))
+    return b.build(b.unary("L2_NORMALIZATION", x, scale=1 / 128, attrs={"activation": "NONE"}))
+
+
 def _operands(draw: Draw, same: bool = False) -> tuple[GraphBuilder, int, int]:
     """Two int8 values that broadcast: the input and a constant, or the input and a part of it under another scale."""
     b, rng = GraphBuilder(), np.random.default_rng(draw(seeds))
@@ -514,15 +579,20 @@ def softmax(draw: Draw) -> Graph:
     return b.build(b.unary("SOFTMAX", x, scale=1 / 256, zero_point=-128, attrs={"beta": beta}))
 
 
-def resize(draw: Draw) -> Graph:
+def _resize(kind: str) -> Callable[[Draw], Graph]:
     """Up and down, in every mode."""
+    return lambda draw: resize(draw, kind)
+
+
+def resize(draw: Draw, kind: str) -> Graph:
+    """One image to another size."""
     b = GraphBuilder()
     x = _image(draw, b, 7, 3)
     size = (draw(st.integers(1, 15)), draw(st.integers(1, 15)))
-    align = draw(st.booleans())
-    attrs = {"align_corners": align, "half_pixel_centers": not align and draw(st.booleans())}
+    align, half = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+    attrs = {"align_corners": align, "half_pixel_centers": half}
     shape = (1, *size, b.shape(x)[3])
-    return b.build(b.op("RESIZE_NEAREST_NEIGHBOR", [x, b.constant(size, dtype="int32")], shape, b.quant_of(x), attrs))
+    return b.build(b.op(kind, [x, b.constant(size, dtype="int32")], shape, b.quant_of(x), attrs))
 
 
 def boundary(draw: Draw) -> Graph:
@@ -594,9 +664,12 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
+    "TRANSPOSE_CONV": transpose_conv,
     "ADD": _sum("ADD"),
     "SUB": _sum("SUB"),
     "MUL": mul,
+    "SQUARED_DIFFERENCE": squared_difference,
+    "BATCH_MATMUL": batch_matmul,
     "MAXIMUM": _extremum("MAXIMUM"),
     "MINIMUM": _extremum("MINIMUM"),
     "AVERAGE_POOL_2D": _pool("AVERAGE_POOL_2D"),
@@ -639,7 +712,9 @@ CASES: dict[str, Callable[[Draw], Graph]] = {
     "LOGISTIC": _unary("LOGISTIC"),
     "TANH": _unary("TANH"),
     "SOFTMAX": softmax,
-    "RESIZE_NEAREST_NEIGHBOR": resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize("RESIZE_NEAREST_NEIGHBOR"),
+    "RESIZE_BILINEAR": _resize("RESIZE_BILINEAR"),
+    "L2_NORMALIZATION": l2_normalization,
     "QUANTIZE": _unary("QUANTIZE"),
     "uint8 boundaries": boundary,
     "batch inside": batch_inside,

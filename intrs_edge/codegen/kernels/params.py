@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.kernels.base import Array, Site, Struct, Value
-from intrs_edge.graph.geometry import Window
+from intrs_edge.graph.geometry import Window, bias_position
 from intrs_edge.graph.quantize import AddParams, Requant
 
 Shape = tuple[int, ...]
@@ -43,9 +43,10 @@ def requant_bytes(channels: int) -> int:
 
 def bias_of(site: Site, channels: int) -> npt.NDArray[np.int32]:
     """The bias, int32 ``[channels]``; zeros where the op has none."""
-    if not site.has_input(2):
+    position = bias_position(site.op)
+    if position is None or not site.has_input(position):
         return np.zeros(channels, np.int32)
-    data = site.input(2).data
+    data = site.input(position).data
     assert data is not None
     return np.asarray(data, np.int32).reshape(-1)
 

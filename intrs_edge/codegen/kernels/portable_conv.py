@@ -17,8 +17,8 @@ from intrs_edge.codegen.kernels.params import (
     requant_fields,
     window_fields,
 )
-from intrs_edge.graph.geometry import window
-from intrs_edge.graph.quantize import add_params, conv_params, fully_connected_params
+from intrs_edge.graph.geometry import product, transposed_window, window
+from intrs_edge.graph.quantize import add_params, conv_params, fully_connected_params, matmul_params
 
 # instructions a multiply-accumulate and an output, gcc -O2 for Cortex-M
 _PER_MAC, _PER_OUTPUT = 8.0, 60.0
@@ -103,6 +103,40 @@ def conv_fields(site: Site) -> dict[str, Value]:
         "bias": Array(bias_of(site, w.out_c)),
         "q": requant_fields(p.q),
     }
+
+
+@register
+class TransposeConv2d(Kernel):
+    """TRANSPOSE_CONV of any strides and output extents."""
+
+    name = "transpose_conv2d.portable"
+    patterns = (("TRANSPOSE_CONV",),)
+    code_bytes = 600
+
+    def reject(self, site: Site) -> str | None:
+        """Fits every validated TRANSPOSE_CONV."""
+        return None
+
+    def cost(self, site: Site) -> Cost:
+        """Weights as in the model."""
+        weights, out = site.input(1), site.output()
+        macs = site.input(2).elements * weights.elements // weights.shape[3]
+        return Cost(_PER_MAC * macs + 2 * _PER_OUTPUT * out.elements, weights.bytes + requant_bytes(weights.shape[0]))
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_conv2d``."""
+        w, p = transposed_window(site.graph, site.op), conv_params(site.graph, site.op)
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "groups": 1,
+            "in_zero_point": p.in_zero_point,
+            "weights": Array(constant(site, 1).reshape(-1)),
+            "bias": Array(bias_of(site, w.out_c)),
+            "q": requant_fields(p.q),
+        }
+        function = "intrs_transpose_conv2d"
+        source = (f"kernels/{function}.c",)
+        return Emit(function, "intrs_conv2d", fields, site.op.inputs[2:3], site.op.outputs, source)
 
 
 class _Depthwise(Kernel):
@@ -220,3 +254,37 @@ class FullyConnected(Kernel):
         }
         function = "intrs_fully_connected"
         return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+
+
+@register
+class BatchMatmul(Kernel):
+    """BATCH_MATMUL, of values or constants."""
+
+    name = "batch_matmul.portable"
+    patterns = (("BATCH_MATMUL",),)
+    code_bytes = 500
+
+    def reject(self, site: Site) -> str | None:
+        """Fits every validated BATCH_MATMUL."""
+        return None
+
+    def cost(self, site: Site) -> Cost:
+        """A constant operand lies in flash."""
+        macs = site.output().elements * product(site.graph, site.op).depth
+        flash = sum(site.input(i).bytes for i in (0, 1) if site.input(i).constant)
+        return Cost((_PER_MAC + 2) * macs + _PER_OUTPUT * site.output().elements, flash + 5)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_batch_matmul``."""
+        s, p = product(site.graph, site.op), matmul_params(site.graph, site.op)
+        batch = ((1, 0, 0),) * (4 - len(s.batch)) + s.batch
+        fields: dict[str, Value] = {
+            "batch": tuple(n for n, _, _ in batch),
+            "a_step": tuple(a for _, a, _ in batch),
+            "b_step": tuple(b for _, _, b in batch),
+            **{key: getattr(s, key) for key in ("rows", "columns", "depth", "a_row", "a_depth", "b_depth", "b_column")},
+            "zero_point": p.zero_point,
+            "q": requant_fields(p.q),
+        }
+        function = "intrs_batch_matmul"
+        return Emit(function, function, fields, site.op.inputs[:2], site.op.outputs, (f"kernels/{function}.c",))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import add_fields, broadcast_fields, requant_fields
 from intrs_edge.graph.lut import TABLES, lut
-from intrs_edge.graph.quantize import add_params, mul_params, prelu_params
+from intrs_edge.graph.quantize import add_params, mul_params, prelu_params, squared_difference_params
 
 
 class _Binary(Kernel):
@@ -55,6 +56,20 @@ class Add(_Binary):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_add``."""
         return self.common(site, "intrs_add", add_fields(add_params(site.graph, site.op)))
+
+
+@register
+class SquaredDifference(_Binary):
+    """SQUARED_DIFFERENCE."""
+
+    name = "squared_difference.portable"
+    patterns = (("SQUARED_DIFFERENCE",),)
+    per_element = 79.0
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_add``."""
+        fields = add_fields(squared_difference_params(site.graph, site.op))
+        return replace(self.common(site, "intrs_squared_difference", fields), struct="intrs_add")
 
 
 @register

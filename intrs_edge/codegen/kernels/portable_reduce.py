@@ -11,7 +11,7 @@ from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Val
 from intrs_edge.codegen.kernels.params import requant_fields
 from intrs_edge.graph.fixedpoint import wrap_int32
 from intrs_edge.graph.geometry import reduced_axes
-from intrs_edge.graph.quantize import softmax_params, sum_params
+from intrs_edge.graph.quantize import per_tensor, softmax_params, sum_params
 
 
 @register
@@ -152,3 +152,33 @@ class Softmax(Kernel):
         }
         source = ("kernels/intrs_softmax.c",)
         return Emit("intrs_softmax", "intrs_softmax", fields, site.op.inputs[:1], site.op.outputs, source, inplace=(0,))
+
+
+@register
+class L2Normalization(Kernel):
+    """L2_NORMALIZATION over the last axis."""
+
+    name = "l2_normalization.portable"
+    patterns = (("L2_NORMALIZATION",),)
+    code_bytes = 500
+
+    def reject(self, site: Site) -> str | None:
+        """Fits every validated L2_NORMALIZATION."""
+        return None
+
+    def cost(self, site: Site) -> Cost:
+        """Two passes, an inverse square root a row."""
+        n, depth = site.output().elements, site.output().shape[-1]
+        return Cost(50.0 * n + 600.0 * n / depth, 0)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_l2_normalization``."""
+        depth = site.output().shape[-1]
+        fields: dict[str, Value] = {
+            "rows": site.output().elements // depth,
+            "depth": depth,
+            "in_zero_point": per_tensor(site.input(0))[1],
+        }
+        function = "intrs_l2_normalization"
+        source = (f"kernels/{function}.c",)
+        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, source, inplace=(0,))

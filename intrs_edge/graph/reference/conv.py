@@ -1,4 +1,4 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED.
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL.
 
 Sums are exact: matrix products run in floating point (BLAS), in float32 when the weights prove that every partial sum
 stays below 2**24 and in float64 (2**53) otherwise, so every product and partial sum is an exactly represented integer
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.graph.fixedpoint import wrap_int32
-from intrs_edge.graph.geometry import Window, window
+from intrs_edge.graph.geometry import Window, transposed_window, window
 from intrs_edge.graph.ir import Graph, Op
-from intrs_edge.graph.quantize import ConvParams, conv_params, fully_connected_params
-from intrs_edge.graph.reference.common import Array, Int64, kernel, requantize
+from intrs_edge.graph.quantize import ConvParams, conv_params, fully_connected_params, matmul_params
+from intrs_edge.graph.reference.common import Array, Int64, aligned, kernel, requantize
 
 CHUNK_BYTES = 1 << 24
 FLOAT32_EXACT = 1 << 24
@@ -32,9 +32,9 @@ def exact_type(weights: Array) -> type[np.floating[Any]]:
     return np.float32 if worst < FLOAT32_EXACT else np.float64
 
 
-def _bias(args: Sequence[Array], channels: int) -> Int64:
-    if len(args) > 2 and args[2].size:
-        return args[2].reshape(-1).astype(np.int64)
+def _bias(args: Sequence[Array], channels: int, position: int = 2) -> Int64:
+    if len(args) > position and args[position].size:
+        return args[position].reshape(-1).astype(np.int64)
     return np.zeros(channels, dtype=np.int64)
 
 
@@ -114,6 +114,40 @@ def depthwise_conv_2d(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array
                 acc += tap[:, : w.out_h, : w.out_w] * weights[i, j]
         out[start : start + step] = _finish(acc.astype(np.int64), bias, params)
     return [out.reshape(runs, batch, w.out_h, w.out_w, w.out_c)]
+
+
+@kernel("TRANSPOSE_CONV")
+def transpose_conv(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Every input pixel adds its products to a window of outputs; what falls outside is left out."""
+    w, params = transposed_window(graph, op), conv_params(graph, op)
+    runs, batch = args[2].shape[:2]
+    weights = args[1][0].reshape(w.out_c, -1)
+    dtype = exact_type(weights)
+    pixels = args[2].reshape(-1, w.in_c).astype(dtype) - dtype(params.in_zero_point)
+    taps = weights.reshape(w.out_c, w.filter_h, w.filter_w, w.in_c).astype(dtype)
+    image = (runs * batch, w.in_h, w.in_w, w.out_c)
+    height = max(w.pad_top + w.out_h, (w.in_h - 1) * w.stride_h + w.filter_h)
+    width = max(w.pad_left + w.out_w, (w.in_w - 1) * w.stride_w + w.filter_w)
+    acc = np.zeros((runs * batch, height, width, w.out_c), dtype=np.int64)
+    for i in range(w.filter_h):
+        for j in range(w.filter_w):
+            rows = slice(i, i + (w.in_h - 1) * w.stride_h + 1, w.stride_h)
+            columns = slice(j, j + (w.in_w - 1) * w.stride_w + 1, w.stride_w)
+            acc[:, rows, columns] += (pixels @ taps[:, i, j].T).astype(np.int64).reshape(image)
+    inside = acc[:, w.pad_top : w.pad_top + w.out_h, w.pad_left : w.pad_left + w.out_w]
+    return [_finish(inside, _bias(args, w.out_c, 3), params).reshape(runs, batch, w.out_h, w.out_w, w.out_c)]
+
+
+@kernel("BATCH_MATMUL")
+def batch_matmul(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Two values, either transposed or not; batches broadcast."""
+    p = matmul_params(graph, op)
+    a, b = (x.astype(np.float64) - z for x, z in zip(aligned(args), p.zero_point, strict=True))
+    if op.attrs.get("adj_x"):
+        a = a.swapaxes(-1, -2)
+    if op.attrs.get("adj_y"):
+        b = b.swapaxes(-1, -2)
+    return [requantize(wrap_int32((a @ b).astype(np.int64)), p.q)]
 
 
 @kernel("FULLY_CONNECTED")

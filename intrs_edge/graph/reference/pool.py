@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from intrs_edge.graph.geometry import Window, window
+from intrs_edge.graph.geometry import Window, interpolation, window
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.quantize import pool_params
 from intrs_edge.graph.reference.common import Array, Int64, kernel
@@ -67,3 +67,16 @@ def max_pool_2d(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     x = args[0].reshape(-1, w.in_h, w.in_w, w.in_c)
     best = _pooled(x, w, lambda part: np.asarray(part.max(1)))
     return [np.clip(best, p.min, p.max).astype(args[0].dtype).reshape(*args[0].shape[:2], w.out_h, w.out_w, w.out_c)]
+
+
+@kernel("RESIZE_BILINEAR")
+def resize_bilinear(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Mixes four raw values with weights of 2**20 in all, rounded to nearest, ties away from zero."""
+    rows, columns = interpolation(graph, op)
+    x = args[0].astype(np.int64)
+    fy = np.array(rows.weight)[:, None, None]
+    fx = np.array(columns.weight)[:, None]
+    upper, lower = x[:, :, np.array(rows.first)], x[:, :, np.array(rows.second)]
+    mixed = upper * (1024 - fy) + lower * fy
+    left, right = mixed[:, :, :, np.array(columns.first)], mixed[:, :, :, np.array(columns.second)]
+    return [round_half_away(left * (1024 - fx) + right * fx, 1 << 20).astype(np.int8)]

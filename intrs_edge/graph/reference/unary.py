@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from intrs_edge.graph.fixedpoint import divide_by_power_of_two, doubling_high_mul, reciprocal, wrap_int32
+from intrs_edge.graph.fixedpoint import (
+    divide_by_power_of_two,
+    doubling_high_mul,
+    inverse_sqrt,
+    multiply_by_quantized_multiplier,
+    reciprocal,
+    wrap_int32,
+)
 from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.lut import TABLES, lut
-from intrs_edge.graph.quantize import prelu_params, softmax_params, sum_params
+from intrs_edge.graph.quantize import per_tensor, prelu_params, softmax_params, sum_params
 from intrs_edge.graph.reference.common import Array, aligned, kernel, offset, requantize
 
 SUM_INTEGER_BITS = 12
@@ -61,3 +68,12 @@ def softmax(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
     scale, bits = reciprocal(total, SUM_INTEGER_BITS)
     y = divide_by_power_of_two(doubling_high_mul(scale, power), bits + 31 - 8) - 128
     return [np.where(distance < p.first, np.clip(y, -128, 127), -128).astype(np.int8)]
+
+
+@kernel("L2_NORMALIZATION")
+def l2_normalization(graph: Graph, op: Op, args: Sequence[Array]) -> list[Array]:
+    """Over the last axis: each value by the inverse square root of the sum of squares, in 128ths."""
+    x = offset(args[0], per_tensor(graph.tensors[op.inputs[0]])[1])
+    multiplier, shift = inverse_sqrt(wrap_int32((x * x).sum(axis=-1, keepdims=True)))
+    y = multiply_by_quantized_multiplier(x, multiplier, shift + 7)
+    return [np.clip(y, -128, 127).astype(np.int8)]
