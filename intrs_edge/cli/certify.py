@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from intrs_edge.cli.options import add_images, add_target, decimal, sized
+from intrs_edge.cli.options import add_images, add_target, decimal, share, sized
 from intrs_edge.errors import IntrsError
+
+if TYPE_CHECKING:
+    from intrs_edge.datasets import ImageSet
 
 DEVICE = "device"
 
@@ -25,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         help="tab-separated results, a line an image; an unfinished one is resumed",
+    )
+    parser.add_argument(
+        "--shard",
+        default="1/1",
+        metavar="K/M",
+        help="every M-th image from the K-th on: other machines take the rest, report --merge joins the logs",
     )
     parser.add_argument(
         "--seed",
@@ -53,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--audit",
-        type=_share,
+        type=share,
         default=0.0,
         metavar="SHARE",
         help="share of the boards' answers that the host recomputes (1%%)",
@@ -64,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Certifies, writes the log, prints the figures."""
     from intrs_edge.datasets import load_images
-    from intrs_edge.evaluate import certify_images, images_digest
+    from intrs_edge.evaluate import certify_images
+    from intrs_edge.evaluate.identity import warnings_of
     from intrs_edge.evaluate.log import warning
     from intrs_edge.evaluate.metrics import RADII
     from intrs_edge.evaluate.plot import text_table
@@ -74,11 +85,22 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     mode, mode_text = _mode(args, manifest.raw["settings"])
-    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
+    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard)
+    classes = [str(name) for name in manifest.raw["classes"]]
+    for line in warnings_of(images, classes):
+        print(f"intrs-edge: warning: {line}", file=sys.stderr)
     with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
-        seed = run_seed(args.seed, manifest.raw["settings"]["seed"], args.log, target)
-        settings = log_settings(manifest.raw, seed, mode_text, images_digest(images))
-        rows = certify_images(images, target, args.log, settings, seed=seed, mode=mode, show=args.progress)
+        project = manifest.raw["settings"]["seed"]
+        if args.shard != "1/1" and not isinstance(project if args.seed is None else args.seed, int):
+            raise IntrsError(
+                f"--shard {args.shard}: shards are parts of one run and need one seed: give --seed to each, such as "
+                f"--seed {secrets.randbits(64)}"
+            )
+        seed = run_seed(args.seed, project, args.log, target)
+        settings = log_settings(manifest.raw, seed, mode_text, images)
+        rows = certify_images(
+            images, target, args.log, settings, seed=seed, mode=mode, classes=classes, show=args.progress
+        )
     certified = sum(not row.abstained for row in rows)
     print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
     if warning(rows):
@@ -109,16 +131,20 @@ def _seed(text: str) -> int | str:
     return DEVICE if text == DEVICE else sized(text)
 
 
-def log_settings(manifest: dict[str, Any], seed: int, mode: str, images: str) -> dict[str, str]:
-    """The setting columns of the log, from a project's manifest."""
+def log_settings(manifest: dict[str, Any], seed: int, mode: str, images: ImageSet) -> dict[str, str]:
+    """The setting columns of the log, from a project's manifest and the images."""
+    from intrs_edge.evaluate.identity import image_settings
+
+    return project_settings(manifest) | {"mode": mode, "seed": str(seed)} | image_settings(images)
+
+
+def project_settings(manifest: dict[str, Any]) -> dict[str, str]:
+    """The columns that a project decides."""
     settings = manifest["settings"]
     return {
         **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
-        "mode": mode,
-        "seed": str(seed),
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],
-        "images": images,
     }
 
 
@@ -137,14 +163,3 @@ def _mode(args: argparse.Namespace, smoothing: dict[str, Any]) -> tuple[Any, str
             raise IntrsError(f"this project was generated with {option} {generated}, not {asked}; generate it again")
         return mode, f"{name.replace('_', '-')}={asked}"
     return Mode.FIXED, "fixed"
-
-
-def _share(text: str) -> float:
-    """``1%`` or ``0.01``."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 1%") from None
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
-    return share

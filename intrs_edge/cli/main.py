@@ -24,6 +24,7 @@ COMMANDS = {
     "infer": "run a built project on raw int8 inputs, without noise",
     "predict": "smoothed predictions with abstention",
     "certify": "certified radii of images, into a log",
+    "verify": "replay lines of a log on this machine, and say what differs",
     "flash": "program the board, and check that the build answers",
     "emulate": "run the board in its emulator, for any serial program",
     "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from intrs_edge.cli.options import add_images, add_target, sized
 
+NAMES = ("file", "label_name", "predict_name")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -19,9 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """One tab-separated line an image: idx, label, predict (-1: abstains), the top two counts, samples, the seed."""
+    """One tab-separated line an image: idx, label, predict (-1: abstains), the top two counts, samples, the seed, and
+    the names of file, label and answer.
+    """
     from intrs_edge.cli.certify import run_seed
     from intrs_edge.datasets import load_images
+    from intrs_edge.evaluate.certify import image_names
+    from intrs_edge.evaluate.log import printable
     from intrs_edge.smoothing.results import Stream
     from intrs_edge.targets import open_target
     from intrs_edge.targets.manifest import read_manifest
@@ -29,11 +35,15 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
-    print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", sep="\t")
+    print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES, sep="\t")
+    classes = [str(name) for name in manifest.raw["classes"]]
     with open_target(args.project, args.target) as target:
         seed = run_seed(args.seed, manifest.raw["settings"]["seed"], None, target)
-        for image, label, idx in zip(images.images, images.labels, images.ids, strict=True):
+        named = zip(images.images, images.labels, images.ids, image_names(images, classes), strict=True)
+        for image, label, idx, names in named:
             result = target.predict(image, Stream(seed, int(idx)))
             correct = int(result.label == label and label >= 0)
-            print(idx, label, result.label, correct, *result.votes, result.samples, seed, sep="\t", flush=True)
+            names["predict_name"] = classes[result.label] if result.label >= 0 else ""
+            told = (printable(names[name]) for name in NAMES)
+            print(idx, label, result.label, correct, *result.votes, result.samples, seed, *told, sep="\t", flush=True)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from intrs_edge.datasets.imageset import Shape, Source
+from intrs_edge.datasets.imageset import Shape, Source, hex_digest
 from intrs_edge.datasets.published import CALTECH101, missing
 from intrs_edge.datasets.resize import resize_area
 from intrs_edge.errors import IntrsError
@@ -55,7 +56,18 @@ def image_folder(
         np.array(labels, np.int64),
         tuple(folder.name for folder in classes),
         lambda indices: read_images([files[i] for i in indices], shape),
+        lambda: _listing(files, labels, root),
+        tuple(str(file.relative_to(root)) for file in files),
     )
+
+
+def _listing(files: Sequence[Path], labels: Sequence[int], root: Path) -> str:
+    """The digest of a folder by what it lists: names, sizes and classes."""
+    lines = (
+        repr((os.fsencode(file.relative_to(root)), file.stat().st_size, label)).encode()
+        for file, label in zip(files, labels, strict=True)
+    )
+    return hex_digest(lines)
 
 
 def caltech101(split: str, data_dir: Path, shape: Shape | None, seed: int) -> Source:
@@ -69,7 +81,14 @@ def caltech101(split: str, data_dir: Path, shape: Shape | None, seed: int) -> So
 
 def image_file(path: Path, shape: Shape | None) -> Source:
     """One PNG or JPEG image, label unknown."""
-    return Source(str(path), np.array([-1], np.int64), (), lambda indices: read_images([path] * len(indices), shape))
+    return Source(
+        str(path),
+        np.array([-1], np.int64),
+        (),
+        lambda indices: read_images([path] * len(indices), shape),
+        lambda: _listing([path], [-1], path.parent),
+        (path.name,),
+    )
 
 
 def split_files(files: list[Path], split: str, seed: int) -> list[Path]:

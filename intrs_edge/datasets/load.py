@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from intrs_edge.datasets.array import array_file
 from intrs_edge.datasets.cifar10 import cifar10
 from intrs_edge.datasets.digits import digits
 from intrs_edge.datasets.fashion_mnist import fashion_mnist
 from intrs_edge.datasets.folder import SUFFIXES, caltech101, image_file, image_folder
-from intrs_edge.datasets.imageset import ImageSet, Shape, Source
+from intrs_edge.datasets.imageset import ImageSet, Origin, Shape, Source
 from intrs_edge.errors import IntrsError
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "caltech101")
@@ -46,26 +45,35 @@ def parse_spec(text: str) -> Spec:
     return Spec(match["name"], match["split"], select[1:-1] if select is not None else None)
 
 
-def indices_of(select: str | None, count: int, what: str) -> npt.NDArray[np.int64]:
-    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` choose out of ``count``; raises IntrsError for none."""
-    everything = np.arange(count, dtype=np.int64)
-    if select is None:
-        return everything
+def chosen(select: str | None, count: int, what: str, shard: str = "1/1") -> range | list[int]:
+    """The indices that ``0:20``, ``::100``, ``7`` or ``1,5,9`` (None: all) choose out of ``count``; of those, every
+    eighth from the second on for shard ``2/8``, so that every shard has about as many of each class. Raises IntrsError
+    for none.
+    """
+    everything = range(count)
+    found: range | list[int]
     try:
-        if ":" in select:
-            bounds = [int(part) if part.strip() else None for part in select.split(":")]
-            chosen = everything[slice(*bounds)]
+        if select is not None and ":" not in select:
+            found = [everything[int(part)] for part in select.split(",")]
         else:
-            chosen = everything[[int(part) for part in select.split(",")]]
+            bounds = [int(part) if part.strip() else None for part in (":" if select is None else select).split(":")]
+            found = everything[slice(*bounds)]
     except (ValueError, TypeError):
         raise IntrsError(f"{what}: [{select}] is not a slice; write [0:20], [::100], [7] or [1,5,9]") from None
     except IndexError:
         raise IntrsError(f"{what}: [{select}] is outside its {count} images (0..{count - 1})") from None
-    if len(set(chosen.tolist())) < chosen.size:  # an image has one line in a log
+    if isinstance(found, list) and len(set(found)) < len(found):  # an image has one line in a log
         raise IntrsError(f"{what}: [{select}] names an image twice")
-    if not chosen.size:
+    if not found:
         raise IntrsError(f"{what}: [{select}] chooses none of its {count} images")
-    return chosen
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    number, shards = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= shards:
+        raise IntrsError(f"{what}: shard {shard!r} is not K/M with 1 <= K <= M, such as 2/8")
+    part = found[number - 1 :: shards]
+    if not part:
+        raise IntrsError(f"{what}: shard {shard} of {len(found)} images is empty; make at most {len(found)} shards")
+    return part
 
 
 def data_folder(data_dir: str | Path | None) -> Path:
@@ -107,7 +115,11 @@ def open_source(
 
 
 def load_images(
-    spec: str, data_dir: str | Path | None = None, shape: Shape | None = None, split_seed: int = 0
+    spec: str,
+    data_dir: str | Path | None = None,
+    shape: Shape | None = None,
+    split_seed: int = 0,
+    shard: str = "1/1",
 ) -> ImageSet:
     """Loads ``spec`` as uint8 NHWC.
 
@@ -117,7 +129,10 @@ def load_images(
     """
     parsed = parse_spec(spec)
     source = open_source(parsed, data_dir, shape, split_seed)
-    images = source.take(indices_of(parsed.select, len(source.labels), source.name))
+    indices = np.array(chosen(parsed.select, len(source.labels), source.name, shard), np.int64)
+    whole = parsed.name + (f":{parsed.split}" if parsed.split else "")
+    origin = Origin(whole, parsed.select or "", shard, len(source.labels), source.digest())
+    images = replace(source.take(indices), origin=origin)
     if shape and images.shape != tuple(shape):
         raise IntrsError(
             f"{source.name}: its images are {_by(images.shape)}, the model takes {_by(shape)}; use images of that shape"

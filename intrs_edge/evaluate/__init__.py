@@ -1,6 +1,7 @@
 """Images through a target into a log; figures, plots and reports out of logs."""
 
-from intrs_edge.evaluate.certify import certify_images, images_digest
+from intrs_edge.evaluate.certify import certify_images
+from intrs_edge.evaluate.identity import images_digest
 from intrs_edge.evaluate.log import LogWriter, Row, read_log
 from intrs_edge.evaluate.metrics import (
     average_certified_radius,

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import LockedFile
@@ -25,9 +25,11 @@ from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, lattice_squ
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT = ("selected", "count", "samples", "votes", "L", "stop")
-SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", "images")
+NAMES = ("file", "label_name", "predict_name", "pixels")
+IMAGES = ("shape", "source", "set", "size", "select", "shard", "images")
+SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", *IMAGES)
 CHECK = "check"
-COLUMNS = (*COMMUNITY, *RESULT, *SETTINGS, CHECK)
+COLUMNS = (*COMMUNITY, *RESULT, *NAMES, *SETTINGS, CHECK)
 _HEADER = ("\t".join(COLUMNS) + "\n").encode()
 
 NOT_SOUND = "NOT SOUND: the published quantile"
@@ -62,8 +64,15 @@ class Row:
         return self.radius >= radius
 
 
-def certificate_row(idx: int, label: int, result: Certificate, seconds: float, settings: Mapping[str, str]) -> Row:
-    """The line of one certificate. ``settings`` gives every column of SETTINGS."""
+def certificate_row(
+    idx: int,
+    label: int,
+    result: Certificate,
+    seconds: float,
+    settings: Mapping[str, str],
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Row:
+    """The line of one certificate. ``settings`` gives every column of SETTINGS, ``names`` some of NAMES."""
     extra = {
         "selected": str(result.selected),
         "count": str(result.count),
@@ -71,7 +80,8 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
         "votes": ",".join(map(str, result.votes)),
         "L": str(result.radius_squared),
         "stop": result.stop.name.lower(),
-        **{name: settings[name] for name in SETTINGS},
+        **{name: printable(names.get(name, "")) for name in NAMES},
+        **{name: printable(settings[name]) for name in SETTINGS},
     }
     return Row(
         idx,
@@ -82,6 +92,11 @@ def certificate_row(idx: int, label: int, result: Certificate, seconds: float, s
         str(timedelta(seconds=round(seconds, 6))),
         extra,
     )
+
+
+def printable(text: str) -> str:
+    """A name as a cell: tabs, newlines and whatever is not printed, as Python writes it."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
 
 
 def labelled(logs: Mapping[str, Sequence[Row]]) -> dict[str, Sequence[Row]]:
@@ -97,7 +112,7 @@ def warning(rows: Sequence[Row]) -> str:
 def format_row(row: Row) -> str:
     """The line, with its newline."""
     first = (str(row.idx), str(row.label), str(row.predict), radius_text(int(row.extra["L"])), str(int(row.correct)))
-    line = "\t".join((*first, row.time, *(row.extra[name] for name in (*RESULT, *SETTINGS))))
+    line = "\t".join((*first, row.time, *(row.extra[name] for name in (*RESULT, *NAMES, *SETTINGS))))
     return f"{line}\t{_check_value(line)}\n"
 
 
@@ -197,6 +212,7 @@ def _agrees(row: Row, radius: str) -> None:
     fixed, full = row.extra["mode"] == "fixed", row.extra["stop"] == Stop.FULL.name.lower()
     classes = len(votes)
     wrong = {
+        f"seed {row.extra['seed']} is not of 64 bits": not 0 <= _whole(row.extra, "seed") < 1 << 64,
         f"a vote below 0 in {row.extra['votes']}": min(votes) < 0,
         f"selected {selected}, label {row.label}: there are votes of {classes} classes": not (
             0 <= selected < classes and row.label < classes
@@ -217,7 +233,7 @@ def _agrees(row: Row, radius: str) -> None:
 
 
 def _whole(values: Mapping[str, str], name: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,19}", values[name]):
+    if not re.fullmatch(r"-?[0-9]{1,20}", values[name]):
         raise ValueError(f"{name} {values[name][:40]!r} is not a whole number")
     return int(values[name])
 
@@ -248,7 +264,7 @@ class LogWriter:
         if not content.startswith(_HEADER):
             raise IntrsError(f"log {self.path}: has other columns than certify writes; give another name to --log")
         for name in SETTINGS if rows else ():
-            if rows[0].extra[name] != self.settings[name]:
+            if rows[0].extra[name] != printable(self.settings[name]):
                 raise IntrsError(
                     f"log {self.path}: was made with {name} {rows[0].extra[name]}, this run has {self.settings[name]}; "
                     "resume with the same settings, or give another name to --log"

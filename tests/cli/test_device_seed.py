@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from intrs_edge.cli.certify import DEVICE, log_settings, run_seed
+from intrs_edge.datasets import load_images
 from intrs_edge.evaluate.log import COLUMNS, SETTINGS, certificate_row, format_row
 from intrs_edge.smoothing import Certificate, Stop
 
@@ -51,4 +52,5 @@ def test_the_seed_is_logged():
         "model_hash": "a" * 64,
         "table_hash": "b" * 64,
     }
-    assert log_settings(manifest, 2**64 - 1, "fixed", "c")["seed"] == str(2**64 - 1)
+    images = load_images("digits:test[0:2]")
+    assert log_settings(manifest, 2**64 - 1, "fixed", images)["seed"] == str(2**64 - 1)

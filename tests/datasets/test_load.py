@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from intrs_edge.datasets import load_images
-from intrs_edge.datasets.load import indices_of, parse_spec
+from intrs_edge.datasets.load import chosen, parse_spec
 from intrs_edge.errors import IntrsError
 
 
@@ -46,13 +46,13 @@ def test_a_slice_keeps_the_numbers_of_the_split():
     [(None, [0, 1, 2, 3, 4]), ("1:3", [1, 2]), ("::2", [0, 2, 4]), ("-2:", [3, 4]), ("3", [3]), ("4, 0", [4, 0])],
 )
 def test_slices(select, expected):
-    assert indices_of(select, 5, "x").tolist() == expected
+    assert list(chosen(select, 5, "x")) == expected
 
 
 @pytest.mark.parametrize("select", ["", "a", "1:b", "1:2:3:4", "::0", "5", "3:3", "1,", "2,2", "4,-1"])
 def test_bad_slices_are_named(select):
     with pytest.raises(IntrsError, match=r"^x: "):
-        indices_of(select, 5, "x")
+        chosen(select, 5, "x")
 
 
 def test_parse_spec(tmp_path):

@@ -165,7 +165,9 @@ def parsed(tmp_path, *lines):
         ({"correct": "7"}, "correct is 7"),
         ({"idx": "-1"}, "idx -1"),
         ({"label": "-2", "correct": "0"}, "label -2"),
-        ({"n": "99999999999999999999"}, "not a whole number"),
+        ({"n": "9" * 21}, "not a whole number"),
+        ({"seed": str(2**64)}, "not of 64 bits"),
+        ({"seed": "-1"}, "not of 64 bits"),
     ],
 )
 def test_a_line_that_contradicts_itself_is_refused(tmp_path, settings, changes, says):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from intrs_edge.evaluate.identity import rows_digest
 from intrs_edge.evaluate.log import SETTINGS, LogWriter, certificate_row
 from intrs_edge.evaluate.plot import draw, svg, text_table
 from intrs_edge.evaluate.report import html, markdown, table, write_report
@@ -14,9 +15,10 @@ from intrs_edge.smoothing import Certificate, Stop
 
 def rows(certificate):
     settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": certificate, "n": "1000", "mode": "fixed"}
-    return settings, [
-        certificate_row(0, 3, Certificate(3, 3, 990, 1000, 20_000, Stop.FULL, (0, 0, 10, 990)), 1.0, settings)
-    ]
+    settings |= {"select": "", "size": "1", "shard": "1/1"}
+    result = Certificate(3, 3, 990, 1000, 20_000, Stop.FULL, (0, 0, 10, 990))
+    settings["images"] = rows_digest([certificate_row(0, 3, result, 1.0, settings)])
+    return settings, [certificate_row(0, 3, result, 1.0, settings)]
 
 
 @pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])

@@ -1,0 +1,84 @@
+"""Which images a log speaks of: digests of each and of all, those that are missing, and what they are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.datasets import ImageSet
+from intrs_edge.datasets.imageset import hex_digest
+from intrs_edge.datasets.load import chosen
+from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.log import Row
+
+
+def image_digest(image: npt.NDArray[np.uint8]) -> str:
+    """Names one image ``[H, W, C]``: 16 hexadecimal digits of SHA-256 over shape and pixels."""
+    return hex_digest((repr(image.shape).encode(), np.ascontiguousarray(image).data))
+
+
+def images_digest(images: ImageSet) -> str:
+    """Names a selection, whatever its order: idx, label and digest of every image."""
+    named = zip(images.ids.tolist(), images.labels.tolist(), images.images, strict=True)
+    return _digest_of((idx, label, image_digest(image)) for idx, label, image in named)
+
+
+def rows_digest(rows: Iterable[Row]) -> str:
+    """The `images_digest` of the images that these rows speak of."""
+    return _digest_of((row.idx, row.label, row.extra["pixels"]) for row in rows)
+
+
+def _digest_of(named: Iterable[tuple[int, int, str]]) -> str:
+    return hex_digest(f"{idx} {label} {pixels}\n".encode() for idx, label, pixels in sorted(named))
+
+
+def expected(settings: Mapping[str, str]) -> range | list[int]:
+    """The ``idx`` of all images that a run with these settings certifies. Raises IntrsError for senseless ones."""
+    if not re.fullmatch("[0-9]{1,9}", settings["size"]):
+        raise IntrsError(f"a set of {settings['size'][:20]!r} images: that is no number of images")
+    return chosen(settings["select"] or None, int(settings["size"]), settings["source"], settings["shard"])
+
+
+def image_settings(images: ImageSet) -> dict[str, str]:
+    """The columns of a log that say which images it is about."""
+    assert images.origin is not None, "images that load_images gave"
+    origin = images.origin
+    return {
+        "shape": "x".join(map(str, images.shape)),
+        "source": origin.spec,
+        "set": origin.digest,
+        "size": str(origin.size),
+        "select": origin.select,
+        "shard": origin.shard,
+        "images": images_digest(images),
+    }
+
+
+def warnings_of(images: ImageSet, classes: Sequence[str]) -> list[str]:
+    """What somebody should know before certifying these: other class names than the network's, a slice of few
+    classes. Raises IntrsError for a label that the network has no class for.
+    """
+    labels = images.labels[images.labels >= 0]
+    if not labels.size:
+        return []
+    if labels.max() >= len(classes):
+        raise IntrsError(
+            f"{images.name}: label {labels.max()}, but the network has {len(classes)} classes (0..{len(classes) - 1}); "
+            "these are images of another task"
+        )
+    found = []
+    others = [(a, b) for a, b in zip(images.classes, classes, strict=False) if a != b]
+    if others and not all(name.isdigit() for name in classes):
+        found.append(
+            f"class names differ: {others[0][0]!r} of the images is {others[0][1]!r} of the network; same order?"
+        )
+    present, all_of_them = len(np.unique(labels)), len(images.classes or classes)
+    if present < min(all_of_them, len(labels)) and (present == 1 or (np.diff(images.labels) >= 0).all()):
+        step = max(2, (images.origin.size if images.origin else 0) // len(labels))
+        found.append(
+            f"these {len(labels)} images are of {present} of {all_of_them} classes: [::{step}] takes some of each"
+        )
+    return found

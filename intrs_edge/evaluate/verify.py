@@ -1,0 +1,78 @@
+"""Lines of a log computed again: what it says, a target of the same project must say too, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from intrs_edge.datasets import ImageSet
+from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.certify import Certifier
+from intrs_edge.evaluate.identity import image_digest
+from intrs_edge.evaluate.log import RESULT, Row, certificate_row
+from intrs_edge.evaluate.progress import Progress
+from intrs_edge.smoothing.results import Mode, Stream
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a line says otherwise than the replay; ``what`` is a sentence's part such as "count 7, here 8"."""
+
+    idx: int
+    what: str
+
+
+def check_project(rows: Sequence[Row], settings: Mapping[str, str], log: str, project: str) -> None:
+    """Raises IntrsError unless the rows are of a log of this version, made with these settings of a project."""
+    if not rows or "votes" not in rows[0].extra:
+        raise IntrsError(
+            f"log {log}: there is nothing to replay in it; verify takes logs of certify with lines in them"
+        )
+    for name, value in settings.items():
+        if rows[0].extra[name] != value:
+            raise IntrsError(
+                f"log {log} was made with {name} {rows[0].extra[name]}, {project} has {value}; name the project that "
+                "it was made with"
+            )
+
+
+def mode_of(rows: Sequence[Row]) -> Mode:
+    """The mode of certification that the log names. Raises IntrsError for one that there is not."""
+    kind = rows[0].extra["mode"].partition("=")[0]
+    modes = {"fixed": Mode.FIXED, "target-radius": Mode.TARGET, "precision": Mode.PRECISION}
+    if kind not in modes:
+        raise IntrsError(f"mode {kind!r} of the log is none of {', '.join(modes)}")
+    return modes[kind]
+
+
+def some_of(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
+    """A random share of the rows, at least one, in their order."""
+    count = min(len(rows), max(1, math.ceil(share * len(rows))))
+    chosen = set(random.Random(seed).sample(range(len(rows)), count))
+    return [row for k, row in enumerate(rows) if k in chosen]
+
+
+def replay(rows: Sequence[Row], images: ImageSet, target: Certifier, show: bool = False) -> list[Difference]:
+    """Certifies the rows' images again with their own seed and mode; gives whatever is not the same."""
+    places = {int(idx): k for k, idx in enumerate(images.ids)}
+    found: list[Difference] = []
+    with Progress(len(rows), show, "lines") as progress:
+        for row in rows:
+            found += _differences(row, images, places.get(row.idx), target)
+            progress.step()
+    return found
+
+
+def _differences(row: Row, images: ImageSet, place: int | None, target: Certifier) -> list[Difference]:
+    if place is None:
+        return [Difference(row.idx, "is not among the images given")]
+    image, label = images.images[place], int(images.labels[place])
+    if image_digest(image) != row.extra["pixels"]:
+        return [Difference(row.idx, "has other pixels than the image that was certified")]
+    result = target.certify(image, Stream(int(row.extra["seed"]), row.idx), mode_of([row]))
+    again = certificate_row(row.idx, label, result, 0, row.extra)
+    pairs = [("label", str(row.label), str(label)), ("predict", str(row.predict), str(again.predict))]
+    pairs += [(name, row.extra[name], again.extra[name]) for name in RESULT]
+    return [Difference(row.idx, f"{name} {there}, here {here}") for name, there, here in pairs if there != here]
