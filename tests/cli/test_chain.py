@@ -103,7 +103,7 @@ def test_every_run_draws_its_own_seed(run_cli, model, project, tmp_path):
     for _ in range(2):
         code, out, _ = run_cli("predict", other, "digits:test[0:1]")
         assert code == 0
-        seeds.add(out.splitlines()[1].split("\t")[-1])
+        seeds.add(out.splitlines()[1].split("\t")[7])
     assert len(seeds) == 2
 
 
