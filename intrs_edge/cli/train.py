@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for checkpoint, log and model.onnx",
     )
-    parser.add_argument("--network", choices=NETWORKS, default=d.network)
+    parser.add_argument(
+        "--network",
+        default=d.network,
+        metavar="NAME",
+        help=f"one of {', '.join(NETWORKS)}, or FILE.py:FACTORY for a torch module of your own (default %(default)s)",
+    )
     parser.add_argument(
         "--set",
         dest="network_options",
@@ -39,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the network, such as widths=8,16,32, stem_stride=2 or width=32 (may be repeated)",
+        help="an option of the network or factory, such as widths=8,16,32 or width=32 (may be repeated)",
     )
     parser.add_argument("--sigma", type=float, default=d.sigma, help="noise, in [0,1] pixels (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=d.epochs, help="default %(default)s")
@@ -96,7 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=d.seed, help="default %(default)s")
     parser.add_argument("--threads", type=int, default=d.threads, help="0: torch's choice (default)")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="a float checkpoint (state_dict) to begin from")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="a float checkpoint (state_dict) or a model.onnx of train to begin from",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
 

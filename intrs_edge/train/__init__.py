@@ -14,24 +14,26 @@ from intrs_edge.errors import IntrsError
 if TYPE_CHECKING:
     from intrs_edge.train.architecture import Architecture, Layer
     from intrs_edge.train.config import TrainConfig
-    from intrs_edge.train.export import export_qdq
     from intrs_edge.train.frozen import FrozenNetwork, Weights, freeze
     from intrs_edge.train.inputs import InputQuant, choose_input_quant
     from intrs_edge.train.loop import TrainResult, noisy_accuracy, train
     from intrs_edge.train.network import QatNetwork, build_network, calibrate
     from intrs_edge.train.networks import NETWORKS, build_architecture
-    from intrs_edge.train.trace import from_torch
+    from intrs_edge.train.noise import NoiseBank
+    from intrs_edge.train.onnx_writer import export, export_qdq
+    from intrs_edge.train.trace import from_torch, prepare
 
 _HOMES = {
     "architecture": ("Architecture", "Layer"),
     "config": ("TrainConfig",),
-    "export": ("export_qdq",),
+    "noise": ("NoiseBank",),
+    "onnx_writer": ("export", "export_qdq"),
     "frozen": ("FrozenNetwork", "Weights", "freeze"),
     "inputs": ("InputQuant", "choose_input_quant"),
     "loop": ("TrainResult", "noisy_accuracy", "train"),
     "network": ("QatNetwork", "build_network", "calibrate"),
     "networks": ("NETWORKS", "build_architecture"),
-    "trace": ("from_torch",),
+    "trace": ("from_torch", "prepare"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -41,6 +43,7 @@ __all__ = [
     "FrozenNetwork",
     "InputQuant",
     "Layer",
+    "NoiseBank",
     "QatNetwork",
     "TrainConfig",
     "TrainResult",
@@ -49,10 +52,12 @@ __all__ = [
     "build_network",
     "calibrate",
     "choose_input_quant",
+    "export",
     "export_qdq",
     "freeze",
     "from_torch",
     "noisy_accuracy",
+    "prepare",
     "train",
 ]
 

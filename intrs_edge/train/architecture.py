@@ -1,7 +1,7 @@
 """Networks as data: a list of layers, each naming the layers it reads.
 
 The same list is executed by the quantisation-aware torch module (`network.QatNetwork`) and written as QDQ ONNX
-(`export`); what each kind of layer computes is in `operators`. The lists come from `networks` (by name) and from
+(`onnx_writer`); what each kind of layer computes is in `operators`. The lists come from `networks` (by name) and from
 `trace` (any torch module).
 """
 

@@ -1,4 +1,6 @@
-"""Starts a ResNet from a float checkpoint of the public CIFAR kind (``conv1``, ``layer1.0.conv1``, ..., ``linear``)."""
+"""What a training starts from: a float checkpoint of a public residual network (the CIFAR kind and torchvision's name
+their tensors alike: ``conv1``, ``layer1.0.conv1``, ..., ``linear`` or ``fc``), a module's own state_dict, or a model
+that ``train`` wrote."""
 
 from __future__ import annotations
 
@@ -6,15 +8,155 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import onnx
 import torch
-from torch import Tensor
+from onnx import numpy_helper
+from torch import Tensor, nn
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.train.network import QatNetwork
+from intrs_edge.train.quantise import QatWeights
 
 # the usual normalisation of those checkpoints: (pixel / 255 - mean) / std, per channel
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a start is a model that ``train`` wrote, not a checkpoint."""
+    return path.suffix == ".onnx"
+
+
+def load_module(module: nn.Module, path: Path) -> None:
+    """Loads a module's own state_dict (under ``state_dict`` or ``model`` too, with or without ``module.`` in front).
+
+    Raises IntrsError naming the first tensors that do not fit; nothing is left at random without a word.
+    """
+    state, target = _tensors(path), module.state_dict()
+    wrong = [
+        f"{k} has the shape {tuple(state[k].shape)}, the network needs {tuple(v.shape)}"
+        for k, v in target.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    wrong += [f"{k} is missing" for k in target if k not in state and not k.endswith("num_batches_tracked")]
+    wrong += [f"the network has no {k}" for k in state if k not in target]
+    if wrong:
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise IntrsError(f"{path}: {'; '.join(wrong[:5])}{more}; give the checkpoint of this very network")
+    module.load_state_dict(state, strict=False)
+
+
+def load_model_weights(network: QatNetwork, path: Path) -> None:
+    """Weights and ranges of a model that ``train`` wrote for the same network. Its batch norms are folded: they begin
+    as identities, so `match_statistics` must follow before training goes on. Raises IntrsError for another network."""
+    try:
+        model = onnx.load(path)
+        values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    except Exception as error:
+        raise IntrsError(
+            f"{path} cannot be read as ONNX ({type(error).__name__}); give a model.onnx of train"
+        ) from error
+    if model.producer_name != "intrs-edge":
+        raise IntrsError(f"{path} was not written by train; give a checkpoint of the network instead")
+    with torch.no_grad():
+        for layer in network.arch.layers:
+            try:
+                if layer.name in network.modules_by_layer:
+                    _take_weights(network.modules_by_layer[layer.name], layer.name, values)
+                if layer.name in network.quants:
+                    quant = network.quants[layer.name]
+                    scale, zero = float(values[f"{layer.name}_scale"]), int(values[f"{layer.name}_zero"])
+                    quant.low.fill_((-128 - zero) * scale)
+                    quant.high.fill_((127 - zero) * scale)
+                    quant.seen.fill_(True)
+            except KeyError as error:
+                raise IntrsError(
+                    f"{path} has no {error.args[0]}: it is another network; give the same --network and --set"
+                ) from error
+
+
+def _take_weights(module: nn.Module, name: str, values: dict[str, npt.NDArray[Any]]) -> None:
+    q, scale = values[f"{name}_weight_q"], values[f"{name}_weight_scale"]
+    weight = q.astype(np.float32).reshape(tuple(module.weight.shape) if q.size == module.weight.numel() else q.shape)
+    if weight.shape != tuple(module.weight.shape):
+        raise KeyError(f"{name}_weight_q of the shape {tuple(module.weight.shape)}")
+    axis = getattr(module, "channel_axis", 0)
+    along = [-1 if i == axis else 1 for i in range(weight.ndim)] if scale.ndim else [1] * weight.ndim
+    if module.weight.requires_grad:
+        module.weight.copy_(torch.from_numpy(weight * scale.reshape(along)))
+    if not isinstance(module, QatWeights):
+        return
+    bias = torch.from_numpy(
+        (values[f"{name}_bias_q"].astype(np.float64) * values[f"{name}_bias_scale"]).astype(np.float32)
+    )
+    if module.bn is None:
+        if module.bias is not None:
+            module.bias.copy_(bias)
+        return
+    if module.bias is not None:
+        module.bias.zero_()
+    module.bn.running_mean.zero_()
+    module.bn.running_var.fill_(1.0)
+    gain = torch.sqrt(module.bn.running_var + module.bn.eps)
+    if not module.weight.requires_grad:  # batch norm by itself: the weight is one, the gain is the norm's
+        gain = gain * torch.from_numpy(weight * scale.reshape(along)).flatten()
+    module.bn.weight.copy_(gain)
+    module.bn.bias.copy_(bias)
+
+
+def match_statistics(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: int = 100) -> None:
+    """Gives identity batch norms the statistics of lattice integers [N, H, W, C], and a gain and offset that undo them:
+    the network computes what it did, and training with batch statistics starts from there."""
+    norms = [m.bn for m in network.modules() if isinstance(m, QatWeights) and m.bn is not None]
+    sums: dict[nn.Module, list[Any]] = {bn: [0.0, 0.0, 0] for bn in norms}
+
+    def record(bn: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0].double()
+        axes = [0, *range(2, x.dim())]
+        found = sums[bn]
+        found[0] = found[0] + x.sum(axes)
+        found[1] = found[1] + x.square().sum(axes)
+        found[2] += x.numel() // x.shape[1]
+
+    hooks = [bn.register_forward_pre_hook(record) for bn in norms]
+    quantising, training = network.quantising, network.training
+    network.quantise(False)
+    network.eval()
+    with torch.no_grad():
+        for i in range(0, len(pixels), batch):
+            network(network.quantise_input(pixels[i : i + batch]))
+        for bn, (total, squares, count) in sums.items():
+            gain = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+            offset = bn.bias - bn.running_mean * gain
+            mean = total / count
+            variance = (squares / count - mean.square()).clamp(min=0.0)
+            bn.running_mean.copy_(mean)
+            bn.running_var.copy_(variance)
+            bn.weight.copy_(gain * torch.sqrt(bn.running_var + bn.eps))
+            bn.bias.copy_(offset + bn.running_mean * gain)
+    for hook in hooks:
+        hook.remove()
+    network.quantise(quantising)
+    network.train(training)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file by name."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise IntrsError(
+            f"{path} cannot be read as a torch checkpoint ({type(error).__name__}); give a state_dict file"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    tensors = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)} if state else {}
+    if not tensors:
+        raise IntrsError(f"{path} holds no tensors; give a state_dict file")
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def load_float_checkpoint(network: QatNetwork, path: Path) -> None:
@@ -26,14 +168,7 @@ def load_float_checkpoint(network: QatNetwork, path: Path) -> None:
     pixels, differs until trained. Networks built with ``shortcut="pad"`` match the public CIFAR ResNets exactly.
     Raises IntrsError naming what does not fit.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise IntrsError(
-            f"{path} cannot be read as a torch checkpoint ({type(error).__name__}); give a state_dict file"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    state = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}
+    state = _tensors(path)
     target = network.state_dict()
     used = set()
     for key, value in _renamed(state).items():
@@ -65,6 +200,10 @@ def _renamed(state: dict[str, Any]) -> dict[str, Tensor]:
             stage, block, kind, index, part = match.groups()
             layer = f"s{stage}b{int(block) + 1}_conv{index}" if stage else "stem"
             out[f"modules_by_layer.{layer}.{part if kind == 'conv' else f'bn.{part}'}"] = value
+        elif match := re.fullmatch(r"layer(\d+)\.(\d+)\.downsample\.([01])\.(\w+)", key):
+            stage, block, index, part = match.groups()
+            layer = f"s{stage}b{int(block) + 1}_skip"
+            out[f"modules_by_layer.{layer}.{part if index == '0' else f'bn.{part}'}"] = value
     return out
 
 

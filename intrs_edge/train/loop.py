@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, locked_folder, write_atomically
+from intrs_edge.train.checkpoint import is_model, match_statistics
 from intrs_edge.train.config import TrainConfig
-from intrs_edge.train.export import export_qdq
-from intrs_edge.train.network import QatNetwork, build_network
+from intrs_edge.train.factory import network_of, network_of_module
+from intrs_edge.train.network import QatNetwork
 from intrs_edge.train.noise import NoiseBank, augment
+from intrs_edge.train.onnx_writer import export_qdq
 from intrs_edge.train.progress import Progress
 
 CHECKPOINT = "checkpoint.pt"
@@ -43,9 +45,11 @@ class TrainResult:
     warnings: tuple[str, ...] = ()
 
 
-def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> TrainResult:
-    """Trains ``config.network`` on uint8 images and writes ``model.onnx`` (QDQ), ``log.jsonl`` and a checkpoint per
-    epoch.
+def train(
+    config: TrainConfig, data: ImageSet, test: ImageSet | None = None, network: nn.Module | None = None
+) -> TrainResult:
+    """Trains ``config.network``, or the ``network`` given (any float torch module, or a `QatNetwork`), on uint8 images;
+    writes ``model.onnx`` (QDQ), ``log.jsonl`` and a checkpoint per epoch.
 
     Everything random follows from ``config.seed`` and the epoch, so a run that was stopped and resumed gives the same
     bits as one that was not (for the same torch build and number of threads). Raises IntrsError for bad settings, data
@@ -55,14 +59,7 @@ def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> 
     _check_data(config, data)
     if config.threads:
         torch.set_num_threads(config.threads)
-    network = build_network(
-        config.network, data.shape, len(data.classes), sigma=config.sigma, seed=config.seed,
-        options=config.network_options, class_names=data.classes,
-    )  # fmt: skip
-    if config.start is not None:
-        from intrs_edge.train.checkpoint import load_float_checkpoint  # noqa: PLC0415
-
-        load_float_checkpoint(network, config.start)
+    network = _first_network(config, data, network)
     optimizer = torch.optim.SGD(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
     )
@@ -87,6 +84,22 @@ def train(config: TrainConfig, data: ImageSet, test: ImageSet | None = None) -> 
     return TrainResult(network, accuracy, model, tuple(_one_answer(network, data, config.seed)))
 
 
+def _first_network(config: TrainConfig, data: ImageSet, given: nn.Module | None) -> QatNetwork:
+    """The network at the start of a training."""
+    if isinstance(given, QatNetwork):
+        return given
+    if given is not None:
+        return network_of_module(given, data.shape, data.classes, sigma=config.sigma)
+    network = network_of(
+        config.network, data.shape, data.classes, sigma=config.sigma, seed=config.seed,
+        options=config.network_options, start=config.start,
+    )  # fmt: skip
+    if config.start is not None and is_model(config.start):
+        chosen = np.random.default_rng([config.seed, 4]).permutation(len(data))[:ANSWERS]
+        match_statistics(network, _with_noise(network, data.images[chosen], config.seed))
+    return network
+
+
 def noisy_accuracy(network: QatNetwork, data: ImageSet, seed: int = 0) -> float:
     """Share of images whose one noisy copy the frozen network gets right."""
     return float((_noisy_answers(network, data.images, seed) == data.labels).mean())
@@ -101,10 +114,15 @@ def data_digest(data: ImageSet) -> str:
 
 
 def _noisy_answers(network: QatNetwork, images: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.int64]:
+    answers: npt.NDArray[np.int64] = network.predict(_with_noise(network, images, seed)).argmax(1)
+    return answers
+
+
+def _with_noise(network: QatNetwork, images: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.int32]:
     bank = NoiseBank(network.sigma, max(1, images.size), seed + 1)
     bank.start_epoch(0)
-    answers: npt.NDArray[np.int64] = network.predict(images.astype(np.int32) + bank.take(images.shape)).argmax(1)
-    return answers
+    noisy: npt.NDArray[np.int32] = images.astype(np.int32) + bank.take(images.shape)
+    return noisy
 
 
 def _one_answer(network: QatNetwork, data: ImageSet, seed: int) -> Iterator[str]:

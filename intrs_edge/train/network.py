@@ -17,6 +17,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.train.architecture import INPUT, Architecture, Layer
 from intrs_edge.train.inputs import InputQuant, choose_input_quant
 from intrs_edge.train.networks import build_architecture
+from intrs_edge.train.noise import NoiseBank
 from intrs_edge.train.operators import OPERATORS
 from intrs_edge.train.quantise import ActivationQuant, QatLinear, QatPrelu, QatWeights
 
@@ -51,6 +52,8 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
                 self.quants[layer.name] = ActivationQuant(fixed=operator.lattice)
             elif operator.lattice == "own":
                 self.quants[layer.name] = ActivationQuant()
+        self.noise_seed, self._bank_epoch = seed, 0
+        self._bank: NoiseBank | None = None
         self.source = {layer.name: layer.inputs[0] for layer in arch.layers}
 
     def quantise_input(self, pixels: npt.NDArray[np.integer[Any]]) -> Tensor:
@@ -63,6 +66,23 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         if len(self.arch.input) == 3:
             q = q.transpose(0, 3, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(q.reshape(len(q), *self.arch.input))).float()
+
+    def noisy(self, images: npt.NDArray[np.generic] | Tensor) -> Tensor:
+        """Images with fresh discrete Gaussian noise, as the network's input: what ``forward`` takes.
+
+        images: uint8 [N, H, W, C] (array), uint8 [N, C, H, W] or the same as floats pixel / 255 in [0, 1] (tensor, as
+        torch's loaders give them). Raises IntrsError for anything else. The noise follows from ``noise_seed``.
+        """
+        pixels = _lattice(images)
+        if pixels.ndim != 4 and pixels.shape[1:] == self.arch.input:
+            pixels = pixels.reshape(len(pixels), *self.arch.input_shape)
+        if self._bank is None:
+            self._bank = NoiseBank(self.sigma, 1 << 22, self.noise_seed)
+            self._bank.start_epoch(0)
+        if self._bank.position + pixels.size > len(self._bank.order):  # all used: in another order again
+            self._bank_epoch += 1
+            self._bank.start_epoch(self._bank_epoch)
+        return self.quantise_input(pixels + self._bank.take(pixels.shape))
 
     def qparams(self, name: str) -> tuple[Tensor, Tensor]:
         """Scale and zero point of a layer's output (of ``input`` too)."""
@@ -117,6 +137,26 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         with _evaluating(self):
             parts = [self(self.quantise_input(pixels[i : i + batch])).numpy() for i in range(0, len(pixels), batch)]
         return np.concatenate(parts) if parts else np.zeros((0, self.arch.classes), np.float32)
+
+
+def _lattice(images: npt.NDArray[np.generic] | Tensor) -> npt.NDArray[np.int32]:
+    """Images as lattice integers [N, H, W, C]."""
+    if isinstance(images, Tensor):
+        values = images.detach().cpu().numpy()
+        if values.ndim == 4:
+            values = values.transpose(0, 2, 3, 1)
+    else:
+        values = np.asarray(images)
+    if values.dtype.kind == "f":
+        scaled = np.rint(values * 255.0)
+        if values.size and (values.min() < 0 or values.max() > 1 or np.abs(scaled - values * 255.0).max() > 1e-2):
+            raise IntrsError(
+                "the images are floats that are not pixel / 255; give uint8, or leave the normalisation to the network"
+            )
+        values = scaled
+    elif values.dtype != np.uint8:
+        raise IntrsError(f"the images are {values.dtype}; give uint8, or floats pixel / 255")
+    return np.ascontiguousarray(values.astype(np.int32))
 
 
 @contextmanager

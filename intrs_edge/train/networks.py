@@ -142,9 +142,11 @@ def dscnn(
 _RESNETS: dict[str, dict[str, object]] = {
     "resnet8": {"blocks": (1, 1, 1), "widths": (16, 32, 64)},
     "resnet20": {"blocks": (3, 3, 3), "widths": (16, 32, 64)},
+    "resnet18": {"blocks": (2, 2, 2, 2), "widths": (64, 128, 256, 512)},
+    "resnet34": {"blocks": (3, 4, 6, 3), "widths": (64, 128, 256, 512)},
     "resnet50": {"blocks": (3, 4, 6, 3), "widths": (64, 128, 256, 512), "bottleneck": True},
 }
-NETWORKS = ("resnet8", "resnet20", "resnet50", "ds-cnn")
+NETWORKS = (*_RESNETS, "ds-cnn")
 
 
 def build_architecture(name: str, shape: Shape, classes: int, options: dict[str, object] | None = None) -> Architecture:

@@ -75,6 +75,23 @@ def from_torch(
     return network
 
 
+def prepare(
+    module: nn.Module, example: Tensor | tuple[int, ...], *, sigma: float, classes: tuple[str, ...] = ()
+) -> QatNetwork:
+    """`from_torch` for a training loop of one's own, in training mode:
+
+    qat = prepare(module, (3, 32, 32), sigma=0.25)
+    for images, labels in loader:                       # uint8 [N, H, W, C], or [N, C, H, W] tensors
+        loss = criterion(qat(qat.noisy(images)), labels)
+        ...
+    qat.freeze()                                        # before the last steps: train as it will be exported
+    export(qat, path)
+    """
+    network = from_torch(module, example, sigma=sigma, classes=classes)
+    network.train()
+    return network
+
+
 def trace(module: nn.Module, example: Tensor | tuple[int, ...], name: str = "model") -> Traced:
     """The layers of a module; see `from_torch`."""
     shape = tuple(example.shape[1:]) if isinstance(example, Tensor) else tuple(example)

@@ -10,7 +10,7 @@ from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.train import QatNetwork, export_qdq, freeze
-from intrs_edge.train.export import to_onnx
+from intrs_edge.train.onnx_writer import to_onnx
 
 from .conftest import check_contract
 

@@ -37,7 +37,7 @@ def random_network(name: str):
     pytest.importorskip("torch", reason="torch is not installed")
     from intrs_edge.convert.qdq import from_qdq_onnx
     from intrs_edge.train import build_network, calibrate, freeze
-    from intrs_edge.train.export import to_onnx
+    from intrs_edge.train.onnx_writer import to_onnx
 
     network = build_network(name, NETWORKS[name], 10, sigma=0.25, seed=1)
     calibrate(network, np.random.default_rng(1).integers(0, 256, (64, *NETWORKS[name])), 32)

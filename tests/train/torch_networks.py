@@ -177,8 +177,9 @@ class ShuffleNet(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.branch2 = nn.Sequential(
-            nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False),
-            nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+            nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+            nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False), nn.BatchNorm2d(4),
+            nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
         )  # fmt: skip
         self.fc = nn.Linear(8, classes)
 
@@ -250,7 +251,8 @@ class DataDependent(nn.Module):
 MODULES: dict[str, tuple[type[nn.Module], tuple[int, ...]]] = {
     "resnet": (ResNet, (3, 32, 32)), "mobilenet_v2": (MobileNetV2, (3, 16, 16)),
     "mobilenet_v3": (MobileNetV3, (3, 16, 16)), "efficientnet_lite": (EfficientNetLite, (3, 16, 16)),
-    "squeezenet": (SqueezeNet, (3, 20, 20)), "densenet": (DenseNet, (3, 12, 12)), "shufflenet": (ShuffleNet, (3, 16, 16)),
+    "squeezenet": (SqueezeNet, (3, 20, 20)), "densenet": (DenseNet, (3, 12, 12)),
+    "shufflenet": (ShuffleNet, (3, 16, 16)),
     "mixed": (Mixed, (3, 16, 16)), "keywords": (KeywordSpotter, (4, 32)), "mlp": (Mlp, (24,)),
     "data-dependent": (DataDependent, (3, 16, 16)),
 }  # fmt: skip

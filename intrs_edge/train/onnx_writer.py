@@ -30,6 +30,9 @@ def export_qdq(network: QatNetwork, path: Path) -> Path:
     return path
 
 
+export = export_qdq
+
+
 def to_onnx(frozen: FrozenNetwork) -> onnx.ModelProto:
     """The QDQ model of a frozen network."""
     writer = _Writer(frozen)
