@@ -51,7 +51,7 @@ def _config(tmp_path: Path, name: str, out: str, **changes: object) -> TrainConf
 
 
 def test_a_loop_of_ones_own(tmp_path: Path):
-    """The example of docs/your-network.md."""
+    """The example of docs/train.md."""
     torch.manual_seed(0)
     data = _data()
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
