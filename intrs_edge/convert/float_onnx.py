@@ -19,9 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnx.shape_inference
 
 from intrs_edge.children import guarded, patient
-from intrs_edge.convert.onnx_file import read_onnx
+from intrs_edge.convert.onnx_file import opset_of, read_onnx
+from intrs_edge.convert.qdq_tail import keeps_the_class, tail
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import drop_tail, integer_ends
@@ -66,7 +69,7 @@ def from_float_onnx(
     samples = calibration_samples(images, sigma, reads, seed)
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "calibration.npy", samples)
-        graph = read_tflite(_quantise(path, inputs[0], Path(folder), samples.shape[3]).read_bytes())
+        graph = read_tflite(_quantise(path, model, inputs[0], Path(folder), samples.shape[3]).read_bytes())
     metadata = {SIGMA_KEY: repr(float(sigma))} | {k: v for k, v in said.items() if k == "intrs.classes"}
     graph = described(replace(drop_tail(integer_ends(graph))[0], name=path.stem, metadata=metadata), reads)
     try:
@@ -109,15 +112,43 @@ def calibration_samples(
     return real.astype(np.float32)
 
 
-def _quantise(path: Path, name: str, folder: Path, channels: int) -> Path:
-    """Runs onnx2tf in ``folder``; gives the full-integer model with int8 ends."""
-    out = folder / "out"
+def _without_tail(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model up to its logits, where what lies behind them does not change the class."""
+    cut = onnx.ModelProto.FromString(model.SerializeToString())
+    end = next(iter(tail(cut.graph)), None)
+    if end is None:
+        return cut
+    try:
+        shapes = onnx.shape_inference.infer_shapes(cut).graph.value_info
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+        return cut  # onnx2tf will say what is wrong with it
+    value = next((v for v in shapes if v.name == end.input[0]), None)
+    dims = [d.dim_value or 1 for d in value.type.tensor_type.shape.dim] if value is not None else []
+    if value is None or not keeps_the_class(end, tuple(dims), opset_of(cut)):
+        return cut
+    del cut.graph.output[:]
+    cut.graph.output.append(value)
+    needed, live = {value.name}, []
+    for node in reversed(cut.graph.node):
+        if needed & set(node.output):
+            live.append(node)
+            needed |= set(node.input)
+    del cut.graph.node[:]
+    cut.graph.node.extend(live[::-1])
+    return cut
+
+
+def _quantise(path: Path, model: onnx.ModelProto, name: str, folder: Path, channels: int) -> Path:
+    """Runs onnx2tf in ``folder`` on the model as it was read and checked; gives the full-integer model with int8
+    ends."""
+    out, given = folder / "out", folder / "model.onnx"
+    given.write_bytes(_without_tail(model).SerializeToString())
     # onnx2tf compares its conversion on 20 images that it fetches from the net, unless they lie in its working folder
     own_check = np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32)
     np.save(folder / "calibration_image_sample_data_20x128x128x3_float32.npy", own_check)
     zeros, ones = (json.dumps([[[[v] * channels]]]) for v in (0.0, 1.0))
     command = [
-        sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", str(out), "-oiqt", "-iqd", "int8",
+        sys.executable, "-m", "onnx2tf", "-i", str(given), "-o", str(out), "-oiqt", "-iqd", "int8",
         "-oqd", "int8", "-qt", "per-channel", "-b", "1", "-n",
         "-cind", name, str(folder / "calibration.npy"), zeros, ones,
     ]  # fmt: skip
