@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import mpmath
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from intrs_edge.errors import IntrsError
@@ -38,15 +38,36 @@ def test_tail_is_from_above_and_tight(n, count, p):
         assert true >= Fraction(1, 3)  # where 1 is returned for it, no alpha below a half is reached
 
 
+# P(Bin(n, p) >= n) = p^n is alpha exactly, and p is no multiple of 2^-256: just above p no count is enough
+ON_THE_EDGE = [(1, "1/20", "1/20"), (3, "1/10", "1/1000"), (3, "1/100", "1/1000000"), (6, "1/10", "1/1000000")]
+
+
+def smallest_by_hand(n, p, alpha):
+    return next((c for c in range(1, n + 1) if exact_tail(n, c, p) <= alpha), n + 1)
+
+
 @given(
     n=st.integers(1, 80),
     p=st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=100),
     alpha=st.sampled_from([Fraction(1, 1000), Fraction(1, 20), Fraction(1, 10**6)]),
 )
+@example(1, Fraction(1, 20), Fraction(1, 20))
+@example(6, Fraction(1, 10), Fraction(1, 10**6))
 @settings(max_examples=100, deadline=None)
 def test_smallest_count(n, p, alpha):
-    expected = next((c for c in range(1, n + 1) if exact_tail(n, c, p) <= alpha), n + 1)
-    assert smallest_count(n, fraction_to_scale(p, up=True), alpha) == expected
+    """For the p that it is given, which is the fraction rounded up, and never less than for the fraction itself."""
+    asked = fraction_to_scale(p, up=True)
+    found = smallest_count(n, asked, alpha)
+    assert found == smallest_by_hand(n, Fraction(asked, SCALE), alpha)
+    assert found >= smallest_by_hand(n, p, alpha)
+
+
+@pytest.mark.parametrize(("n", "p", "alpha"), ON_THE_EDGE)
+def test_on_the_edge_no_count_is_claimed(n, p, alpha):
+    p, alpha = Fraction(p), Fraction(alpha)
+    assert exact_tail(n, n, p) == alpha
+    assert smallest_by_hand(n, p, alpha) == n
+    assert smallest_count(n, fraction_to_scale(p, up=True), alpha) == n + 1
 
 
 def summed_tail(n, count, p):
