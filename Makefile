@@ -14,12 +14,14 @@ TEST_TOOLS := $(DEMO_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/
     aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
     arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 
-.PHONY: demo test boards lint types check-c pytest install tools-demo tools-test rp2040js clean help
+.PHONY: demo test boards fresh pythons lint types check-c pytest install tools-demo tools-test rp2040js clean help
 
 help:
 	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
 	@echo "make test   install every extra, lint, type-check, run all tests"
 	@echo "make boards the demo model on every board: build, audit, run, compare every count; writes README's table (ten minutes)"
+	@echo "make fresh  make demo and make test on a bare Debian root, as on a machine that has nothing yet (root; mmdebstrap)"
+	@echo "make pythons  the core's tests on every other Python that is found here"
 	@echo "make clean  remove demo/, build outputs and caches (keeps $(VENV))"
 
 demo: $(VENV)/.core | tools-demo
@@ -31,6 +33,13 @@ test: $(VENV)/.all | tools-test rp2040js
 # the table shows what was seen, also where a board failed
 boards: $(VENV)/.all | tools-test rp2040js
 	$(BIN)/python scripts/run_boards.py; seen=$$?; $(BIN)/python scripts/boards_table.py --write && exit $$seen
+
+fresh:
+	@JOBS=$(JOBS) scripts/fresh
+
+# pyenv's own are found where it keeps them
+pythons:
+	@JOBS=$(JOBS) scripts/pythons $(or $(PYTHONS),python3.10 python3.12 python3.13)
 
 lint:
 	$(BIN)/ruff check .
@@ -68,5 +77,5 @@ $(VENV)/.all: pyproject.toml | $(BIN)/python
 install: $(VENV)/.all
 
 clean:
-	rm -rf demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf demo fresh build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
