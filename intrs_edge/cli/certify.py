@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     mode, mode_text = _mode(args, manifest.raw["settings"])
-    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard)
+    images = load_images(
+        args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard, resize=manifest.resize
+    )
     classes = [str(name) for name in manifest.raw["classes"]]
     for line in warnings_of(images, classes):
         print(f"intrs-edge: warning: {line}", file=sys.stderr)

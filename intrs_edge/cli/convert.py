@@ -56,23 +56,25 @@ def _graph(args: argparse.Namespace) -> Graph:
     for line in reading.lines():
         print(line)
     if args.check:
-        images = _images(args, args.check, image_shape(graph))
         if not reading.known:
             raise IntrsError(
                 f"--check {args.check}: it is not known what a pixel means to this model: say it with {ASK}"
             )
+        images = _images(args, args.check, image_shape(graph), reading.preprocessing.resize)
         print(_checked(reading.graph, args.model, images))
     return reading.graph
 
 
 def _calibrated(args: argparse.Namespace) -> Graph:
-    from intrs_edge.convert import agreement
+    from intrs_edge.convert import agreement, is_quantised
     from intrs_edge.convert.float_onnx import from_float_onnx, onnx_image_shape
     from intrs_edge.graph.preprocessing import read_preprocessing
 
     if args.sigma is None:
         raise IntrsError("--calibrate needs --sigma: the images carry the noise that the device will add")
-    images = _images(args, args.calibrate, onnx_image_shape(args.model)).images
+    if is_quantised(args.model):
+        raise IntrsError(f"{args.model}: already quantised, --calibrate would lose its scales: leave it out")
+    images = _images(args, args.calibrate, onnx_image_shape(args.model), args.resize).images
     print(f"calibrating on {len(images)} noisy images; this takes a minute")
     graph = from_float_onnx(args.model, images, args.sigma, pixels=pixel_options(args), seed=args.seed or 0)
     if read_preprocessing(graph)[0].range is not None:
@@ -99,10 +101,10 @@ def _quantised(args: argparse.Namespace) -> Graph:
     return graph
 
 
-def _images(args: argparse.Namespace, spec: str, shape: tuple[int, int, int]) -> ImageSet:
+def _images(args: argparse.Namespace, spec: str, shape: tuple[int, int, int], resize: str | None) -> ImageSet:
     from intrs_edge.datasets import load_images
 
-    return load_images(spec, args.data_dir, shape, args.split_seed)
+    return load_images(spec, args.data_dir, shape, args.split_seed, resize=resize)
 
 
 def _checked(graph: Graph, path: Path, images: ImageSet) -> str:

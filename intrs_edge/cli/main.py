@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -53,9 +54,21 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _values_joined(arguments: Sequence[str]) -> list[str]:
+    """``--option -1..1`` as ``--option=-1..1``: argparse takes what begins with a minus and is no plain number for an
+    option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]", argument) and joined and re.fullmatch(r"--[a-z0-9-]+", joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; gives the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _values_joined(sys.argv[1:] if argv is None else argv)
     command = next((a for a in arguments if a in COMMANDS), None)
     try:
         args = build_parser(command).parse_args(arguments)

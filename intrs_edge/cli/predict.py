@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     manifest = read_manifest(args.project)
     manifest.check_images()
-    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed)
+    images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
     print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES, sep="\t")
     classes = [str(name) for name in manifest.raw["classes"]]
     with open_target(args.project, args.target) as target:

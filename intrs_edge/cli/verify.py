@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     seed = secrets.randbits(32) if args.seed is None else args.seed
     chosen = some_of(rows, args.share, seed)
     spec = args.images or f"{rows[0].extra['source']}[{','.join(str(row.idx) for row in chosen)}]"
-    images = load_images(spec, args.data_dir, manifest.image_shape, args.split_seed)
+    images = load_images(spec, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
     with open_target(args.project, "host") as target:
         found = replay(chosen, images, target, args.progress)
     wrong = len({difference.idx for difference in found})

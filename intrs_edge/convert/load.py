@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
+
 from intrs_edge.convert.onnx_file import read_onnx
 from intrs_edge.convert.qdq import from_qdq_onnx
 from intrs_edge.errors import IntrsError
@@ -25,9 +27,18 @@ def load_model(path: str | Path, notes: list[str] | None = None) -> Graph:
     if path.suffix.lower() == ".tflite":
         raise IntrsError(f"{path}: not a .tflite file, or truncated; convert it again")
     model = read_onnx(path)
-    if not any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph.node):
+    if not _quantised(model):
         raise IntrsError(
             f"{path}: a float model; quantise it first: convert it with --calibrate IMAGES --sigma S, "
             "or train it with intrs-edge train"
         )
     return from_qdq_onnx(model, str(path), notes)
+
+
+def is_quantised(path: str | Path) -> bool:
+    """Whether an ONNX file holds QuantizeLinear or DequantizeLinear nodes; IntrsError where it cannot be read."""
+    return _quantised(read_onnx(Path(path)))
+
+
+def _quantised(model: onnx.ModelProto) -> bool:
+    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph.node)

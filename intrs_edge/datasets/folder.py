@@ -14,7 +14,7 @@ from PIL import Image
 
 from intrs_edge.datasets.imageset import Shape, Source, hex_digest
 from intrs_edge.datasets.published import CALTECH101, missing
-from intrs_edge.datasets.resize import resize_area
+from intrs_edge.datasets.resize import fitted
 from intrs_edge.errors import IntrsError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -27,13 +27,19 @@ _TILE = 1 << 22  # pixels converted at a time
 
 
 def image_folder(
-    root: Path, split: str, shape: Shape | None, seed: int, name: str | None = None, leave_out: Sequence[str] = ()
+    root: Path,
+    split: str,
+    shape: Shape | None,
+    seed: int,
+    name: str | None = None,
+    leave_out: Sequence[str] = (),
+    crop: bool = False,
 ) -> Source:
     """Images of ``root/<class>/*.png|jpg``, classes and files in the order of their names.
 
     split: ``all``, or ``train`` / ``test``: the folder of that name when ``root`` has one, else 80 % / 20 % of every
-    class chosen by ``seed``. shape: what the images are resized to (``resize_area``); without it they must all have
-    one size.
+    class chosen by ``seed``. shape: what the images are resized to (`fitted`, cropped before or not); without it they
+    must all have one size.
     """
     title = name or str(root)
     if split != "all" and (root / split).is_dir():
@@ -55,7 +61,7 @@ def image_folder(
         f"{title}:{split}" if split != "all" else title,
         np.array(labels, np.int64),
         tuple(folder.name for folder in classes),
-        lambda indices: read_images([files[i] for i in indices], shape),
+        lambda indices: read_images([files[i] for i in indices], shape, crop),
         lambda: _listing(files, labels, root),
         tuple(str(file.relative_to(root)) for file in files),
     )
@@ -70,22 +76,22 @@ def _listing(files: Sequence[Path], labels: Sequence[int], root: Path) -> str:
     return hex_digest(lines)
 
 
-def caltech101(split: str, data_dir: Path, shape: Shape | None, seed: int) -> Source:
+def caltech101(split: str, data_dir: Path, shape: Shape | None, seed: int, crop: bool = False) -> Source:
     """Caltech-101 without its background class; 80/20 by ``seed`` within every class."""
     for folder in (data_dir / "caltech101", data_dir / "caltech-101", data_dir):
         root = folder / "101_ObjectCategories"
         if root.is_dir():
-            return image_folder(root, split, shape, seed, "caltech101", (_BACKGROUND,))
+            return image_folder(root, split, shape, seed, "caltech101", (_BACKGROUND,), crop)
     raise missing("Caltech-101: the folder 101_ObjectCategories", [data_dir / "caltech101"], CALTECH101)
 
 
-def image_file(path: Path, shape: Shape | None) -> Source:
+def image_file(path: Path, shape: Shape | None, crop: bool = False) -> Source:
     """One PNG or JPEG image, label unknown."""
     return Source(
         str(path),
         np.array([-1], np.int64),
         (),
-        lambda indices: read_images([path] * len(indices), shape),
+        lambda indices: read_images([path] * len(indices), shape, crop),
         lambda: _listing([path], [-1], path.parent),
         (path.name,),
     )
@@ -107,8 +113,8 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def read_images(files: Sequence[Path], shape: Shape | None) -> npt.NDArray[np.uint8]:
-    """Decodes ``files`` to uint8 ``[N, H, W, C]``, resized to ``shape``.
+def read_images(files: Sequence[Path], shape: Shape | None, crop: bool = False) -> npt.NDArray[np.uint8]:
+    """Decodes ``files`` to uint8 ``[N, H, W, C]``, `fitted` to ``shape``.
 
     Raises IntrsError for a damaged file or, without a shape, unequal sizes.
     """
@@ -116,7 +122,7 @@ def read_images(files: Sequence[Path], shape: Shape | None) -> npt.NDArray[np.ui
     for file in files:
         image = _decode(file, shape[2] if shape else None)
         if shape:
-            image = resize_area(image, shape[0], shape[1])
+            image = fitted(image, shape[0], shape[1], crop)
         elif images and image.shape != images[0].shape:
             raise IntrsError(
                 f"{file}: {image.shape[0]}x{image.shape[1]}x{image.shape[2]} beside images of another size; "

@@ -18,6 +18,7 @@ from intrs_edge.datasets.digits import digits
 from intrs_edge.datasets.fashion_mnist import fashion_mnist
 from intrs_edge.datasets.folder import SUFFIXES, caltech101, image_file, image_folder
 from intrs_edge.datasets.imageset import ImageSet, Origin, Shape, Source
+from intrs_edge.datasets.resize import fitted
 from intrs_edge.errors import IntrsError
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "caltech101")
@@ -82,7 +83,11 @@ def data_folder(data_dir: str | Path | None) -> Path:
 
 
 def open_source(
-    spec: Spec, data_dir: str | Path | None = None, shape: Shape | None = None, split_seed: int = 0
+    spec: Spec,
+    data_dir: str | Path | None = None,
+    shape: Shape | None = None,
+    split_seed: int = 0,
+    crop: bool = False,
 ) -> Source:
     """The split or file that a spec names, nothing decoded yet where that can be put off."""
     folder = data_folder(data_dir)
@@ -96,13 +101,13 @@ def open_source(
             return fashion_mnist(split, folder)
         if spec.name == "cifar10":
             return cifar10(split, folder)
-        return caltech101(split, folder, shape, split_seed)
+        return caltech101(split, folder, shape, split_seed, crop)
     path = Path(spec.name)
     if path.is_dir():
         split = spec.split or "all"
         if split not in ("train", "test", "all"):
             raise IntrsError(f"{spec.name}:{split}: the splits of a folder are train, test and all")
-        return image_folder(path, split, shape, split_seed)
+        return image_folder(path, split, shape, split_seed, crop=crop)
     if not path.is_file():
         raise IntrsError(f"images {spec.name!r}: no such data set, folder or file; expected {SYNTAX}")
     if spec.split:
@@ -110,7 +115,7 @@ def open_source(
     if path.suffix.lower() == ".npy":
         return array_file(path)
     if path.suffix.lower() in SUFFIXES:
-        return image_file(path, shape)
+        return image_file(path, shape, crop)
     raise IntrsError(f"{path}: images come as .npy, .png, .jpg or .jpeg")
 
 
@@ -120,22 +125,27 @@ def load_images(
     shape: Shape | None = None,
     split_seed: int = 0,
     shard: str = "1/1",
+    resize: str | None = None,
 ) -> ImageSet:
     """Loads ``spec`` as uint8 NHWC.
 
-    shape: (H, W, C) of the model. PNG and JPEG images are resized to it (``resize_area``); images of a fixed size
-    must already have it. split_seed: chooses the 80/20 split of a folder that comes without one. Raises IntrsError
-    for anything that is missing, damaged or of the wrong shape.
+    shape: (H, W, C) of the model. resize: how images of another size come to it (`fitted`): "stretch", "crop"; None:
+    PNG and JPEG images are stretched, images of a fixed size must already have it. split_seed: chooses the 80/20 split
+    of a folder that comes without one. Raises IntrsError for anything that is missing, damaged or of the wrong shape.
     """
     parsed = parse_spec(spec)
-    source = open_source(parsed, data_dir, shape, split_seed)
+    source = open_source(parsed, data_dir, shape, split_seed, resize == "crop")
     indices = np.array(chosen(parsed.select, len(source.labels), source.name, shard), np.int64)
     whole = parsed.name + (f":{parsed.split}" if parsed.split else "")
     origin = Origin(whole, parsed.select or "", shard, len(source.labels), source.digest())
     images = replace(source.take(indices), origin=origin)
+    if shape and resize and images.shape[2] == shape[2]:
+        pixels = [fitted(image, shape[0], shape[1], resize == "crop") for image in images.images]
+        images = replace(images, images=np.stack(pixels))
     if shape and images.shape != tuple(shape):
         raise IntrsError(
             f"{source.name}: its images are {_by(images.shape)}, the model takes {_by(shape)}; use images of that shape"
+            + (", or convert or generate it with --resize" if resize is None and images.shape[2] == shape[2] else "")
         )
     return images
 

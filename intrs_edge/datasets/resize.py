@@ -32,6 +32,17 @@ def resize_area(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.ND
     return result
 
 
+def fitted(image: npt.NDArray[np.uint8], height: int, width: int, crop: bool = False) -> npt.NDArray[np.uint8]:
+    """`resize_area` of the whole image, or with ``crop`` of the largest part in its middle that has the aspect ratio
+    of ``height`` to ``width`` (rounded down; an odd rest leaves one more at the bottom or right)."""
+    in_h, in_w, _ = image.shape
+    if crop:
+        part_h, part_w = min(in_h, max(1, in_w * height // width)), min(in_w, max(1, in_h * width // height))
+        top, left = (in_h - part_h) // 2, (in_w - part_w) // 2
+        image = image[top : top + part_h, left : left + part_w]
+    return resize_area(image, height, width)
+
+
 def _sums(x: npt.NDArray[np.integer[Any]], axis: int, out: int) -> npt.NDArray[np.int64]:
     """The overlaps of ``out`` equal intervals with the values along an axis, summed, in units of 1/out of a value."""
     size = x.shape[axis]

@@ -39,6 +39,12 @@ class Manifest:
                     "build it (intrs-edge build) and flash it again"
                 )
 
+    @property
+    def resize(self) -> str | None:
+        """How images of another size come to the model's (`datasets.load_images`)."""
+        resize: str | None = (self.raw["reads"] or {}).get("resize")
+        return resize
+
     def check_images(self) -> None:
         """Raises IntrsError where the project takes no images, before any is loaded."""
         if self.ends.refused:

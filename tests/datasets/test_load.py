@@ -13,6 +13,7 @@ from PIL import Image
 
 from intrs_edge.datasets import load_images
 from intrs_edge.datasets.load import chosen, parse_spec
+from intrs_edge.datasets.resize import fitted
 from intrs_edge.errors import IntrsError
 
 
@@ -314,3 +315,20 @@ def test_arrays_of_other_types_and_objects_are_refused(tmp_path):
     (tmp_path / "t.npy").write_bytes(b"\x93NUMPY\x01\x00")
     with pytest.raises(IntrsError, match="not a readable"):
         load_images(str(tmp_path / "t.npy"))
+
+
+def test_what_has_another_size_is_resized_when_asked(tmp_path, photos):
+    wide = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(1, 6, 10, 3)
+    np.save(tmp_path / "x.npy", wide)
+    with pytest.raises(IntrsError, match=r"images are 6x10x3, the model takes 3x3x3; .*--resize"):
+        load_images(str(tmp_path / "x.npy"), shape=(3, 3, 3))
+    with pytest.raises(IntrsError, match=r"use images of that shape$"):  # channels are not made
+        load_images(str(tmp_path / "x.npy"), shape=(3, 3, 1), resize="stretch")
+    stretched = load_images(str(tmp_path / "x.npy"), shape=(3, 3, 3), resize="stretch").images
+    cropped = load_images(str(tmp_path / "x.npy"), shape=(3, 3, 3), resize="crop").images
+    assert np.array_equal(stretched[0], fitted(wide[0], 3, 3))
+    assert np.array_equal(cropped[0], fitted(wide[0, :, 2:8], 3, 3))
+    assert load_images("digits:test[0:2]", shape=(16, 16, 1), resize="stretch").images.shape == (2, 16, 16, 1)
+    folder = [load_images(str(photos), shape=(4, 4, 3), resize=r).images for r in (None, "stretch", "crop")]
+    assert np.array_equal(folder[0], folder[1])
+    assert not np.array_equal(folder[0], folder[2])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intrs_edge.datasets.resize import resize_area
+from intrs_edge.datasets.resize import fitted, resize_area
 
 
 def exact_average(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -47,3 +47,22 @@ def test_a_flat_image_stays_flat_at_any_size(value):
 
 def test_half_rounds_up():
     assert resize_area(np.array([[[1], [2]]], np.uint8), 1, 1).tolist() == [[[2]]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**32 - 1))
+def test_a_crop_is_the_largest_part_in_the_middle(in_h, in_w, out_h, out_w, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (in_h, in_w, 2), np.uint8)
+    parts = [
+        (h, w)
+        for h in range(1, in_h + 1)
+        for w in range(1, in_w + 1)
+        if (w == in_w and h == max(1, w * out_h // out_w)) or (h == in_h and w == max(1, h * out_w // out_h))
+    ]
+    height, width = min(parts, key=lambda p: p[0] * p[1])
+    top, left = (in_h - height) // 2, (in_w - width) // 2
+    part = image[top : top + height, left : left + width]
+    assert np.array_equal(fitted(image, out_h, out_w, crop=True), resize_area(part, out_h, out_w))
+    assert np.array_equal(fitted(image, out_h, out_w), resize_area(image, out_h, out_w))
+    if in_h * out_w == in_w * out_h:
+        assert part.shape == image.shape
