@@ -28,6 +28,8 @@ enum intrs_status {
     INTRS_E_RANGE = -2,    /* a sample range that passes UINT32_MAX */
     INTRS_E_ABORTED = -3,  /* the progress callback asked to stop */
     INTRS_E_PIXELS = -4,   /* generated without knowing what a pixel means to the model: intrs_infer() alone works */
+    INTRS_E_DAMAGED = -5,  /* weights or tables are not what was generated */
+    INTRS_MORE = 1,        /* intrs_judge(): not decided yet */
 };
 
 #define INTRS_ABSTAIN (-1)
@@ -117,8 +119,30 @@ struct intrs_certificate {
 int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
                   intrs_progress progress, void *context, struct intrs_certificate *out);
 
-/* The table alone: floor(R^2) in lattice steps squared for `count` votes of INTRS_N; 0 when nothing can be certified. */
+/// what counts prove: the tables alone, for whoever counts elsewhere ///
+
+/* floor(R^2) in lattice steps squared for `count` votes of INTRS_N; 0 when nothing can be certified. */
 uint32_t intrs_radius_squared(uint32_t count);
+
+/* The next checkpoint of a mode after `samples` of the counting phase, 0 to begin with; 0 when there is none. */
+uint32_t intrs_next_look(uint32_t mode, uint32_t samples);
+
+/*
+ * What `count` votes among the first `samples` of the counting phase prove, at a checkpoint of the mode: INTRS_OK when it ends there,
+ * with *radius_squared (0: abstain) and *stop as in struct intrs_certificate; INTRS_MORE when it goes on.
+ */
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t *radius_squared, uint32_t *stop);
+
+/* Whether PREDICT answers when the two leading classes have these votes, top >= second, of INTRS_N. */
+int intrs_decides(uint32_t top, uint32_t second);
+
+/// the image ///
+
+/*
+ * Reads all weights and tables: INTRS_OK when they are, bit for bit, what was generated; else INTRS_E_DAMAGED, and no answer of this
+ * image means anything. Once at start is enough: some 20 cycles a byte. *crc (may be NULL): the CRC-32 of what was found.
+ */
+int intrs_check(uint32_t *crc);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,7 @@
 #ifndef INTRS_MODEL_H
 #define INTRS_MODEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "intrs_config.h"
@@ -39,6 +40,19 @@ struct intrs_input_map {
 };
 
 extern const struct intrs_input_map intrs_input_map;
+
+/* Constant bytes and the CRC-32 that they had when they were generated. */
+struct intrs_block {
+    const void *data;
+    uint32_t bytes, crc;
+};
+
+/* All weights and the input map; all tables of the certificate. Each list ends with a block of no data. */
+extern const struct intrs_block intrs_model_blocks[];
+extern const struct intrs_block intrs_table_blocks[];
+
+/* CRC-32/ISO-HDLC (zlib's crc32) of data[n], continued from crc (0 to begin). */
+uint32_t intrs_crc32(uint32_t crc, const void *data, size_t n);
 
 /* Runs the network on INTRS_BATCH inputs that already lie in the arena. The input area is scratch afterwards. */
 void intrs_model_run(uint8_t *arena);

@@ -1,4 +1,6 @@
 #include "intrs_link.h"
+
+#include "intrs_model.h"
 #include "intrs_port.h"
 
 static void restart(struct intrs_frame *f)

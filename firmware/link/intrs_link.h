@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INTRS_LINK_VERSION 1u
+#define INTRS_LINK_VERSION 2u
 #define INTRS_LINK_HEADER 6u /* version, type, sequence number */
 #define INTRS_LINK_CRC 4u
 
@@ -39,12 +39,8 @@ enum intrs_link_status {
     INTRS_L_STALE = -38,       /* the result asked for is not the latest */
     INTRS_L_HASH = -39,        /* the request names another model or other tables */
     INTRS_L_UNSUPPORTED = -40, /* this board cannot do that */
+    INTRS_L_IMAGE = -41,       /* the image in flash is damaged */
 };
-
-/// crc ///
-
-/* CRC-32/ISO-HDLC (zlib's crc32) of data[n], continued from crc (0 to begin). */
-uint32_t intrs_crc32(uint32_t crc, const void *data, size_t n);
 
 /// frames ///
 

@@ -5,6 +5,7 @@
 #include "intrs_link.h"
 
 #include "intrs.h"
+#include "intrs_model.h"
 #include "intrs_port.h"
 
 #define FRAME_BYTES (INTRS_LINK_FRAME + INTRS_LINK_CRC)
@@ -31,6 +32,8 @@ static struct {
     uint32_t reply_sequence;
     uint32_t result_bytes; /* of workspace.votes that the latest reply's result takes */
     uint32_t done, total, every;
+    uint32_t data_crc;
+    int damage; /* 0, or why nothing is computed: an enum intrs_status or intrs_link_status */
     uint8_t running, aborted, closed;
     struct intrs_frame frame;
 } server;
@@ -189,6 +192,9 @@ static int on_progress(void *context, uint32_t done, uint32_t total)
 /* A computing request begins with model hash, table hash, CRC of the input; tables do not matter to INFER. */
 static int check_input(const uint8_t *body, int tables)
 {
+    if (server.damage != INTRS_OK) {
+        return server.damage;
+    }
     if (get32(body) != INTRS_MODEL_HASH || (tables && get32(body + 4) != INTRS_TABLE_HASH)) {
         return INTRS_L_HASH;
     }
@@ -207,9 +213,9 @@ static void start(uint32_t every)
 
 static int do_hello(uint32_t *at)
 {
-    static const uint32_t fields[] = {
+    const uint32_t fields[] = {
         INTRS_MODEL_HASH, INTRS_TABLE_HASH, INTRS_IMAGE_BYTES, INTRS_CHANNELS, INTRS_CLASSES,
-        INTRS_N0, INTRS_N, INTRS_BATCH, INTRS_ARENA_BYTES, INTRS_LINK_FRAME,
+        INTRS_N0, INTRS_N, INTRS_BATCH, INTRS_ARENA_BYTES, INTRS_LINK_FRAME, server.data_crc, (uint32_t)server.damage,
     };
     static const char board[] = INTRS_BOARD;
     for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -387,8 +393,20 @@ static void answer(uint32_t length)
     intrs_frame_send(server.reply, server.reply_length);
 }
 
+/* What lies in flash, before anything is computed from it. */
+static void check_image(void)
+{
+    intrs_port_alive();
+    server.damage = intrs_check(&server.data_crc);
+    intrs_port_alive();
+    if (server.damage == INTRS_OK && intrs_port_image() != 0) {
+        server.damage = INTRS_L_IMAGE;
+    }
+}
+
 void intrs_serve(void)
 {
+    check_image();
     intrs_frame_init(&server.frame, server.received, FRAME_BYTES);
     server.reply_length = 0;
     server.closed = 0;

@@ -23,6 +23,9 @@ void intrs_port_write(const uint8_t *data, size_t n);
 /* Fills out[n] from a hardware random source; 0, or a negative value where there is none. */
 int intrs_port_entropy(uint8_t *out, size_t n);
 
+/* Reads the image that runs, where the port knows its bounds and its seal: 0, or negative when it is damaged. 0 where it cannot tell. */
+int intrs_port_image(void);
+
 /* Tells the watchdog, if there is one, that the program is alive. */
 void intrs_port_alive(void);
 

@@ -1,6 +1,5 @@
 #include "intrs.h"
 #include "intrs_noise.h"
-#include "intrs_tables.h"
 
 /// the two phases ///
 
@@ -27,70 +26,22 @@ static int count_to(struct intrs_workspace *ws, const uint8_t *image, const stru
     return status;
 }
 
-/// the sequential plan ///
-
-static uint32_t proved(const struct intrs_look *look, uint32_t count)
-{
-    uint32_t squared = 0, level = look->squared;
-    for (uint32_t k = 0; k < look->levels && count >= intrs_plan_counts[look->first + k]; k++) {
-        squared = level;
-        level = intrs_next_level(level);
-    }
-    return squared;
-}
-
-static int run_plan(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
-                    struct intrs_phase *phase, const struct intrs_look *look, uint32_t looks, struct intrs_certificate *out)
-{
-    for (uint32_t i = 0; i < looks; i++, look++) {
-        int status = count_to(ws, image, stream, phase, look->samples, out);
-        if (status != INTRS_OK) return status;
-        uint32_t squared = proved(look, out->count);
-        if (i + 1 == looks) {
-            out->radius_squared = squared;
-        } else if (out->count < look->reject) {
-            out->stop = INTRS_STOP_REJECT;
-            break;
-        } else if (squared > 0 && out->count <= look->ceiling) {
-            out->radius_squared = squared;
-            out->stop = INTRS_STOP_ACCEPT;
-            break;
-        }
-    }
-    return INTRS_OK;
-}
-
 /// entry ///
 
 int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
                   intrs_progress progress, void *context, struct intrs_certificate *out)
 {
-    const struct intrs_look *plan = 0;
-    uint32_t looks = 0;
-#if INTRS_TARGET_LOOKS > 0
-    if (mode == INTRS_TARGET) {
-        plan = intrs_target_plan;
-        looks = INTRS_TARGET_LOOKS;
-    }
-#endif
-#if INTRS_PRECISION_LOOKS > 0
-    if (mode == INTRS_PRECISION) {
-        plan = intrs_precision_plan;
-        looks = INTRS_PRECISION_LOOKS;
-    }
-#endif
-    if (!ws || !out || (mode != INTRS_FIXED && !plan)) return INTRS_E_ARGUMENT;
+    if (!ws || !out || intrs_next_look(mode, 0) == 0) return INTRS_E_ARGUMENT;
 
     struct intrs_phase phase = {progress, context, 0, INTRS_N0 + INTRS_N};
     struct intrs_certificate result = {INTRS_ABSTAIN, 0, 0, 0, 0, INTRS_STOP_FULL};
     int status = select_class(ws, image, stream, &phase, &result.selected);
     if (status != INTRS_OK) return status;
-    if (mode == INTRS_FIXED) {
-        status = count_to(ws, image, stream, &phase, INTRS_N, &result);
-        result.radius_squared = intrs_radius_squared(result.count);
-    } else {
-        status = run_plan(ws, image, stream, &phase, plan, looks, &result);
-    }
+    do {
+        status = count_to(ws, image, stream, &phase, intrs_next_look(mode, result.samples), &result);
+        if (status != INTRS_OK) return status;
+        status = intrs_judge(mode, result.samples, result.count, &result.radius_squared, &result.stop);
+    } while (status == INTRS_MORE);
     if (status != INTRS_OK) return status;
     if (result.radius_squared > 0) result.label = (int32_t)result.selected;
     *out = result;

@@ -2,8 +2,9 @@
 #include "intrs_tables.h"
 
 // two-sided binomial test at 1/2, as the largest total that each lead decides (docs/certificate.md, lemma 2)
-static int decides(uint32_t top, uint32_t second)
+int intrs_decides(uint32_t top, uint32_t second)
 {
+    if (top < second || second > INTRS_N || top > INTRS_N - second) return 0;
     uint32_t limit = 0, level = 1;
     for (uint32_t i = 0; i < INTRS_PREDICT_VALUES && top - second >= level; i++) {
         limit = intrs_predict_values[i];
@@ -31,6 +32,6 @@ int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct
     out->votes[0] = ws->votes[top];
     out->votes[1] = second;
     out->samples = INTRS_N;
-    out->label = decides(ws->votes[top], second) ? (int32_t)top : INTRS_ABSTAIN;
+    out->label = intrs_decides(ws->votes[top], second) ? (int32_t)top : INTRS_ABSTAIN;
     return INTRS_OK;
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from intrs_edge.datasets import ImageSet
 
 DEVICE = "device"
+PROVED_WRONG = 1  # exit code: the log is right, but a board was caught
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,16 +101,25 @@ def run(args: argparse.Namespace) -> int:
             )
         seed = run_seed(args.seed, project, args.log, target)
         settings = log_settings(manifest.raw, seed, mode_text, images)
-        rows = certify_images(
-            images, target, args.log, settings, seed=seed, mode=mode, classes=classes, show=args.progress
-        )
+        liars: dict[str, str] = getattr(target, "liars", {})
+        try:
+            rows = certify_images(
+                images, target, args.log, settings, seed=seed, mode=mode, classes=classes, show=args.progress
+            )
+        except IntrsError as error:
+            if not liars:
+                raise
+            print(f"intrs-edge: error: {error}", file=sys.stderr)
+            return PROVED_WRONG
     certified = sum(not row.abstained for row in rows)
     print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
     if warning(rows):
         print(f"WARNING: {warning(rows)}")
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
-    return 0
+    for name, why in liars.items():
+        print(f"PROVED WRONG: {name}: {why}; every image that it took part in was certified again without it")
+    return PROVED_WRONG if liars else 0
 
 
 def run_seed(asked: int | str | None, project: int | None, log: Path | None, target: Any) -> int:
@@ -126,7 +136,8 @@ def run_seed(asked: int | str | None, project: int | None, log: Path | None, tar
         rows = rows_so_far(log)
         if rows and "seed" in rows[0].extra:
             return int(rows[0].extra["seed"])
-    return int(target.entropy()) if asked == DEVICE else secrets.randbits(64)
+    # a board is not trusted: one that chose its bits could choose the noise, so this computer's are added to them
+    return secrets.randbits(64) ^ (int(target.entropy()) if asked == DEVICE else 0)
 
 
 def _seed(text: str) -> int | str:

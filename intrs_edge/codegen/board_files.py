@@ -37,14 +37,14 @@ class BoardFiles:
     libraries: tuple[str, ...]
     library_sources: tuple[str, ...]
     program_sources: tuple[str, ...]
-    headers: tuple[str, ...]
+    headers: tuple[str, ...]  # and other files that are only copied
     config: Mapping[str, str]
     generated: Mapping[str, str] = field(default_factory=dict)
     linker_script: str | None = None  # a key of `generated`
     bare_metal: bool = False
 
 
-_LINK = ("link/intrs_crc32.c", "link/intrs_frame.c", "link/intrs_server.c")
+_LINK = ("link/intrs_frame.c", "link/intrs_server.c")
 _BOOT = {"rp2040": ("ports/rp2040/boot2.c",), "rp2350": ("ports/rp2350/image_def.c",)}
 _HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
 
@@ -93,11 +93,12 @@ def board_files(board: Board) -> BoardFiles:
             "ports/cortexm/startup.c",
             "ports/cortexm/mem.c",
             "ports/cortexm/main.c",
+            "ports/cortexm/image.c",
             f"ports/uart/{uart.driver}.c",
             f"ports/entropy/{board.entropy or 'none'}.c",
             *_BOOT.get(board.port, ()),
         ),
-        headers=_HEADERS,
+        headers=(*_HEADERS, "tools/seal.c"),
         config=config,
         generated=generated,
         linker_script="intrs.ld",

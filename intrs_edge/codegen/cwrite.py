@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -62,6 +63,12 @@ def number(value: int) -> str:
     return "INT32_MIN" if value == -(2**31) else str(int(value))
 
 
+def crc_text(data: npt.NDArray[np.generic]) -> str:
+    """CRC-32 of the bytes that an array has on a little-endian machine, as C text."""
+    plain = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
+    return f"0x{zlib.crc32(plain.tobytes()):08x}u"
+
+
 @dataclass
 class Pool:
     """Collects constant arrays and structs under names of ours: ``<prefix>0``, ``<prefix>1``..."""
@@ -107,6 +114,10 @@ class Pool:
     def bytes(self) -> int:
         """Flash of all arrays."""
         return sum(array.bytes for _, array in self.arrays.values())
+
+    def blocks(self, names: set[str]) -> list[tuple[str, str]]:
+        """Those of the arrays with the given names, each with the CRC-32 of its bytes on a little-endian machine."""
+        return [(name, crc_text(array.data)) for name, array in self.arrays.values() if name in names]
 
     def declarations(self, names: set[str] | None = None, zeros: bool = False) -> list[str]:
         """The arrays' definitions: all, or those with the given names; ``zeros``: of their size, without the data."""

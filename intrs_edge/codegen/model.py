@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, Considered, choose, consider
-from intrs_edge.codegen.cwrite import Pool
+from intrs_edge.codegen.cwrite import Pool, crc_text
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Array, Choice, Emit, Kernel, Site
 from intrs_edge.codegen.render import render
@@ -237,9 +239,15 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
         raise AssertionError("levels of one target disagree on the input's or output's place")
 
     def text(zeros: bool) -> str:
-        arrays = [{**part, "arrays": pool.declarations(part["fresh"], zeros)} for part in parts]
-        dispatch = [m.level for m in kept]
-        return render("intrs_model.c.j2", parts=arrays, dispatch=dispatch, headers=headers, map=input_map, batch=batch)
+        arrays = [
+            {**part, "arrays": pool.declarations(part["fresh"], zeros), "blocks": pool.blocks(part["fresh"])}
+            for part in parts
+        ]
+        return render(
+            "intrs_model.c.j2",
+            parts=arrays, dispatch=[m.level for m in kept], headers=headers, map=input_map,
+            map_crc=crc_text(np.array([*input_map.mul, *input_map.add, input_map.shift], np.int32)), batch=batch,
+        )  # fmt: skip
 
     input_offset, output_offset = offsets.pop()
     arena = max(m.plan.bytes for m in kept)

@@ -192,7 +192,8 @@ def _batched_model(graph: Graph, levels: tuple[Any, ...], optimize: str, batch: 
 def _library_sources(model: Model) -> tuple[str, ...]:
     """Runtime sources of a target below firmware/, besides its port."""
     smoothing = sorted(p.name for p in (shipped("firmware") / "smoothing").glob("*.c"))
-    return tuple(sorted({"model/intrs_infer.c", *(f"smoothing/{name}" for name in smoothing), *model.sources}))
+    model_files = ("model/intrs_check.c", "model/intrs_crc32.c", "model/intrs_infer.c")
+    return tuple(sorted({*model_files, *(f"smoothing/{name}" for name in smoothing), *model.sources}))
 
 
 def _runtime(files: Files, model: Model, parts: BoardFiles) -> None:

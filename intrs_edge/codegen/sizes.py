@@ -97,7 +97,9 @@ def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int,
         _run([compiler, *build.cflags, *build.ldflags, *script, *objects, *libraries, "-o", "image.elf"], root)
         sections = _sections(_run([size_tool, "-A", "image.elf"], root))
         stack = stack_bound([(root / f"o{i}.ci").read_text(errors="replace") for i in range(len(objects))], build.entry)
-    flash = sum(size for section, size in sections.items() if section in (".boot2", ".text", ".data", ".rodata"))
+    flash = sum(
+        size for section, size in sections.items() if section in (".boot2", ".text", ".data", ".rodata", ".seal")
+    )
     ram = sections.get(".data", 0) + sections.get(".bss", 0) + max(sections.get(".workspace", arena) - arena, 0)
     return Sizes(max(flash - weights - tables, 0), weights, tables, arena, ram, stack, True)
 

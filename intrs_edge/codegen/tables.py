@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jinja2
+import numpy as np
+import numpy.typing as npt
 
+from intrs_edge.codegen.cwrite import crc_text
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
@@ -54,6 +58,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "radius": _rows(radius.values),
         "predict": _rows(smoothing.predict.totals),
         "plan": _rows(counts or [0]),
+        "blocks": _blocks(smoothing, counts or [0]),
     }
     loader = jinja2.FileSystemLoader(str(shipped("templates")))
     environment = jinja2.Environment(
@@ -103,6 +108,35 @@ def table_bytes(smoothing: Smoothing) -> dict[str, int]:
         "sequential": 20 * looks + 4 * counts,
         "jump": 1024,
     }
+
+
+def _blocks(smoothing: Smoothing, counts: list[int]) -> list[tuple[str, str]]:
+    """Every table by its name in C with the CRC-32 of its bytes."""
+    noise = smoothing.distribution
+    jump = [p >> (32 * k) & 0xFFFFFFFF for p in smoothing.generator.jump_polynomials() for k in range(4)]
+    blocks: dict[str, npt.NDArray[Any]] = {
+        "intrs_noise_hi": noise.hi,
+        "intrs_noise_lo": noise.lo,
+        "intrs_noise_guide": noise.guide.astype(f"uint{noise.guide_bits}"),
+        "intrs_radius_values": np.array(smoothing.radius.values, np.uint32),
+        "intrs_predict_values": np.array(smoothing.predict.totals, np.uint32),
+        "intrs_plan_counts": np.array(counts, np.uint32),
+        "intrs_jump_table": np.array(jump, np.uint32),
+    }
+    place = 0
+    for name, plan in (("target", smoothing.target_plan), ("precision", smoothing.precision_plan)):
+        looks = []
+        for look in plan.looks if plan is not None else ():
+            looks += [(look.samples, look.reject, look.ceiling, look.squared, place, len(look.accept))]
+            place += len(look.accept)
+        if looks:
+            blocks[f"intrs_{name}_plan"] = np.array(looks, _LOOK)
+    return [(name, crc_text(data)) for name, data in blocks.items()]
+
+
+_LOOK = np.dtype(
+    [(n, "<u4") for n in ("samples", "reject", "ceiling", "squared")] + [("first", "<u2"), ("levels", "<u2")]
+)
 
 
 def _looks(plan: SequentialPlan | None, counts: list[int]) -> list[tuple[str, ...]]:

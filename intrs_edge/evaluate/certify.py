@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +18,11 @@ from intrs_edge.evaluate.log import LogWriter, Row, certificate_row, in_order
 from intrs_edge.evaluate.progress import Progress
 from intrs_edge.smoothing.results import Certificate, Mode, Stream
 
+_NAMED = 20  # images that a message names
+
 
 class Certifier(Protocol):
-    """The part of a target that this needs."""
+    """The part of a target that this needs; ``take_suspects`` (targets/fleet.py) where its answers may prove wrong."""
 
     def certify(self, image: npt.NDArray[np.uint8], stream: Stream, mode: Mode) -> Certificate:
         """Certifies one uint8 ``[H, W, C]`` image."""
@@ -54,20 +58,42 @@ def certify_images(
 
     The image with id m uses the noise streams of (seed, m), so an interrupted run that is resumed writes the same
     lines. settings: the columns of ``log.SETTINGS``. classes: the network's names, for the log. show: a progress line
-    on stderr. Raises IntrsError when the log belongs to other settings, and whatever the target raises; the lines
-    written so far stay.
+    on stderr. When the target learns that answers it gave cannot be relied on, their lines leave the log at once and
+    the images are certified again. Raises IntrsError when the log belongs to other settings, and whatever the target
+    raises; the lines written so far stay.
     """
     with LogWriter(log, settings) as writer, Progress(len(images), show) as progress:
+        places = {int(idx): k for k, idx in enumerate(images.ids)}
         done = writer.done
-        progress.skip(sum(int(idx) in done for idx in images.ids))
-        named = zip(images.images, images.labels, images.ids, image_names(images, classes), strict=True)
-        for image, label, idx, names in named:
-            if int(idx) in done:
-                continue
+        todo = deque(k for idx, k in places.items() if idx not in done)
+        progress.skip(len(images) - len(todo))
+        names = list(image_names(images, classes))
+        while todo:
+            k = todo.popleft()
+            idx = int(images.ids[k])
             start = time.monotonic()
-            result = target.certify(image, Stream(seed, int(idx)), mode)
+            try:
+                result = target.certify(images.images[k], Stream(seed, idx), mode)
+            finally:
+                again = _withdraw(target, writer)
+            todo.extend(places[number] for number in again)
+            progress.again(len(again))
             answer = {"predict_name": classes[result.label] if 0 <= result.label < len(classes) else ""}
             took = time.monotonic() - start
-            writer.append(certificate_row(int(idx), int(label), result, took, settings, names | answer))
+            writer.append(certificate_row(idx, int(images.labels[k]), result, took, settings, names[k] | answer))
             progress.step()
         return in_order(writer.rows)
+
+
+def _withdraw(target: Certifier, writer: LogWriter) -> list[int]:
+    """Takes the lines out of the log that a board had a part in which was proved wrong since; gives their ``idx``."""
+    take_suspects: Callable[[], set[int]] = getattr(target, "take_suspects", set)
+    gone = sorted(writer.withdraw(take_suspects()))
+    if gone:
+        named = ", ".join(map(str, gone[:_NAMED])) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+        print(
+            f"intrs-edge: warning: log {writer.path}: {len(gone)} line(s) withdrawn, in which a board took part that "
+            f"was proved wrong: images {named}",
+            file=sys.stderr,
+        )
+    return gone

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -247,12 +247,31 @@ class LogWriter:
 
     def __init__(self, path: Path, settings: Mapping[str, str]) -> None:
         self.path, self.settings = path, dict(settings)
+        self._sizes: list[int] = []  # bytes of each row's line
         self._file = LockedFile(path, "log")
         try:
             self.rows = self._resume(self._file.content)
         except BaseException:
             self._file.close()
             raise
+
+    def withdraw(self, images: Collection[int]) -> set[int]:
+        """Takes the lines of these images out; gives the ``idx`` of those that had one.
+
+        What stands behind the first of them is written anew: a kill in between loses such lines and keeps no wrong one.
+        """
+        gone = [k for k, row in enumerate(self.rows) if row.idx in images]
+        if not gone:
+            return set()
+        found = {self.rows[k].idx for k in gone}
+        kept = [row for row in self.rows[gone[0] :] if row.idx not in images]
+        self._file.keep(len(_HEADER) + sum(self._sizes[: gone[0]]))
+        del self.rows[gone[0] :], self._sizes[gone[0] :]
+        lines = [format_row(row).encode() for row in kept]
+        self._file.append(b"".join(lines))
+        self.rows += kept
+        self._sizes += map(len, lines)
+        return found
 
     def _resume(self, content: bytes) -> list[Row]:
         """Drops the torn last line of a run that was cut off, which may have been the header."""
@@ -270,6 +289,7 @@ class LogWriter:
                     "resume with the same settings, or give another name to --log"
                 )
         self._file.keep(content.rindex(b"\n") + 1)
+        self._sizes = [len(line) + 1 for line in content.split(b"\n")[1:-1]]
         return rows
 
     @property
@@ -279,8 +299,10 @@ class LogWriter:
 
     def append(self, row: Row) -> None:
         """Writes one line; it stays when this returns, and is not there when this raises IntrsError."""
-        self._file.append(format_row(row).encode())
+        line = format_row(row).encode()
+        self._file.append(line)
         self.rows.append(row)
+        self._sizes.append(len(line))
 
     def __enter__(self) -> LogWriter:
         return self

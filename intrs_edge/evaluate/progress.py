@@ -26,6 +26,10 @@ class Progress:
         if count and self.show:
             sys.stderr.write(f"resuming: {count} of {self.total} {self.what} are in the log\n")
 
+    def again(self, count: int) -> None:
+        """Counts images whose answers were withdrawn."""
+        self.done -= count
+
     def step(self) -> None:
         """One more is done."""
         self.done += 1

@@ -98,12 +98,60 @@ class ContextMixin:
         self.close()
 
 
-def full_certificate(selected: int, counted: Votes, radius_squared: Callable[[int], int]) -> Certificate:
-    """The certificate of a whole counting phase, from its votes [classes]."""
-    count = int(counted[selected])
-    squared = radius_squared(count)
+class Judge(Protocol):
+    """What counts prove, by the host's own tables: whoever counted, this decides."""
+
+    def next_look(self, mode: Mode, samples: int) -> int:
+        """The next checkpoint after ``samples`` of the counting phase; 0 when there is none."""
+
+    def judge(self, mode: Mode, samples: int, count: int) -> tuple[int, Stop] | None:
+        """(squared radius, why it stops) for ``count`` votes of the first ``samples``; None when the mode goes on."""
+
+    def decides(self, top: int, second: int) -> bool:
+        """Whether PREDICT answers with these votes of the two leading classes."""
+
+
+def certificate_of(judge: Judge, mode: Mode, selected: int, counted: Votes) -> Certificate | None:
+    """The certificate that the votes [classes] of a counting phase up to a checkpoint prove; None when it goes on."""
+    count, samples = int(counted[selected]), int(counted.sum())
+    decision = judge.judge(mode, samples, count)
+    if decision is None:
+        return None
+    squared, stop = decision
     label = selected if squared else ABSTAIN
-    return Certificate(label, selected, count, int(counted.sum()), squared, Stop.FULL, tuple(counted.tolist()))
+    return Certificate(label, selected, count, samples, squared, stop, tuple(counted.tolist()))
+
+
+def certify_by_votes(judge: Judge, n0: int, mode: Mode, votes: Callable[[int, int], Votes]) -> Certificate:
+    """The loop of ``intrs_certify`` for those who count elsewhere. votes(first, count): of a range of samples.
+
+    Raises IntrsError when the mode's tables were not generated.
+    """
+    samples = first_look(judge, mode)
+    selected = int(votes(0, n0).argmax())  # the lowest class of those with most votes, as the firmware
+    counted = votes(n0, samples)
+    while (found := certificate_of(judge, mode, selected, counted)) is None:
+        look = judge.next_look(mode, samples)
+        counted = counted + votes(n0 + samples, look - samples)
+        samples = look
+    return found
+
+
+def first_look(judge: Judge, mode: Mode) -> int:
+    """The first checkpoint of a mode; raises IntrsError when its tables were not generated."""
+    look = judge.next_look(mode, 0)
+    if not look:
+        raise IntrsError(f"this project was generated without the tables of mode {mode.name.lower()}: generate it anew")
+    return look
+
+
+def prediction_of(judge: Judge, counted: Votes) -> Prediction:
+    """PREDICT from the votes [classes] of all n samples."""
+    order = np.argsort(-counted, kind="stable")
+    top, first = int(order[0]), int(counted[order[0]])
+    second = int(counted[order[1]]) if order.size > 1 else 0
+    label = top if judge.decides(first, second) else ABSTAIN
+    return Prediction(label, top, (first, second), int(counted.sum()))
 
 
 def check_image(image: npt.NDArray[np.generic], info: TargetInfo) -> bytes:

@@ -19,13 +19,15 @@ from intrs_edge.targets.base import (
     ContextMixin,
     Image,
     Votes,
+    certify_by_votes,
     check_image,
     check_range,
     check_stream,
-    full_certificate,
+    prediction_of,
 )
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.journal import Journal, Key, Range, disjoint, missing
+from intrs_edge.targets.link import BoardFaultError
 from intrs_edge.targets.transport import LinkLostError
 from intrs_edge.targets.wire import LinkTarget
 
@@ -33,7 +35,10 @@ _T = TypeVar("_T")
 _Opener = Callable[[], LinkTarget]
 _RANGE_SECONDS = 0.5  # how long a range should take: what is lost with a board
 _LARGEST_RANGE = 1 << 16
+# where ranges are audited, so many an image at least: a board that takes all of it at once is asked once only
+_AUDITED_RANGES, _SMALLEST_AUDITED = 16, 8
 _REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds: a board that was unplugged or reset may come back
+_LOSSES = 5  # in a row without an answer, after which a board that always comes back is given up
 
 
 class _Member:
@@ -43,24 +48,32 @@ class _Member:
         self.name, self._opener = name, opener
         self.target: LinkTarget | None = None
         self.out = ""
-        self.used_for: set[int] = set()  # image numbers
+        self.losses = 0
 
     def connect(self) -> LinkTarget:
         if self.target is None:
             self.target = self._opener()
         return self.target
 
-    def reconnect(self) -> bool:
-        """Opens it again after a loss; False when it stays away."""
+    def reconnect(self) -> str:
+        """Opens it again after a loss; gives why not when it stays away."""
         self.close()
+        self.losses += 1
+        if self.losses > _LOSSES:
+            return f"lost {self.losses} times without an answer"
+        why = ""
         for wait in _REOPEN_WAITS:
             time.sleep(wait)
             try:
                 self.connect()
-                return True
+                return ""
             except LinkLostError as error:
-                self.out = str(error)
-        return False
+                why = str(error)
+                if isinstance(error, BoardFaultError):
+                    break
+            except IntrsError as error:  # another firmware now
+                return str(error)
+        return why
 
     def close(self) -> None:
         if self.target is not None:
@@ -78,10 +91,11 @@ def _told_apart(openers: Sequence[tuple[str, _Opener]]) -> list[tuple[str, _Open
 
 
 class FleetTarget(ContextMixin):
-    """Boards behind one Target. ``dropped``: those given up, and why; ``suspects``: earlier images they took part in.
+    """Boards behind one Target. ``dropped``: those given up, and why; ``liars``: those of them that were proved wrong.
 
-    audit: share of the ranges that the host recomputes. A board whose answer differs is dropped, and all it counted for
-    the image is counted again.
+    Boards only count; what counts prove is decided here, by the host's tables. audit: share of the ranges that the host
+    recomputes. A board whose answer differs, or makes no sense, is dropped, and all that it ever counted is counted
+    again: of this image at once, of earlier ones by whoever asks `take_suspects`.
     """
 
     def __init__(
@@ -98,6 +112,7 @@ class FleetTarget(ContextMixin):
         self.journal = journal or Journal(None, host.info.model_hash, host.info.table_hash)
         self.members = [_Member(name, opener) for name, opener in _told_apart(openers)]
         self.dropped: dict[str, str] = {}
+        self.liars: dict[str, str] = {}
         self.suspects: set[int] = set()
         self._lock = threading.Lock()
         self._random = random.Random()  # a board must not be able to foresee which ranges are audited
@@ -122,17 +137,24 @@ class FleetTarget(ContextMixin):
         return self._first(lambda target: target.infer(inputs))
 
     def predict(self, image: Image, stream: Stream) -> Prediction:
-        """See Target; by the first board that lives."""
-        return self._first(lambda target: target.predict(image, stream))
+        """See Target."""
+        return self._settled(lambda: prediction_of(self.host, self.votes(image, stream, 0, self.info.n)))
 
     def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
-        """See Target. A sequential mode has no samples to share: the first board that lives does it."""
-        if mode != Mode.FIXED:
-            return self._first(lambda target: target.certify(image, stream, mode))
-        selected = int(self.votes(image, stream, 0, self.info.n0).argmax())
-        return full_certificate(
-            selected, self.votes(image, stream, self.info.n0, self.info.n), self.host.radius_squared
-        )
+        """See Target. The samples up to each checkpoint are shared, audited and kept like any."""
+
+        def votes(first: int, count: int) -> Votes:
+            return self.votes(image, stream, first, count)
+
+        return self._settled(lambda: certify_by_votes(self.host, self.info.n0, mode, votes))
+
+    def _settled(self, call: Callable[[], _T]) -> _T:
+        """The answer of a call during which no board was proved wrong: what one counted for its beginning is gone."""
+        while True:
+            before = len(self.liars)
+            answer = call()
+            if len(self.liars) == before:
+                return answer
 
     def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:
         """See Target; ranges that the journal knows are not counted again."""
@@ -158,18 +180,20 @@ class FleetTarget(ContextMixin):
 
     def _audit_read_back(self, key: Key, image: Image, stream: Stream) -> None:
         """Ranges that an earlier run left are believed no more than a board's answer."""
-        wrong: set[str] = set()
         for found in self.journal.read_back(key):
-            if found.by in wrong or not self._random.random() < self.audit:
+            if found.by in self.liars or not self._random.random() < self.audit:
                 continue
             if (self.host.votes(image, stream, found.first, found.count) != np.asarray(found.votes)).any():
-                wrong.add(found.by)
-                self.journal.drop(None, found.by)
-                print(
-                    f"intrs-edge: warning: the journal's samples {found.first}..{found.first + found.count - 1} of "
-                    f"image {stream.image}, by {found.by}, are wrong; all that it counted is counted again",
-                    file=sys.stderr,
-                )
+                last = found.first + found.count - 1
+                why = f"its samples {found.first}..{last} of image {stream.image} in the journal are wrong"
+                with self._lock:
+                    self._proved_wrong(found.by, stream.image, why)
+
+    def take_suspects(self) -> set[int]:
+        """Earlier images in which a board took part that was proved wrong since, and that were not taken yet."""
+        with self._lock:
+            found, self.suspects = self.suspects, set()
+        return found
 
     def entropy(self) -> int:
         """A 64-bit seed of the first board that lives."""
@@ -179,12 +203,12 @@ class FleetTarget(ContextMixin):
         for member in self.members:
             while not member.out:
                 try:
-                    return call(member.connect())
-                except LinkLostError as error:
-                    if member.reconnect():
-                        member.out = ""
-                    else:
-                        self._drop(member, str(error))
+                    answer = call(member.connect())
+                except IntrsError as error:
+                    self._failed(member, error, None)
+                else:
+                    member.losses = 0
+                    return answer
         raise self._nobody()
 
     def _nobody(self) -> LinkLostError:
@@ -197,11 +221,14 @@ class FleetTarget(ContextMixin):
         if not living:
             raise self._nobody()
         failures: list[BaseException] = []
+        largest = _LARGEST_RANGE
+        if self.audit:
+            largest = max(_SMALLEST_AUDITED, -(-sum(count for _, count in todo) // _AUDITED_RANGES))
         stop = threading.Event()
 
         def serve(member: _Member) -> None:
             try:
-                while not stop.is_set() and self._one(member, key, image, stream, todo):
+                while not stop.is_set() and self._one(member, key, image, stream, todo, largest):
                     pass
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
@@ -221,42 +248,62 @@ class FleetTarget(ContextMixin):
         if failures:
             raise failures[0]
 
-    def _one(self, member: _Member, key: Key, image: Image, stream: Stream, todo: list[tuple[int, int]]) -> bool:
+    def _one(
+        self, member: _Member, key: Key, image: Image, stream: Stream, todo: list[tuple[int, int]], largest: int
+    ) -> bool:
         """One range on one board; False when there is none left or the board is given up."""
-        target = member.connect()
-        speed = target.seconds_per_sample
-        size = min(_LARGEST_RANGE, max(1, int(_RANGE_SECONDS / speed))) if speed else 4
-        with self._lock:
-            if not todo:
-                return False
-            first, count = todo.pop()
-            if count > size:
-                todo.append((first + size, count - size))
-                count = size
+        first = count = 0
         try:
-            votes = target.votes(image, stream, first, count)
-        except LinkLostError as error:
+            target = member.connect()
+            speed = target.seconds_per_sample
+            size = min(_LARGEST_RANGE, largest, max(1, int(_RANGE_SECONDS / speed))) if speed else 4
             with self._lock:
-                todo.append((first, count))
-            if member.reconnect():
-                member.out = ""
-                return True
-            self._drop(member, str(error))
-            return False
+                if not todo:
+                    return False
+                first, count = todo.pop()
+                if count > size:
+                    todo.append((first + size, count - size))
+                    count = size
+            votes = target.votes(image, stream, first, count)
+        except IntrsError as error:
+            with self._lock:
+                if count:
+                    todo.append((first, count))
+            return self._failed(member, error, stream.image)
+        member.losses = 0
         audited = self._random.random() < self.audit
         if audited and (self.host.votes(image, stream, first, count) != votes).any():
+            why = f"answered wrongly on samples {first}..{first + count - 1} of image {stream.image}"
             with self._lock:
-                self._drop(member, f"answered wrongly on samples {first}..{first + count - 1} of image {stream.image}")
-                self.suspects |= member.used_for - {stream.image}
-                self.journal.drop(key, member.name)  # `votes` looks again for what is missing
+                self._proved_wrong(member.name, stream.image, why)  # `votes` looks again for what is missing
             return False
         with self._lock:
-            member.used_for.add(stream.image)
             self.journal.add(key, Range(first, count, tuple(int(v) for v in votes), member.name, audited))
         return True
 
-    def _drop(self, member: _Member, why: str) -> None:
-        member.out = why
-        member.close()
-        self.dropped[member.name] = why
-        print(f"intrs-edge: warning: {member.name} dropped: {why}", file=sys.stderr)
+    def _failed(self, member: _Member, error: IntrsError, image: int | None) -> bool:
+        """Deals with a board that gave no answer, or none that can be; whether it may be asked again."""
+        if isinstance(error, BoardFaultError):
+            with self._lock:
+                self._proved_wrong(member.name, image, str(error))
+            return False
+        why = member.reconnect() if isinstance(error, LinkLostError) else str(error)
+        if why:
+            with self._lock:
+                self._drop(member.name, why)
+        return not why
+
+    def _proved_wrong(self, name: str, image: int | None, why: str) -> None:
+        """Whatever a board counted is in doubt once one answer was wrong. ``image``: the one that is counted now."""
+        self.liars[name] = why
+        self.suspects |= self.journal.counted_by(name) - {image}
+        self.journal.drop(None, name)
+        self._drop(name, why)
+
+    def _drop(self, name: str, why: str) -> None:
+        for member in self.members:
+            if member.name == name:
+                member.out = why
+                member.close()
+        self.dropped[name] = why
+        print(f"intrs-edge: warning: {name} dropped: {why}", file=sys.stderr)

@@ -21,15 +21,16 @@ from intrs_edge.targets.base import (
     Image,
     TargetInfo,
     Votes,
+    certify_by_votes,
     check_image,
     check_inputs,
     check_range,
     check_stream,
-    full_certificate,
 )
 from intrs_edge.targets.manifest import Manifest
 
 _ALIGN = 64
+_MORE = 1  # intrs.h: INTRS_MORE
 
 
 class _Stream(ctypes.Structure):
@@ -79,8 +80,11 @@ class HostTarget(ContextMixin):
         self.info = TargetInfo(
             "host", "host", model, tables, classes, manifest.image_shape, n0, n, arena, manifest.ends
         )
-        self._radius_squared = self._lib.intrs_radius_squared
-        self._radius_squared.argtypes, self._radius_squared.restype = [ctypes.c_uint32], ctypes.c_uint32
+        self._lib.intrs_next_look.restype = ctypes.c_uint32
+        if (classes, n0, n) != (manifest.classes, manifest.n0, manifest.n):
+            raise IntrsError(f"{library} and the manifest disagree on classes or samples; build the project again")
+        if self._lib.intrs_check(None) != 0:
+            raise IntrsError(f"{library}: weights or tables are damaged; build the project again (remove build first)")
         self.threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self.threads)
         # as many workspaces as threads; a call takes one for its time, so that calls from several threads share none
@@ -133,17 +137,26 @@ class HostTarget(ContextMixin):
         return Prediction(out.label, out.top, (out.votes[0], out.votes[1]), out.samples)
 
     def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
-        """See Target. The fixed mode spreads its samples over the threads; a sequential one runs in one."""
-        if mode == Mode.FIXED:
-            chosen = self.votes(image, stream, 0, self.info.n0)
-            selected = int(chosen.argmax())  # the lowest class of those with most votes, as the firmware
-            counted = self.votes(image, stream, self.info.n0, self.info.n)
-            return full_certificate(selected, counted, self.radius_squared)
-        return self.certify_alone(image, stream, mode)
+        """See Target; the samples up to each checkpoint are spread over the threads."""
+        return certify_by_votes(self, self.info.n0, mode, lambda a, k: self.votes(image, stream, a, k))
 
-    def radius_squared(self, count: int) -> int:
-        """floor(R^2), lattice steps squared, for ``count`` votes of the counting phase."""
-        return int(self._radius_squared(count))
+    def next_look(self, mode: Mode, samples: int) -> int:
+        """See Judge."""
+        return int(self._lib.intrs_next_look(ctypes.c_uint32(mode), ctypes.c_uint32(samples)))
+
+    def judge(self, mode: Mode, samples: int, count: int) -> tuple[int, Stop] | None:
+        """See Judge; raises IntrsError for samples that are no checkpoint."""
+        squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
+        numbers = (ctypes.c_uint32(mode), ctypes.c_uint32(samples), ctypes.c_uint32(count))
+        status = self._lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
+        if status == _MORE:
+            return None
+        self._check(status)
+        return squared.value, Stop(stop.value)
+
+    def decides(self, top: int, second: int) -> bool:
+        """See Judge."""
+        return bool(self._lib.intrs_decides(ctypes.c_uint32(top), ctypes.c_uint32(second)))
 
     def certify_alone(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
         """The firmware's own loop, in one thread."""
@@ -222,6 +235,11 @@ class HostTarget(ContextMixin):
                 -4: "it takes no images: generated without knowing what a pixel means to the model",
             }
             raise IntrsError(f"host library: {reason.get(status, f'error {status}')}")
+
+
+def open_host(manifest: Manifest, threads: int | None = None) -> HostTarget:
+    """The host library of a built project; raises IntrsError."""
+    return HostTarget(manifest.directory / "build" / "host" / "libintrs.so", manifest, threads)
 
 
 def _pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:

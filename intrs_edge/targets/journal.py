@@ -75,6 +75,10 @@ class Journal:
         found, left = self._read_back.pop(key, []), self._ranges.get(key, [])
         return [r for r in found if not r.audited and r in left]
 
+    def counted_by(self, by: str) -> set[int]:
+        """The numbers of the images that a board has ranges of."""
+        return {key.image for key, ranges in self._ranges.items() if any(r.by == by for r in ranges)}
+
     def add(self, key: Key, found: Range) -> None:
         """Keeps a range; on disk before it returns."""
         self._write([asdict(key) | asdict(found)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,7 +14,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.targets import frame
 from intrs_edge.targets.transport import LinkLostError, Transport
 
-VERSION = 1
+VERSION = 2
 HEADER = 6  # version, type, sequence number
 Progress = Callable[[int, int], None]
 
@@ -41,6 +41,7 @@ _REASONS = {
     -2: "the sample range passes 2^32",
     -3: "aborted",
     -4: "it was generated without knowing what a pixel means to the model, and takes no images",
+    -5: "weights or tables in flash are damaged; flash it again",
     -32: "the firmware speaks another version of the protocol; build and flash it again",
     -33: "the firmware does not know this request; build and flash it again",
     -34: "the request has the wrong length",
@@ -50,16 +51,32 @@ _REASONS = {
     -38: "the result is no longer there",
     -39: "the firmware holds another model or other tables than this project; flash it again",
     -40: "this board cannot do that",
+    -41: "the image in flash is damaged; flash it again",
 }
-BUSY, INPUT, STALE = -35, -37, -38
-
+VERSION_UNKNOWN, BUSY, INPUT, STALE = -32, -35, -37, -38
 
 # seconds: a board that is starting answers soon, one in the middle of a long inference late
 _FIRST_WAITS = (0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+_WAITS = (2.0,) * 5
+_HELLO = struct.Struct("<11Ii")
+_NAME = 64  # characters of a board's name that are shown
+# sound frames of one request that do not answer it (late answers, an echo), and progress that is none (the answers to
+# repeated requests): a line that is only bad does not bring so many
+_FOREIGN = 4096
+_IDLE = 64
+
+
+def damage_text(status: int) -> str:
+    """What a hello says of the firmware's own check at start, when that is not 0."""
+    return _REASONS.get(status, f"reports damage {status}; flash it again")
 
 
 class LinkSilentError(LinkLostError):
     """The board does not answer."""
+
+
+class BoardFaultError(LinkLostError):
+    """The board answered what no sound firmware of this project answers: it is broken, or it lies."""
 
 
 class LinkRefusedError(IntrsError):
@@ -74,7 +91,9 @@ class LinkRefusedError(IntrsError):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a board says of itself; the numbers are those of its intrs_config.h."""
+    """What a board says of itself; the numbers are those of its intrs_config.h. ``data_crc``: of the weights and tables
+    that it found at start; ``damage``: 0, or the status for why it computes nothing.
+    """
 
     board: str
     model_hash: int
@@ -87,18 +106,49 @@ class Hello:
     batch: int
     arena_bytes: int
     frame_bytes: int
+    data_crc: int
+    damage: int
+
+
+class _Heard:
+    """What came for one request, and what may: ``samples`` is what the board may say that it was asked for."""
+
+    def __init__(self, name: str, kind: Message, samples: int, on_progress: Progress | None) -> None:
+        self.what = f"{name}: {kind.name.lower()}"
+        self.samples, self.on_progress = samples, on_progress
+        self.done = self.idle = self.foreign = 0
+
+    def progress(self, body: bytes) -> bool:
+        """Takes a progress message; whether anything was done since the last."""
+        done, total = struct.unpack("<II", body) if len(body) == 8 else (1, 0)
+        if total not in (0, self.samples) or done > total:
+            raise BoardFaultError(f"{self.what}: senseless progress; the firmware is at fault")
+        if done <= self.done:
+            self.idle += 1
+            if self.idle > _IDLE:
+                raise BoardFaultError(f"{self.what}: progress is reported and none is made; the firmware is at fault")
+            return False
+        self.done = done
+        if self.on_progress is not None:
+            self.on_progress(done, total)
+        return True
+
+    def stranger(self) -> None:
+        """Takes a sound frame that answers something else."""
+        self.foreign += 1
+        if self.foreign > _FOREIGN:
+            raise BoardFaultError(f"{self.what}: a flood of frames that answer nothing; the firmware is at fault")
 
 
 class LinkClient:
     """Requests over a transport. One request at a time; not to be shared between threads."""
 
-    def __init__(self, transport: Transport, patience: float = 2.0, attempts: int = 5) -> None:
-        """``patience``: seconds without an answer before a request is repeated, on an idle machine (`patient`);
-        ``attempts``: how often it is sent.
+    def __init__(self, transport: Transport, waits: Sequence[float] = _WAITS) -> None:
+        """waits: seconds, on an idle machine (`patient`), to wait for an answer each time that a request is sent; as
+        many as it is sent at most.
         """
         self.transport = transport
-        self.patience = patience
-        self.attempts = attempts
+        self.waits = tuple(waits)
         self.repeated = 0  # requests sent again
         self.foreign = 0  # sound frames that answered nothing asked
         self._decoder = frame.Decoder()
@@ -121,74 +171,84 @@ class LinkClient:
         for wait in _FIRST_WAITS:
             try:
                 self.transport.write(b"\0")
-                self.request(Message.ABORT, struct.pack("<I", 0), wait, attempts=1)
+                self.request(Message.ABORT, struct.pack("<I", 0), (wait,))
                 break
             except LinkSilentError:
                 if wait == _FIRST_WAITS[-1]:
                     raise
         body = self.request(Message.HELLO)
         self.repeated = self.foreign = 0  # greetings do not count
-        if len(body) < 41:
-            raise LinkLostError(f"{self.transport.name}: the hello is too short; is this an IntRS-Edge firmware?")
-        return Hello(body[40:].decode("ascii", "replace"), *struct.unpack("<10I", body[:40]))
+        if len(body) <= _HELLO.size:
+            raise BoardFaultError(f"{self.transport.name}: the hello is too short; is this an IntRS-Edge firmware?")
+        name = "".join(c if c.isascii() and c.isprintable() else "?" for c in body[_HELLO.size :].decode("latin-1"))
+        return Hello(name[:_NAME], *_HELLO.unpack_from(body))
 
     def request(
         self,
         kind: Message,
         body: bytes = b"",
-        patience: float | None = None,
+        waits: Sequence[float] | None = None,
+        samples: int = 0,
+        longest: float = 0.0,
         progress: Progress | None = None,
-        attempts: int | None = None,
     ) -> bytes:
-        """Sends a request and returns the reply's body.
+        """Sends a request and returns the reply's body, of at most 64 KiB.
 
-        patience: seconds of silence (no answer, no progress), on an idle machine, after which it is sent again.
-        Raises LinkRefusedError when the board refuses it, LinkLostError when it does not answer.
+        waits: as in the constructor; a wait begins anew when the board reports progress that is some, until
+        ``longest`` seconds have passed since the request was first sent. samples: of how many it may report progress.
+        Raises LinkRefusedError when the board refuses it, LinkLostError when it does not answer, BoardFaultError when
+        what it says makes no sense.
         """
         self._sequence = self._sequence % 0xFFFFFFFF + 1  # never 0
         sequence = self._sequence
         wire = frame.encode(struct.pack("<BBI", VERSION, kind, sequence) + body)
-        patience = patient(self.patience if patience is None else patience)
-        attempts = self.attempts if attempts is None else attempts
+        waits = self.waits if waits is None else waits
+        heard = _Heard(self.transport.name, kind, samples, progress)
+        begun = time.monotonic()
+        latest = begun + patient(longest)
         try:
-            for attempt in range(attempts):
+            for attempt, wait in enumerate(waits):
                 self.repeated += attempt > 0
                 self.transport.write(wire if attempt == 0 else b"\0" + wire)
-                reply = self._await(kind, sequence, patience, progress)
+                reply = self._await(kind, sequence, patient(wait), latest, heard)
                 if reply is not None:
                     return reply
         except KeyboardInterrupt:
             self._abandon(sequence)
             raise
+        finally:
+            self.foreign += heard.foreign
         raise LinkSilentError(
-            f"{self.transport.name}: no answer to {kind.name.lower()} in {attempts} times {patience:.3g} s; "
-            "is the firmware running, and is this its port?"
+            f"{self.transport.name}: no answer to {kind.name.lower()}, sent {len(waits)} times, in "
+            f"{time.monotonic() - begun:.3g} s; is the firmware running, and is this its port?"
         )
 
-    def _await(self, kind: Message, sequence: int, patience: float, progress: Progress | None) -> bytes | None:
-        deadline = time.monotonic() + patience
+    def _await(self, kind: Message, sequence: int, wait: float, latest: float, heard: _Heard) -> bytes | None:
+        deadline = time.monotonic() + wait
         while True:
             while self._inbox:
                 payload = self._inbox.pop(0)
-                if len(payload) < HEADER + 1 or payload[0] != VERSION or payload[2:6] != struct.pack("<I", sequence):
-                    self.foreign += 1
-                    continue
-                status = struct.unpack_from("<b", payload, HEADER)[0]
+                ours = len(payload) > HEADER and payload[2:HEADER] == struct.pack("<I", sequence)
+                version, type_ = payload[0], payload[1] if ours else 0
+                status = struct.unpack_from("<b", payload, HEADER)[0] if ours else 0
                 body = payload[HEADER + 1 :]
-                if payload[1] == Message.PROGRESS and len(body) == 8:
-                    deadline = time.monotonic() + patience
-                    if progress is not None:
-                        progress(*struct.unpack("<II", body))
-                elif payload[1] == (Message.REPLY | kind):
-                    if status == BUSY:  # an earlier request, ours or not, is still being computed
-                        self.transport.write(frame.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, 0)))
-                        time.sleep(0.05)
-                        return None
-                    if status != 0:
-                        raise LinkRefusedError(self.transport.name, kind, status)
-                    return body
+                if ours and version != VERSION and type_ == Message.REPLY | kind and status == VERSION_UNKNOWN:
+                    raise LinkRefusedError(self.transport.name, kind, status)
+                if not ours or version != VERSION:
+                    heard.stranger()
+                elif type_ == Message.PROGRESS:
+                    if heard.progress(body):
+                        deadline = max(deadline, min(time.monotonic() + wait, latest))
+                elif type_ != Message.REPLY | kind:
+                    heard.stranger()
+                elif status == BUSY:  # an earlier request, ours or not, is still being computed
+                    self.transport.write(frame.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, 0)))
+                    time.sleep(0.05)
+                    return None
+                elif status != 0:
+                    raise LinkRefusedError(self.transport.name, kind, status)
                 else:
-                    self.foreign += 1
+                    return body
             left = deadline - time.monotonic()
             if left <= 0:
                 return None

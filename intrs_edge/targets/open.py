@@ -12,7 +12,7 @@ from intrs_edge.boards import Board, board_from_json, load_board
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.base import Target
 from intrs_edge.targets.fleet import FleetTarget
-from intrs_edge.targets.host import HostTarget
+from intrs_edge.targets.host import open_host
 from intrs_edge.targets.journal import Journal
 from intrs_edge.targets.manifest import Manifest, read_manifest
 from intrs_edge.targets.process import run_program, start_emulator
@@ -33,24 +33,23 @@ def open_target(
     """
     directory = Path(project_dir)
     manifest = read_manifest(directory)
-    library = directory / "build" / "host" / "libintrs.so"
     specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:)", spec)
     if specs == ["host"]:
-        return HostTarget(library, manifest, threads)
-
-    def opener(one: str) -> Callable[[], LinkTarget]:
-        return lambda: LinkTarget(open_transport(directory, manifest, one), manifest)
-
+        return open_host(manifest, threads)
     if len(specs) == 1 and not audit and journal is None:
-        return opener(spec)()
+        return LinkTarget(open_transport(directory, manifest, spec), manifest)
     if "host" in specs:
         raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host")
-    host = HostTarget(library, manifest, threads)
+    host = open_host(manifest, threads)
     try:
         kept = Journal(journal, manifest.model_hash, manifest.table_hash)
     except BaseException:
         host.close()
         raise
+
+    def opener(one: str) -> Callable[[], LinkTarget]:
+        return lambda: LinkTarget(open_transport(directory, manifest, one), manifest, host)
+
     return FleetTarget(host, [(identity(one), opener(one)) for one in specs], audit, kept)
 
 

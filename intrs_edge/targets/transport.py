@@ -13,6 +13,8 @@ from typing import Protocol
 from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
 
+_WRITE_SECONDS = 30.0  # on an idle machine
+
 
 class LinkLostError(IntrsError):
     """The board is gone or does not answer: another board, or a restarted one, may take over."""
@@ -56,7 +58,7 @@ class SocketTransport:
     def write(self, data: bytes) -> None:
         """See Transport."""
         view = memoryview(data)
-        deadline = time.monotonic() + patient(30)
+        deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
                 if not select.select([], [self._socket], [], max(0.0, deadline - time.monotonic()))[1]:
@@ -93,21 +95,29 @@ class PipeTransport:
         self.name = name
         self._process = process
         self._in, self._out = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self._in, False)  # a program that stops reading must not stop us
 
     def write(self, data: bytes) -> None:
         """See Transport."""
         view = memoryview(data)
+        deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
-                view = view[os.write(self._in, view) :]
-        except OSError as error:
+                if not select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))[1]:
+                    raise LinkLostError(f"{self.name}: the program takes no more bytes")
+                with contextlib.suppress(BlockingIOError):
+                    view = view[os.write(self._in, view) :]
+        except (OSError, ValueError) as error:
             raise LinkLostError(f"{self.name}: the program ended (exit status {self._process.poll()})") from error
 
     def read(self, timeout: float) -> bytes:
         """See Transport."""
-        if not select.select([self._out], [], [], timeout)[0]:
-            return b""
-        data = os.read(self._out, 65536)
+        try:
+            if not select.select([self._out], [], [], timeout)[0]:
+                return b""
+            data = os.read(self._out, 65536)
+        except (OSError, ValueError):
+            data = b""
         if not data:
             raise LinkLostError(f"{self.name}: the program ended (exit status {self._process.poll()})")
         return data
@@ -131,7 +141,7 @@ class SerialTransport:
         self.name = f"serial:{device}"
         self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError, ValueError)
         try:
-            self._port = serial.Serial(device, baud, timeout=0, write_timeout=patient(30), exclusive=True)
+            self._port = serial.Serial(device, baud, timeout=0, write_timeout=patient(_WRITE_SECONDS), exclusive=True)
         except self._errors as error:
             number = getattr(error, "errno", None)
             reason = os.strerror(number) if number else str(error)

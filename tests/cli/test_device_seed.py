@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from intrs_edge.cli.certify import DEVICE, log_settings, run_seed
 from intrs_edge.datasets import load_images
 from intrs_edge.evaluate.log import COLUMNS, SETTINGS, certificate_row, format_row
@@ -17,7 +19,8 @@ class Source:
         return 2**63 + self.drawn
 
 
-def test_drawn_once_a_log(tmp_path):
+def test_drawn_once_a_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(secrets, "randbits", lambda bits: 0)
     source, log = Source(), tmp_path / "log.tsv"
     assert run_seed(DEVICE, 5, log, source) == 2**63 + 1
     log.write_text("\t".join(COLUMNS) + "\n")
@@ -29,6 +32,12 @@ def test_drawn_once_a_log(tmp_path):
     log.write_text("\t".join(COLUMNS) + "\n" + format_row(row))
     assert run_seed(DEVICE, 5, log, source) == 2**63 + 2
     assert source.drawn == 3
+
+
+def test_a_board_cannot_choose_the_seed(tmp_path):
+    seeds = {run_seed(DEVICE, 5, tmp_path / "log.tsv", Source()) for _ in range(4)}  # four boards that say the same
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**64 for seed in seeds)
 
 
 def test_asked_then_the_projects_then_fresh(tmp_path):

@@ -39,7 +39,8 @@ def library(folder: Path, smoothing: Smoothing, shift: int, macros: tuple[str, .
     mul, add = (", ".join(str(v) for v in values) for values in (range(3, 3 + c), range(-5, c - 5)))
     (folder / "map.c").write_text(PROGRAM % (mul, add, shift))
     objects = []
-    sources = [FIRMWARE / "smoothing/intrs_noise_fill.c", folder / "map.c", folder / "intrs_tables.c"]
+    own = [FIRMWARE / "smoothing" / name for name in ("intrs_noise_fill.c", "intrs_jump_table.c")]
+    sources = [*own, folder / "map.c", folder / "intrs_tables.c"]
     variants = sorted((FIRMWARE / "smoothing/x86_avx2").glob("*.c")) if macros else []
     for source in (*sources, *variants):
         target = folder / f"{source.stem}.o"

@@ -70,7 +70,11 @@ def program(
         "INTRS_N0": smoothing.n0, "INTRS_N": smoothing.n,
         **map_macros({"mul": mul, "add": add, "shift": shift}),
     }  # fmt: skip
-    sources = ["smoothing/intrs_noise_fill.c", os.path.relpath(folder / "intrs_tables.c", FIRMWARE)]
+    sources = [
+        "smoothing/intrs_noise_fill.c",
+        "smoothing/intrs_jump_table.c",
+        os.path.relpath(folder / "intrs_tables.c", FIRMWARE),
+    ]
     if machine is not M0:
         config["INTRS_NOISE_DSP"] = 1
         sources.append("smoothing/arm_dsp/intrs_noise_blocks_dsp.c")

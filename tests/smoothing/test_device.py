@@ -148,6 +148,46 @@ def test_radius_table_of_the_device(build, n):
     assert device.lib.intrs_radius_squared(ctypes.c_uint32(n + 1)) == 0
 
 
+def judged(device, mode: int, samples: int, count: int) -> tuple[int, int, int]:
+    """Status, squared radius and stop of ``intrs_judge``."""
+    squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
+    numbers = (ctypes.c_uint32(v) for v in (mode, samples, count))
+    status = device.lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
+    return status, squared.value, stop.value
+
+
+def test_the_device_judges_any_count_as_the_tables_say(build):
+    """Every count at every checkpoint of every mode, what is none, and PREDICT's answer for every pair of votes."""
+    smoothing = SEQUENTIAL
+    device = build(smoothing)
+    device.lib.intrs_next_look.restype = ctypes.c_uint32
+    n = smoothing.n
+    plans = {Mode.FIXED: None, Mode.TARGET: smoothing.target_plan, Mode.PRECISION: smoothing.precision_plan}
+    for mode, plan in plans.items():
+        looks = [n] if plan is None else [look.samples for look in plan.looks]
+        following = [min((x for x in looks if x > samples), default=0) for samples in range(n + 2)]
+        assert [device.lib.intrs_next_look(mode, samples) for samples in range(n + 2)] == following
+        for samples in range(n + 1):
+            found = [judged(device, mode, samples, c) for c in range(samples + 2)]
+            assert found[-1][0] == INTRS_E_ARGUMENT
+            for count, (status, squared, stop) in enumerate(found[:-1]):
+                if samples not in looks:
+                    assert status == INTRS_E_ARGUMENT
+                    continue
+                decision = plan.decide(looks.index(samples), count) if plan is not None else None
+                if plan is None:
+                    decision = (Stop.FULL, smoothing.radius.lookup(count))
+                assert (status, squared, stop) == ((1, 0, 0) if decision is None else (0, decision[1], decision[0]))
+    assert device.lib.intrs_next_look(3, 0) == 0
+    assert judged(device, 3, n, n)[0] == INTRS_E_ARGUMENT
+    for top in range(n + 1):
+        for second in range(n - top + 1):
+            right = top >= second and smoothing.predict.decides(top, second)
+            assert bool(device.lib.intrs_decides(top, second)) == right
+    for top, second in ((n, 1), (1, n), (0xFFFFFFFF, 1), (n, 0xFFFFFFFF)):
+        assert device.lib.intrs_decides(ctypes.c_uint32(top), ctypes.c_uint32(second)) == 0
+
+
 def expected_rows(images: int) -> list[tuple[int, ...]]:
     """What ``smoothing_study certify 5 IMAGES`` must print: predict and every mode, by the reference."""
     image = np.arange(SEQUENTIAL.dimension, dtype=np.uint8).reshape(SEQUENTIAL.shape)

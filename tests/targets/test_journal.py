@@ -288,7 +288,7 @@ def test_what_is_read_back_is_audited_whoever_counts_now(tmp_path, capsys, names
     right = truth(IMAGE, STREAM, 0, 1100)
     votes, _ = resumed(tmp_path / "j", names, 1.0)
     np.testing.assert_array_equal(votes, right)
-    assert re.search(r"samples 16\.\.31 of image 0, by liar, are wrong", capsys.readouterr().err)
+    assert re.search(r"liar dropped: its samples 16\.\.31 of image 0 in the journal are wrong", capsys.readouterr().err)
     # and once is enough: its lines are dropped on the disk, the others marked or audited again
     np.testing.assert_array_equal(resumed(tmp_path / "j", names, 0.0)[0], right)
 

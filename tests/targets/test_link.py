@@ -17,7 +17,7 @@ from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import LinkLostError
 from intrs_edge.targets.frame import Decoder, encode
-from intrs_edge.targets.link import LinkClient, LinkRefusedError, Message
+from intrs_edge.targets.link import VERSION, LinkClient, LinkRefusedError, Message
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import open_transport
 from intrs_edge.targets.process import run_program
@@ -82,8 +82,8 @@ def test_every_answer_is_right_on_a_bad_line(built, seed):
     faulty = Faulty(open_transport(built, manifest, f"run:{built}/build/host/intrs"), seed, 0.0)
     with LinkTarget(faulty, manifest) as target:
         faulty.share = 0.2
-        target.client.patience, target.client.attempts = 0.02, 40
-        target._patience = lambda: 0.02
+        target.client.waits = (0.02,) * 40
+        target._waits = lambda: (0.02,) * 40
         inputs = np.random.default_rng(seed).integers(-128, 128, (3, *toy.SHAPE)).astype(np.int8)
         for number in range(25):
             stream = Stream(seed, number)
@@ -93,8 +93,7 @@ def test_every_answer_is_right_on_a_bad_line(built, seed):
             assert target.certify(IMAGE, stream).count == toy.votes(IMAGE, seed, number, 20, 200)[1]
         for one in inputs:
             target._held = None
-            body = target._compute(Message.INFER, one.tobytes(), b"", 0.05)
-            np.testing.assert_array_equal(np.frombuffer(target._result(body), np.int8), toy.infer(one[None])[0])
+            np.testing.assert_array_equal(target.infer(one[None]), toy.infer(one[None]))
         assert faulty.faults > 20
         assert target.client.repeated > 5
 
@@ -119,7 +118,7 @@ class Scripted:
         pass
 
 
-def reply(payload, status=0, body=b"", *, sequence=None, kind=None, version=1):
+def reply(payload, status=0, body=b"", *, sequence=None, kind=None, version=VERSION):
     number = struct.unpack_from("<I", payload, 2)[0] if sequence is None else sequence
     return struct.pack("<BBIb", version, 0x80 | (payload[1] if kind is None else kind), number, status) + body
 
@@ -129,11 +128,11 @@ def test_only_the_answer_asked_for_is_taken():
         number = struct.unpack_from("<I", payload, 2)[0]
         return [
             b"\1", reply(payload, body=b"earlier", sequence=number - 1), reply(payload, body=b"other", kind=3),
-            reply(payload, body=b"version", version=2), payload, reply(payload, body=b"right"),
+            reply(payload, body=b"version", version=VERSION + 1), payload, reply(payload, body=b"right"),
             reply(payload, body=b"late"),
         ]  # fmt: skip
 
-    client = LinkClient(Scripted(answer), patience=0.05, attempts=2)
+    client = LinkClient(Scripted(answer), waits=(0.05, 0.05))
     for _ in range(3):
         assert client.request(Message.ENTROPY) == b"right"
     assert client.foreign >= 15
@@ -141,7 +140,7 @@ def test_only_the_answer_asked_for_is_taken():
 
 def test_silence_and_refusal_are_one_line():
     with pytest.raises(LinkLostError, match="no answer to entropy"):
-        LinkClient(Scripted(lambda payload: []), patience=0.01, attempts=2).request(Message.ENTROPY)
+        LinkClient(Scripted(lambda payload: []), waits=(0.01, 0.01)).request(Message.ENTROPY)
     with pytest.raises(LinkRefusedError, match="cannot do that"):
         LinkClient(Scripted(lambda payload: [reply(payload, -40)])).request(Message.ENTROPY)
 
@@ -152,7 +151,7 @@ def test_a_device_that_never_says_anything_else_than_noise_ends():
             return b"\x07noise\0" * 10
 
     with pytest.raises(LinkLostError):
-        LinkClient(Noise(lambda payload: []), patience=0.05, attempts=2).request(Message.ENTROPY)
+        LinkClient(Noise(lambda payload: []), waits=(0.05, 0.05)).request(Message.ENTROPY)
 
 
 ### the server, asked directly ###
@@ -161,7 +160,7 @@ def test_a_device_that_never_says_anything_else_than_noise_ends():
 @pytest.fixture
 def client(built):
     transport = open_transport(built, read_manifest(built), f"run:{built}/build/host/intrs")
-    client = LinkClient(transport, patience=1, attempts=1)
+    client = LinkClient(transport, waits=(1,))
     client.hello()
     yield client
     transport.close()
@@ -201,21 +200,21 @@ def test_wrong_requests_are_refused(client):
 
 
 def test_an_unknown_version_and_type_are_answered(client):
-    for payload, status in ((struct.pack("<BBI", 9, 1, 77), -32), (struct.pack("<BBI", 1, 99, 77), -33)):
+    for payload, status in ((struct.pack("<BBI", 9, 1, 77), -32), (struct.pack("<BBI", VERSION, 99, 77), -33)):
         client.transport.write(encode(payload))
         (answer,) = Decoder().feed(client.transport.read(2))
-        assert answer == struct.pack("<BBIb", 1, 0x80 | payload[1], 77, status)
+        assert answer == struct.pack("<BBIb", VERSION, 0x80 | payload[1], 77, status)
 
 
 def test_an_echo_of_the_devices_own_words_is_not_answered(client):
     for kind in (0x7F, 0x80, 0x86, 0xFF):
-        client.transport.write(encode(struct.pack("<BBIb", 1, kind, 4, 0)))
+        client.transport.write(encode(struct.pack("<BBIb", VERSION, kind, 4, 0)))
     assert client.request(Message.HELLO)
     assert client.foreign == 0
 
 
 def test_a_repeated_request_is_not_computed_again(client):
-    wire = encode(struct.pack("<BBI", 1, Message.ENTROPY, 4711))
+    wire = encode(struct.pack("<BBI", VERSION, Message.ENTROPY, 4711))
     client.transport.write(wire + wire)
     decoder, got = Decoder(), []
     while len(got) < 2:
@@ -231,17 +230,17 @@ def test_abort_and_status_during_a_computation(tmp_path):
     client.request(Message.WRITE, bytes(304))
     good = struct.pack("<III", toy.MODEL_HASH, toy.table_hash(), zlib.crc32(bytes(300)))
     many = struct.pack("<IQIII", 0, 1, 0, 100_000_000, 0)
-    long = struct.pack("<BBI", 1, Message.VOTES, 99) + good + many
+    long = struct.pack("<BBI", VERSION, Message.VOTES, 99) + good + many
     transport.write(encode(long))
     running, number, _, total, _ = struct.unpack("<IIIII", client.request(Message.STATUS))
     assert (running, number, total) == (1, 99, 100_000_000)
-    transport.write(encode(struct.pack("<BBI", 1, Message.HELLO, 100)))
+    transport.write(encode(struct.pack("<BBI", VERSION, Message.HELLO, 100)))
     transport.write(encode(long))
     decoder, got = Decoder(), []
     while len(got) < 2:
         got += decoder.feed(transport.read(2))
-    assert got[0] == struct.pack("<BBIb", 1, 0x81, 100, -35)
-    assert got[1][:7] == struct.pack("<BBIb", 1, Message.PROGRESS, 99, 0)
+    assert got[0] == struct.pack("<BBIb", VERSION, 0x81, 100, -35)
+    assert got[1][:7] == struct.pack("<BBIb", VERSION, Message.PROGRESS, 99, 0)
     client.request(Message.ABORT, struct.pack("<I", 98))  # not this one
     assert struct.unpack_from("<I", client.request(Message.STATUS))[0] == 1
     client.request(Message.ABORT, struct.pack("<I", 99))
@@ -284,7 +283,12 @@ def build_fuzzer(out):
     out.mkdir(exist_ok=True)
     shutil.copy(firmware / "tests/link/toy_config.h", out / "intrs_config.h")
     (out / "toy_board.h").write_text('#define INTRS_BOARD "fuzz"\n#define INTRS_LINK_FRAME 128u\n')
-    sources = [*sorted((firmware / "link").glob("*.c")), firmware / "tests/link/fuzz.c", firmware / "tests/link/toy.c"]
+    sources = [
+        *sorted((firmware / "link").glob("*.c")),
+        firmware / "model/intrs_crc32.c",
+        firmware / "tests/link/fuzz.c",
+        firmware / "tests/link/toy.c",
+    ]
     includes = [f"-I{out}", *(f"-I{firmware}/{d}" for d in ("include", "link", "ports"))]
     flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", *toy.WARNINGS]
     subprocess.run(["clang", *flags, *includes, *map(str, sources), "-o", str(out / "fuzz")], check=True)
@@ -317,7 +321,7 @@ def test_the_fuzzer_finds_a_planted_overflow(tmp_path):
     assert check in broken
     (tmp_path / "intrs_server.c").write_text(broken.replace(check, "if (0) {"))
     includes = [f"-I{tmp_path}/f", *(f"-I{firmware}/{d}" for d in ("include", "link", "ports"))]
-    sources = [firmware / "link/intrs_crc32.c", firmware / "link/intrs_frame.c", tmp_path / "intrs_server.c"]
+    sources = [firmware / "model/intrs_crc32.c", firmware / "link/intrs_frame.c", tmp_path / "intrs_server.c"]
     sources += [firmware / "tests/link/fuzz.c", firmware / "tests/link/toy.c"]
     flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
     subprocess.run(["clang", "-std=gnu11", *flags, *includes, *map(str, sources), "-o", str(program)], check=True)

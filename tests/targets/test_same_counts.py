@@ -117,7 +117,7 @@ def test_wrong_inputs_are_one_line(built, tmp_path):
             host.votes(IMAGES[0], Stream(1 << 64, 0), 0, 1)
         with pytest.raises(IntrsError, match="samples"):
             host.votes(IMAGES[0], Stream(1, 0), (1 << 32) - 1, 2)
-        with pytest.raises(IntrsError, match="mode's tables"):
+        with pytest.raises(IntrsError, match="tables of mode precision"):
             host.certify(IMAGES[0], Stream(1, 0), Mode.PRECISION)
     for spec in ("nonsense", "tcp:nowhere", "serial:", "run:"):
         with pytest.raises(IntrsError, match="is none of"):

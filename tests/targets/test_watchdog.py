@@ -29,8 +29,8 @@ def stuck_board(tmp_path, monkeypatch, seconds):
     manifest = read_manifest(toy.toy_project(tmp_path / "p"))
     target = LinkTarget(EmulatorTransport(board, image), manifest)
     target.seconds_per_sample = 0.001
-    target._patience = lambda: 1.0
-    target.client.patience = 1.0
+    target._waits = lambda: (1.0,) * 5
+    target.client.waits = (1.0,) * 5
     return target
 
 
@@ -48,6 +48,6 @@ def test_a_stuck_board_comes_back(tmp_path, monkeypatch):
 
 def test_without_a_watchdog_it_stays_stuck(tmp_path, monkeypatch):
     with stuck_board(tmp_path, monkeypatch, 0) as target:
-        target.client.attempts = 2
+        target._waits = lambda: (1.0,) * 2
         with pytest.raises(LinkLostError, match="no answer"):
             target.votes(IMAGE, Stream(1, 2), 0, 50)

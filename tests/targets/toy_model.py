@@ -32,7 +32,8 @@ def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tu
     for name, text in files.generated.items():
         (out / name).write_text(text)
     includes = [f"-I{out}", *(f"-I{firmware / folder}" for folder in ("include", "link", "ports", "ports/host"))]
-    sources = [str(firmware / s) for s in files.program_sources] + [str(firmware / "tests/link/toy.c")]
+    own = [str(firmware / s) for s in ("tests/link/toy.c", "model/intrs_crc32.c")]
+    sources = [*(str(firmware / s) for s in files.program_sources), *own]
     sources += [str(out / name) for name in files.generated if name.endswith((".c", ".S"))]
     toy = (f"-DINTRS_TOY_WORK={work}u", f"-DINTRS_TABLE_HASH=0x{table_hash():08x}u")
     command = [compiler, "-O2", *WARNINGS, *toy, *includes, *files.cflags, *extra]
@@ -43,7 +44,7 @@ def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tu
     if files.bare_metal:
         subprocess.run([f"{files.toolchain}objcopy", "-O", "binary", str(program), str(out / "intrs.bin")], check=True)
     if board_id == "host":
-        library = [str(firmware / s) for s in files.library_sources] + [str(firmware / "tests/link/toy.c")]
+        library = [*(str(firmware / s) for s in files.library_sources), *own]
         subprocess.run([*command, "-shared", "-fPIC", *library, "-o", str(out / "libintrs.so")], check=True)
     return program
 

@@ -107,6 +107,10 @@ static int certify(const char *file, const char *seed, const char *index)
     }
     const struct intrs_stream stream = {.seed = seed_value, .image = (uint32_t)image_value};
     struct intrs_certificate c;
+    if (intrs_check(NULL) != INTRS_OK) {
+        (void)fputs("intrs: weights or tables are damaged: build the project again\n", stderr);
+        return 1;
+    }
     const int status = intrs_certify(&workspace, image, &stream, INTRS_FIXED, NULL, NULL, &c);
     if (status != INTRS_OK) {
         (void)fprintf(stderr, "intrs: certify failed with %d\n", status);

@@ -23,6 +23,11 @@ uint32_t intrs_port_patience(void)
     return 3;
 }
 
+int intrs_port_image(void)
+{
+    return 0;
+}
+
 void intrs_port_alive(void)
 {
 }

@@ -22,8 +22,9 @@ int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_outp
     return INTRS_OK;
 }
 
-int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
-                uint32_t count, uint32_t *votes, intrs_progress progress, void *context)
+/* Progress says that `before` samples were done of `total`. */
+static int votes_of(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                    uint32_t count, uint32_t *votes, intrs_progress progress, void *context, uint32_t before, uint32_t total)
 {
     if (ws == NULL || image == NULL || stream == NULL || votes == NULL) {
         return INTRS_E_ARGUMENT;
@@ -32,7 +33,7 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
         return INTRS_E_RANGE;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (progress != NULL && progress(context, i, count) != 0) {
+        if (progress != NULL && progress(context, before + i, total) != 0) {
             return INTRS_E_ABORTED;
         }
 #if INTRS_TOY_STUCK
@@ -53,14 +54,25 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
     return INTRS_OK;
 }
 
+int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                uint32_t count, uint32_t *votes, intrs_progress progress, void *context)
+{
+    return votes_of(ws, image, stream, first, count, votes, progress, context, 0, count);
+}
+
 int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
                   intrs_progress progress, void *context, struct intrs_prediction *out)
 {
     for (uint32_t c = 0; c < INTRS_CLASSES; c++) {
         ws->votes[c] = 0;
     }
-    const int status = intrs_votes(ws, image, stream, 0, INTRS_N0, ws->votes, progress, context);
-    *out = (struct intrs_prediction){.label = 1, .top = 1, .votes = {ws->votes[1], ws->votes[0]}, .samples = INTRS_N0};
+    const int status = intrs_votes(ws, image, stream, 0, INTRS_N, ws->votes, progress, context);
+    uint32_t second = 0;
+    for (uint32_t c = 0; c < INTRS_CLASSES; c++) {
+        second = c != 1u && ws->votes[c] > second ? ws->votes[c] : second;
+    }
+    *out = (struct intrs_prediction){.top = 1, .votes = {ws->votes[1], second}, .samples = INTRS_N};
+    out->label = intrs_decides(ws->votes[1], second) ? 1 : INTRS_ABSTAIN;
     return status;
 }
 
@@ -73,10 +85,37 @@ int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct
     for (uint32_t c = 0; c < INTRS_CLASSES; c++) {
         ws->votes[c] = 0;
     }
-    const int status = intrs_votes(ws, image, stream, INTRS_N0, INTRS_N, ws->votes, progress, context);
-    *out = (struct intrs_certificate){.label = 1, .selected = 1, .count = ws->votes[1], .samples = INTRS_N};
+    const uint32_t total = INTRS_N0 + INTRS_N;
+    const int status = votes_of(ws, image, stream, INTRS_N0, INTRS_N, ws->votes, progress, context, INTRS_N0, total);
+    *out = (struct intrs_certificate){.selected = 1, .count = ws->votes[1], .samples = INTRS_N};
     out->radius_squared = intrs_radius_squared(out->count);
+    out->label = out->radius_squared != 0 ? 1 : INTRS_ABSTAIN;
     return status;
+}
+
+uint32_t intrs_next_look(uint32_t mode, uint32_t samples)
+{
+    return mode == INTRS_FIXED && samples < INTRS_N ? INTRS_N : 0;
+}
+
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t *radius_squared, uint32_t *stop)
+{
+    *radius_squared = intrs_radius_squared(count);
+    *stop = INTRS_STOP_FULL;
+    return mode == INTRS_FIXED && samples == INTRS_N ? INTRS_OK : INTRS_E_ARGUMENT;
+}
+
+int intrs_decides(uint32_t top, uint32_t second)
+{
+    return top > second;
+}
+
+int intrs_check(uint32_t *crc)
+{
+    if (crc != NULL) {
+        *crc = 0x12345678u;
+    }
+    return INTRS_TOY_DAMAGED ? INTRS_E_DAMAGED : INTRS_OK;
 }
 
 uint32_t intrs_radius_squared(uint32_t count)

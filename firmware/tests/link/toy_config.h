@@ -19,6 +19,9 @@
 #ifndef INTRS_TOY_WORK
 #define INTRS_TOY_WORK 0u
 #endif
+#ifndef INTRS_TOY_DAMAGED
+#define INTRS_TOY_DAMAGED 0
+#endif
 #ifndef INTRS_TOY_STUCK
 #define INTRS_TOY_STUCK 0
 #endif

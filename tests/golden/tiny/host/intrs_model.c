@@ -67,6 +67,27 @@ static void run_portable(uint8_t *arena)
     intrs_fully_connected(&portable_op4_4, (const int8_t *)(arena + 32), (int8_t *)(arena + 0));
 }
 
+/// what intrs_check() reads ///
+
+const struct intrs_block intrs_model_blocks[] = {
+    {&intrs_input_map, sizeof intrs_input_map, 0x0fdd29aau},
+    {k0, sizeof k0, 0x8b039e27u},
+    {k1, sizeof k1, 0xd612ae32u},
+    {k2, sizeof k2, 0xb7ee70b7u},
+    {k3, sizeof k3, 0x39fd023au},
+    {k4, sizeof k4, 0x230dc503u},
+    {k5, sizeof k5, 0x6522df69u},
+    {k6, sizeof k6, 0xa9c560f7u},
+    {k7, sizeof k7, 0x9cfe011du},
+    {k8, sizeof k8, 0x50d43ea8u},
+    {k9, sizeof k9, 0x0cb97148u},
+    {k10, sizeof k10, 0xaa806990u},
+    {k11, sizeof k11, 0xb0e02293u},
+    {k12, sizeof k12, 0xb1370991u},
+    {k13, sizeof k13, 0xf4293d21u},
+    {0, 0, 0},
+};
+
 void intrs_model_run(uint8_t *arena)
 {
     run_portable(arena);

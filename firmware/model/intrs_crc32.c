@@ -1,4 +1,4 @@
-#include "intrs_link.h"
+#include "intrs_model.h"
 
 /* four bits at a time: 64 bytes of table, fast enough for any UART */
 static const uint32_t nibble[16] = {
