@@ -23,9 +23,9 @@ else:  # pragma: no cover
 
 VALUES = 1 << 23  # that may be made out of any file
 VALUES_PER_BYTE = 16  # and out of every byte of it
-OPERATORS = 4096  # of a model
+OPERATORS = 2048  # of a model
 CONNECTIONS = 1 << 16  # inputs and outputs of all operators together
-STEPS = 4_000_000  # of one search
+STEPS = 600_000  # of one search; a step is about a microsecond
 NESTING = 32  # brackets in brackets
 NUMBER_CHARACTERS = 100
 EXPONENT = 400  # a little beyond a double's
@@ -55,7 +55,12 @@ class Steps:
     """How many elementary steps a search may still take; one that has none left uses what it found."""
 
     def __init__(self, steps: int = STEPS) -> None:
-        self.left = steps
+        self.left = self._given = max(0, steps)
+
+    @property
+    def spent(self) -> int:
+        """What was charged, at most what there was."""
+        return self._given - max(0, self.left)
 
     def take(self, steps: int) -> bool:
         """Charges steps; False when there were not enough."""

@@ -22,7 +22,8 @@ from intrs_edge.children import patient
 
 GRACE = 1.0  # seconds on an idle machine for what is ending already
 _CHILD_SUBREAPER = 36  # prctl: orphans below this process become its children
-_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # the interpreter's, for its whole life
+# the interpreter's, for its whole life; and tests/hostile's, which ends with the pipe from us
+_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "hostile/limited.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from intrs_edge.budget import parse_json
 from intrs_edge.errors import IntrsError
 
 
@@ -16,9 +16,9 @@ def check_replaceable(target: Path) -> None:
         raise IntrsError(f"{target} exists and is not a folder: give another output folder")
     if any(target.iterdir()):
         try:
-            content = json.loads((target / "project.json").read_text(encoding="utf-8"))
+            content = parse_json((target / "project.json").read_text(encoding="utf-8"), "project.json")
             generated = isinstance(content, dict) and "format" in content and "model_hash" in content
-        except (OSError, ValueError):
+        except (OSError, ValueError, IntrsError):
             generated = False
         if not generated:
             raise IntrsError(

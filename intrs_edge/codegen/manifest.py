@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from intrs_edge.boards import Board
+from intrs_edge.budget import parse_json
 from intrs_edge.codegen.model import Model
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.tables import claim
@@ -22,6 +23,8 @@ from intrs_edge.graph.warnings import warnings
 from intrs_edge.smoothing import Smoothing
 
 FORMAT = 2
+MOST_CLASSES = 1 << 16
+LONGEST_NAME = 200
 
 
 def make_manifest(
@@ -109,17 +112,23 @@ def check_unchanged(manifest: Mapping[str, Any], where: str) -> None:
 
 
 def class_names(graph: Graph, classes: int) -> list[str]:
-    """Names from the metadata, or the numbers."""
+    """Names from the metadata, or the numbers; IntrsError for names that are none, and for more than 65 536."""
+    if classes > MOST_CLASSES:
+        raise IntrsError(f"the output has {classes} values: a classifier has at most {MOST_CLASSES} classes")
     text = graph.metadata.get("intrs.classes")
-    if text is not None:
-        try:
-            names = json.loads(text)
-        except ValueError:
-            names = None
-        if isinstance(names, list) and len(names) == classes and all(isinstance(n, str) for n in names):
-            return names
-        raise IntrsError(f"metadata intrs.classes is not a JSON list of {classes} names: write it again")
-    return [str(i) for i in range(classes)]
+    if text is None:
+        return [str(i) for i in range(classes)]
+    names = parse_json(text, "metadata intrs.classes")
+    if not isinstance(names, list) or len(names) != classes or not all(map(_is_name, names)):
+        raise IntrsError(
+            f"metadata intrs.classes is not a JSON list of {classes} names, each printable and of at most "
+            f"{LONGEST_NAME} characters: write it again"
+        )
+    return names
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_NAME
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from intrs_edge.codegen.memory import Block, Plan
 _COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb")
 
 
+DRAWN = 200  # calls; lifetimes over more of them are given in numbers
+
+
 def label(block: Block) -> str:
     """The tensors that share a block, by index, or whose scratch it is."""
     if block.scratch >= 0:
@@ -37,7 +40,9 @@ def table(plan: Plan, steps: Sequence[str]) -> list[str]:
     width = min(max(width, 6), 40)
     lines = [f"{'offset':>8} {'bytes':>8}  {'tensor':<{width}}  calls 0..{len(steps) - 1}"]
     for b in blocks:
-        life = "".join("#" if b.first <= i <= b.last else "." for i in range(len(steps)))
+        life = "." * b.first + "#" * (b.last - b.first + 1) + "." * (len(steps) - 1 - b.last)
+        if len(steps) > DRAWN:
+            life = f"{b.first}..{b.last}"
         lines.append(f"{b.offset:>8} {b.bytes:>8}  {label(b)[:width]:<{width}}  {life}")
     return lines
 

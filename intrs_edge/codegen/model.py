@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from intrs_edge.budget import Steps
 from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, Considered, choose, consider
 from intrs_edge.codegen.cwrite import Pool, crc_text
@@ -22,6 +23,8 @@ from intrs_edge.graph.ir import Graph
 
 # instructions that a smaller arena may cost, over the fewest
 _PATIENCE = {"speed": 1.02, "balanced": 1.02, "size": 1.1}
+
+_CHOICE = 30  # elementary steps of choosing kernels once, for each that might stand somewhere
 
 _SMALLER = "another kernel makes the arena smaller"
 
@@ -102,12 +105,20 @@ def plan_level(
 
     Without need the arena also shrinks where that costs few more instructions (`_PATIENCE`). ``shared``: fix where
     input and output lie, because other levels use the same arena. An arena that stays above its budget is returned as
-    it is: the caller knows what else competes for the memory.
+    it is: the caller knows what else competes for the memory. The search is counted and ends with what it has.
     """
-    banned: Banned = {}
     considered = consider(graph, level, batch, only)
     emitted: Emitted = {}
-    best = _planned(graph, level, optimize, batch, weight_budget, banned, shared, considered, emitted)
+    budget = Steps()
+
+    def planned(banned: Banned) -> LevelModel:
+        choices = choose(graph, level, optimize, weight_budget, batch, banned, considered=considered)
+        calls = _calls(choices, emitted)
+        plan = _plan(graph, calls, batch, shared, budget)
+        return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
+
+    banned: Banned = {}
+    best = planned(banned)
     small = batch == 1
     patience = _PATIENCE[optimize] * _instructions(best)
     while (small and best.plan.bytes > 0) or (arena_budget is not None and best.plan.bytes > arena_budget):
@@ -115,11 +126,13 @@ def plan_level(
         better = None
         steps = fullest(best.plan)
         for group in dict.fromkeys([*((step,) for step in steps), tuple(steps)]):
+            if not budget.take(len(considered) * _CHOICE):
+                return better or best
             trial = banned | _too_large(graph, considered, best.plan.lower_bound, batch, emitted)
             for choice in (best.calls[step].choice for step in group):
                 trial[(choice.site.ops, choice.kernel.name)] = _SMALLER
             try:
-                other = _planned(graph, level, optimize, batch, weight_budget, trial, shared, considered, emitted)
+                other = planned(trial)
             except IntrsError:  # nothing else can stand there
                 continue
             if other.plan.bytes < (better or best).plan.bytes and (must or _instructions(other) <= patience):
@@ -136,25 +149,9 @@ def _instructions(m: LevelModel) -> float:
 
 def fullest(plan: memory.Plan) -> list[int]:
     """Positions in the order whose calls have the most bytes alive."""
-    alive = [sum(b.bytes for b in plan.blocks if b.first <= i <= b.last) for i in range(len(plan.order))]
-    return [i for i, n in enumerate(alive) if n == max(alive)]
-
-
-def _planned(
-    graph: Graph,
-    level: Level,
-    optimize: str,
-    batch: int,
-    weight_budget: int | None,
-    banned: Banned,
-    shared: bool,
-    considered: Considered,
-    emitted: Emitted,
-) -> LevelModel:
-    choices = choose(graph, level, optimize, weight_budget, batch, banned, considered=considered)
-    calls = _calls(choices, emitted)
-    plan = _plan(graph, calls, batch, shared)
-    return LevelModel(level, choices, tuple(calls[i] for i in plan.order), plan)
+    alive = memory.alive(plan.blocks, len(plan.order))[: len(plan.order)]
+    most = max(alive, default=0)
+    return [i for i, n in enumerate(alive) if n == most]
 
 
 def _too_large(graph: Graph, considered: Considered, limit: int, batch: int, emitted: Emitted) -> Banned:
@@ -195,7 +192,7 @@ def _sizes(graph: Graph, calls: list[Call], batch: int) -> dict[int, int]:
     return {t: graph.tensors[t].bytes * batch for t in sorted(used) if not graph.tensors[t].constant}
 
 
-def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool) -> memory.Plan:
+def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool, budget: Steps) -> memory.Plan:
     steps, aliases = [], {}
     for call in calls:
         e = call.emit
@@ -215,7 +212,7 @@ def _plan(graph: Graph, calls: list[Call], batch: int, shared: bool) -> memory.P
     pinned = None
     if shared:
         pinned = {graph.outputs[0]: memory.align(sizes[graph.inputs[0]]), graph.inputs[0]: 0}
-    return memory.plan(steps, sizes, graph.inputs, graph.outputs, aliases, pinned)
+    return memory.plan(steps, sizes, graph.inputs, graph.outputs, aliases, pinned, budget)
 
 
 def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_map: InputMap) -> Model:

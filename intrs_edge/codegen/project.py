@@ -97,6 +97,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
 _CODE_RESERVE = 24 * 1024
 _DATA_RESERVE = 1024
 _TRIES = 4
+_MOST_ARENA = 1 << 28  # where there is an operating system; every thread has its own
 
 
 def _fitted(
@@ -179,10 +180,13 @@ def _board_model(
 
 
 def _batched_model(graph: Graph, levels: tuple[Any, ...], optimize: str, batch: int, input_map: InputMap) -> Model:
-    """A model of ``batch`` images where a kernel of any level takes them at once, else of one."""
+    """A model of ``batch`` images where a kernel of any level takes them at once and they fit, else of one."""
     planned = tuple(plan_level(graph, level, optimize, batch, shared=len(levels) > 1) for level in levels)
-    if batch > 1 and not any(c.emit.batched for m in planned for c in m.calls):
+    arena = max(m.plan.bytes for m in planned)
+    if batch > 1 and (arena > _MOST_ARENA or not any(c.emit.batched for m in planned for c in m.calls)):
         return _batched_model(graph, levels, optimize, 1, input_map)
+    if arena > _MOST_ARENA:
+        raise IntrsError(f"the arena takes {arena} bytes, the limit is {_MOST_ARENA}: use a smaller model")
     return build_model(graph, planned, batch, input_map)
 
 

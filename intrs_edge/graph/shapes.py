@@ -29,6 +29,7 @@ Shape = tuple[int, ...]
 STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
 MAX_STEP = 1 << 16
 MAX_REACH = 1 << 20  # positions in C are 32-bit integers
+MAX_SUM = 1 << 23  # times 255 is below 2**31
 SAME_SHAPE = (*TABLES, "SOFTMAX", "L2_NORMALIZATION")
 
 
@@ -72,6 +73,8 @@ def _windowed(graph: Graph, op: Op) -> list[Shape]:
     w = window(graph, op)
     if max((w.filter_h - 1) * w.dilation_h, (w.filter_w - 1) * w.dilation_w) >= MAX_REACH:
         raise ValueError(f"its dilated filter reaches over more than {MAX_REACH} rows or columns")
+    if op.kind == "AVERAGE_POOL_2D" and min(w.filter_h, w.in_h) * min(w.filter_w, w.in_w) > MAX_SUM:
+        raise ValueError(f"it sums more than {MAX_SUM} values")
     if min(w.out_h, w.out_w) < 1:
         raise ValueError(f"its filter {w.filter_h}x{w.filter_w} is larger than its input {w.in_h}x{w.in_w}")
     return [(shape[0], w.out_h, w.out_w, w.out_c)]
@@ -123,6 +126,8 @@ def _prelu(graph: Graph, op: Op) -> list[Shape]:
 
 def _reduced(graph: Graph, op: Op) -> list[Shape]:
     shape, axes = _shape(graph, op), reduced_axes(graph, op)
+    if math.prod(shape[a] for a in axes) > MAX_SUM:
+        raise ValueError(f"it sums more than {MAX_SUM} values")
     if op.attrs.get("keep_dims"):
         return [tuple(1 if i in axes else n for i, n in enumerate(shape))]
     return [tuple(n for i, n in enumerate(shape) if i not in axes)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.cost import too_large
 from intrs_edge.graph.geometry import bias_position
 from intrs_edge.graph.ir import Graph, Op, Tensor
 from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
@@ -26,7 +27,7 @@ def problems(graph: Graph) -> list[str]:
 
     A model that is float or uint8 throughout says so once, not once an operator.
     """
-    found = list(_foreign(graph)) or list(_structure(graph))
+    found = list(_foreign(graph)) or list(too_large(graph)) or list(_structure(graph))
     if found:
         return found
     whole = _whole(graph)

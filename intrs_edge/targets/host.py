@@ -60,6 +60,9 @@ class _Certificate(ctypes.Structure):
 _PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 
 
+_MOST_BYTES = 1 << 29  # of the workspaces of all threads, unless their number is given
+
+
 class HostTarget(ContextMixin):
     """libintrs.so through ctypes. Calls release the GIL; samples are spread over ``threads`` (default: all cores)."""
 
@@ -85,7 +88,7 @@ class HostTarget(ContextMixin):
             raise IntrsError(f"{library} and the manifest disagree on classes or samples; build the project again")
         if self._lib.intrs_check(None) != 0:
             raise IntrsError(f"{library}: weights or tables are damaged; build the project again (remove build first)")
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or max(1, min(len(os.sched_getaffinity(0)), _MOST_BYTES // self._workspace_bytes))
         self._pool = ThreadPoolExecutor(self.threads)
         # as many workspaces as threads; a call takes one for its time, so that calls from several threads share none
         self._spaces: SimpleQueue[Any] = SimpleQueue()

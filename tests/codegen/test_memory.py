@@ -70,7 +70,7 @@ def test_order_is_the_best_of_all(problem) -> None:
     steps, sizes, n = problem
     plan = memory.plan(steps, sizes, [0], [n])
     assert plan.order_proven
-    model = memory._Problem([memory._renamed(step, {}, sizes) for step in steps], sizes, (0,), (n,), ())
+    model = memory.Problem([memory.resolved(step, {}, sizes) for step in steps], sizes, (0,), (n,), ())
     peaks = []
     for order in permutations(range(len(steps))):
         done = 0
@@ -79,8 +79,8 @@ def test_order_is_the_best_of_all(problem) -> None:
                 break
             done |= 1 << i
         else:
-            peaks.append(model._peak_of(order))
-    assert model._peak_of(plan.order) == min(peaks)
+            peaks.append(model.peak_of(order))
+    assert model.peak_of(plan.order) == min(peaks)
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,10 +92,7 @@ def test_offsets_are_the_best_of_all(raw) -> None:
     found = max(b.offset + b.bytes for b in placed)
     best = None
     for order in permutations(blocks):
-        trial = []
-        for block in order:
-            trial.append(memory._at(block, memory._first_fit(block, trial)))
-        total = max(b.offset + b.bytes for b in trial)
+        total = max(b.offset + b.bytes for b in memory.first_fit(order))
         best = total if best is None else min(best, total)
     assert found == best
     assert "meets the lower bound" in method or "proven optimal" in method
@@ -172,9 +169,7 @@ def test_first_fit_is_repaired_in_rounds() -> None:
     blocks = [replace(b, offset=0) for b in level.plan.blocks]
     placed, how = memory.place(blocks, {})
     assert max(b.offset + b.bytes for b in placed) == level.plan.lower_bound, how
-    by_size: list[memory.Block] = []
-    for block in sorted(blocks, key=lambda b: (-b.bytes, b.first)):
-        by_size.append(replace(block, offset=memory._first_fit(block, by_size)))
+    by_size = memory.first_fit(sorted(blocks, key=lambda b: (-b.bytes, b.first)))
     assert max(b.offset + b.bytes for b in by_size) > level.plan.lower_bound
 
 

@@ -143,19 +143,22 @@ def test_names_of_the_model_reach_no_source(tmp_path: Path) -> None:
     b = GraphBuilder(evil)
     x = b.input((1, 4, 4, 1), scale=1 / 255, zero_point=-128, name=evil)
     y = b.conv_2d(x, np.ones((2, 4, 4, 1)), weight_scale=0.1, scale=0.1, padding="VALID", name=evil)
-    graph = replace(b.build(b.reshape(y, (1, 2))), metadata={"intrs.classes": json.dumps([evil, "b"])})
+    graph = replace(b.build(b.reshape(y, (1, 2))), metadata={"intrs.classes": json.dumps([evil[:-13], "b"])})
     generate(graph, replace(OPTIONS, board="mps2-an386"), tmp_path / "p")
     for name, data in contents(tmp_path / "p").items():
         if name not in ("model.tflite", "project.json"):
             assert b"pwned" not in data, name
             assert b"pwned" not in name.encode()
-    assert json.loads((tmp_path / "p" / "project.json").read_text())["classes"][0] == evil
+    assert json.loads((tmp_path / "p" / "project.json").read_text())["classes"][0] == evil[:-13]
 
 
 def test_malformed_metadata_and_ends_are_one_line(tmp_path: Path) -> None:
     graph = tiny()
     for metadata, match in (
         ({"intrs.classes": '["a"]'}, "intrs.classes"),
+        ({"intrs.classes": '["a", "b", "\\n"]'}, "each printable"),
+        ({"intrs.classes": '["a", "b", 3]'}, "intrs.classes"),
+        ({"intrs.classes": "[" * 5000}, "intrs.classes is nested deeper than 32 levels"),
         ({"intrs.input": '{"mean": [0.5]}'}, "intrs.input"),
     ):
         with pytest.raises(IntrsError, match=match):

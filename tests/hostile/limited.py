@@ -61,18 +61,25 @@ class Limited:
     seconds = CPU_SECONDS
 
     def __enter__(self) -> Limited:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
         self.server = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def _stop(self) -> None:
         self.server.kill()
         self.server.wait()
         for pipe in (self.server.stdin, self.server.stdout):
             assert pipe is not None
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
     def cli(self, *arguments: object) -> Outcome:
         """A command line."""
@@ -83,9 +90,14 @@ class Limited:
         line does it."""
         assert self.server.stdin is not None
         assert self.server.stdout is not None
-        pickle.dump((self.seconds, function, arguments, options), self.server.stdin)
-        self.server.stdin.flush()
-        return Outcome(**json.loads(self.server.stdout.readline()))
+        try:
+            pickle.dump((self.seconds, function, arguments, options), self.server.stdin)
+            self.server.stdin.flush()
+            return Outcome(**json.loads(self.server.stdout.readline()))
+        except BaseException:  # its answer must not be taken for the next one's
+            self._stop()
+            self._start()
+            raise
 
 
 ### the server's side ###

@@ -6,6 +6,8 @@ reason in words.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -133,6 +135,20 @@ def find_sum(p: AddParams) -> tuple[int, int, int, int] | None:
     For given a, b and shift every pair bounds the offset from below, above or both: one pass over the pairs settles
     it. Where the reference's own roundings are out of order at 2^-20 of a step (about one ADD in four) there is none.
     """
+    numbers = (int(p.q.multiplier[0]), int(p.q.shift[0]), p.q.zero_point, p.q.min, p.q.max)
+    return _find_sum(p.zero_point, p.multiplier, p.shift, p.left_shift, numbers)
+
+
+@functools.lru_cache(4096)  # kernels of several levels ask for the same sums
+def _find_sum(
+    zero_point: tuple[int, int],
+    multiplier: tuple[int, int],
+    shifts: tuple[int, int],
+    left: int,
+    numbers: tuple[int, ...],
+) -> tuple[int, int, int, int] | None:
+    q = Requant(np.array(numbers[:1], np.int32), np.array(numbers[1:2], np.int8), *numbers[2:])
+    p = AddParams(zero_point, multiplier, shifts, left, q)
     expected = add_table(p)
     x = np.arange(-128, 128, dtype=np.int64)
     back = float(p.q.multiplier[0]) * 2.0 ** (int(p.q.shift[0]) - 31 + p.left_shift)
@@ -150,17 +166,29 @@ def find_sum(p: AddParams) -> tuple[int, int, int, int] | None:
         centre = [round(s * 2.0**shift) for s in slopes]
         if max(abs(c) for c in centre) > (1 << 22):
             continue
-        low, high = expected[lower] << shift, (expected[upper] + 1 << shift) - 1
+        low = (expected[lower] << shift, x[lower[0]], x[lower[1]])
+        high = ((expected[upper] + 1 << shift) - 1, x[upper[0]], x[upper[1]])
+        few = [tuple(v[::_SAMPLE] for v in side) for side in (low, high)]
         for da, db in _NEAR:
             a, b = centre[0] + da, centre[1] + db
-            least_offset = int((low - a * x[lower[0]] - b * x[lower[1]]).max(initial=-(1 << 28)))
-            most_offset = int((high - a * x[upper[0]] - b * x[upper[1]]).min(initial=1 << 28))
+            least_offset, most_offset = _offsets(a, b, *few)
+            if least_offset > most_offset:  # a few pairs show that most factors do not do
+                continue
+            least_offset, most_offset = _offsets(a, b, low, high)
             if least_offset <= most_offset:
                 return a, b, (least_offset + most_offset) // 2, shift
         break
     return None
 
 
+def _offsets(a: int, b: int, low: tuple[Ints, ...], high: tuple[Ints, ...]) -> tuple[int, int]:
+    """The least and the most offset that ``(bound, x, y)`` of the pairs on each side allow."""
+    least = (low[0] - a * low[1] - b * low[2]).max(initial=-(1 << 28))
+    most = (high[0] - a * high[1] - b * high[2]).min(initial=1 << 28)
+    return int(least), int(most)
+
+
+_SAMPLE = 32
 _SPREAD = 4
 _NEAR = sorted(
     ((a, b) for a in range(-_SPREAD, _SPREAD + 1) for b in range(-_SPREAD, _SPREAD + 1)),
