@@ -70,6 +70,7 @@ class Library:
             path = folder / f"m{i}.c"
             path.write_text(
                 f"#define intrs_model_run run_{i}\n#define intrs_input_map map_{i}\n"
+                f"#define intrs_model_blocks blocks_{i}\n"
                 f"void run_{i}(unsigned char *arena);\n{model.text}"
             )
             texts.append(str(path))

@@ -79,6 +79,7 @@ def build(folder: Path, compiler: str, graphs, spoil: bool = False) -> Path:
         path = folder / f"m{i}.c"
         path.write_text(
             f"#define intrs_model_run run_{i}\n#define intrs_input_map map_{i}\n"
+            f"#define intrs_model_blocks blocks_{i}\n"
             f"void run_{i}(unsigned char *arena);\n{model.text}"
         )
         texts.append(str(path))

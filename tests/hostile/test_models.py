@@ -277,6 +277,7 @@ def node(kind: str, inputs: str, output: str, **attributes: object) -> onnx.Node
     return helper.make_node(kind, inputs.split(), [output], **attributes)
 
 
+TALL = np.ones((50_000, 1), np.float32)
 MANY = np.full((700, 700), 1, np.int8)
 
 
@@ -287,8 +288,8 @@ MANY = np.full((700, 700), 1, np.int8)
         ([node("ConstantOfShape", "n", f"f{i}") for i in range(900)], {"n": np.array([1 << 10, 1 << 10])}),
         ([node("DequantizeLinear", "m s z", f"d{i}") for i in range(2000)], {"m": MANY}),
         ([node("Cast", "m", f"c{i}", to=TensorProto.DOUBLE) for i in range(2000)], {"m": MANY}),
-        ([node("Add", "tall wide", "big")], {"tall": np.ones((50_000, 1), np.float32), "wide": np.ones((1, 50_000), np.float32)}),
-        ([node("Gather", "m i", "big", axis=0)], {"m": np.ones((1, 50_000), np.float32), "i": np.zeros(100_000, np.int64)}),
+        ([node("Add", "tall wide", "big")], {"tall": TALL, "wide": TALL.reshape(1, -1)}),
+        ([node("Gather", "m i", "big", axis=0)], {"m": TALL.reshape(1, -1), "i": np.zeros(100_000, np.int64)}),
         ([node("Concat", " ".join(["m"] * 2000), "big", axis=0)], {"m": MANY}),
         ([node("Mul", "m m", "m0")] + [node("Concat", f"m{i} m{i}", f"m{i + 1}", axis=0) for i in range(30)],
          {"m": np.ones((1000, 10), np.float32)}),
