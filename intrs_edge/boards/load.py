@@ -18,7 +18,7 @@ from intrs_edge.errors import IntrsError, shown
 from intrs_edge.paths import shipped
 
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
-MAX_FILE_BYTES = 1 << 16
+MAX_FILE_BYTES = 1 << 14
 MAX_ENTRIES = 1000
 MAX_CHARACTERS = 1000
 

@@ -8,6 +8,13 @@ from intrs_edge.budget import CONNECTIONS, OPERATORS, Values
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 
+# operators whose every element the compiler follows from input to output
+MOVES = (
+    "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK", "GATHER", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE",
+    "TILE", "REVERSE_V2", "BROADCAST_TO", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR",
+)  # fmt: skip
+MOVED = 1 << 23
+
 
 def too_large(graph: Graph) -> Iterator[str]:
     """Why it is not, each reason a line: too many operators, or constants that operators read over and over."""
@@ -17,6 +24,10 @@ def too_large(graph: Graph) -> Iterator[str]:
     if edges > CONNECTIONS:
         yield f"the operators have {edges} inputs and outputs, the limit is {CONNECTIONS}: use a smaller model"
         return
+    ends = (i for op in graph.ops if op.kind in MOVES for i in (*op.inputs, *op.outputs))
+    moved = sum(graph.tensors[i].elements for i in ends if 0 <= i < len(graph.tensors))
+    if moved > MOVED:
+        yield f"operators that only move values move {moved} of them, the limit is {MOVED}: use a smaller model"
     constants = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
     # several tensors may be views of the same bytes of a file
     held = {(d.__array_interface__["data"][0], d.nbytes) for d in constants.values()}

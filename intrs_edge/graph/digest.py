@@ -71,7 +71,7 @@ def _default(f: Field) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return np.float32(value + 0.0).tobytes().hex()  # a file does not keep the sign of a zero
+        return np.float32(value + 0.0).tobytes().hex()  # -0.0 is 0.0: a file leaves either out
     if isinstance(value, tuple):
         return [int(v) for v in value]
     return value if isinstance(value, str) else int(value)

@@ -65,6 +65,13 @@ def test_one_graph_in_many_files(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     check()
 
 
+def test_a_negative_zero_is_the_default() -> None:
+    b = GraphBuilder()
+    x = b.input((1, 4), scale=0.1)
+    graph = b.build(b.unary("LEAKY_RELU", x, attrs={"alpha": -0.0}))
+    assert graph_digest(read_tflite(write_tflite(graph))) == graph_digest(graph)
+
+
 def changes(graph: Graph) -> dict[str, Graph]:
     """The graph with one number changed, in every kind of place."""
     found = {}

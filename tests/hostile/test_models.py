@@ -151,13 +151,17 @@ def web(ops: int) -> Build:
     return build
 
 
-@pytest.mark.parametrize(
-    "build",
-    [fan(40, 3), fan(2000, 1), fan(2, 1000), uneven(150), web(300)],
-    ids=["40x3", "2000x1", "2x1000", "uneven", "web"],
-)
-def test_plans_of_any_network_end(limited: Limited, tmp_path: Path, build: Build) -> None:
-    path = written(tmp_path / "m.tflite", build)
+HARD = {"40x3": fan(40, 3), "2000x1": fan(2000, 1), "2x1000": fan(2, 1000), "uneven": uneven(150), "web": web(300)}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_plans_of_any_network_end(limited: Limited, tmp_path: Path, name: str) -> None:
+    limited.cli("inspect", written(tmp_path / "m.tflite", HARD[name]), "--board", "mps2-an386").done()
+
+
+@pytest.mark.parametrize("name", ["40x3", *(pytest.param(n, marks=pytest.mark.long) for n in HARD if n != "40x3")])
+def test_projects_of_any_network_end(limited: Limited, tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "m.tflite", HARD[name])
     limited.cli("inspect", path).done()
     limited.cli("generate", path, "-o", tmp_path / "p", *READ).done()
 
@@ -171,9 +175,8 @@ def test_more_operators_than_any_network_has(limited: Limited, tmp_path: Path, b
 def test_more_connections_than_any_network_has(limited: Limited, tmp_path: Path) -> None:
     def build(b: GraphBuilder) -> int:
         x = b.input((1, 1), scale=STEP)
-        y = b.concatenation([x] * 30_000, 1)
-        z = b.concatenation([x] * 30_000, 1)
-        return b.concatenation([y, z] * 3_000, 1)
+        ends = [b.concatenation([x] * 30_000, 1) for _ in range(3)]
+        return b.concatenation(ends, 1)
 
     limited.cli("inspect", written(tmp_path / "m.tflite", build)).refused("inputs and outputs, the limit is 65536")
 
@@ -190,21 +193,35 @@ def test_weights_that_many_operators_read(limited: Limited, tmp_path: Path) -> N
     limited.cli("inspect", written(tmp_path / "m.tflite", build)).refused("reading the same constants")
 
 
+def padded(b: GraphBuilder) -> int:
+    """2x2 pixels become 5000x5000."""
+    x = b.input((1, 2, 2, 1), scale=1 / 255, zero_point=-128)
+    return b.pad(x, [(0, 0), (0, 4998), (0, 4998), (0, 0)])
+
+
 def test_activations_beyond_memory(limited: Limited, tmp_path: Path) -> None:
     def build(b: GraphBuilder) -> int:
-        x = b.input((1, 2, 2, 1), scale=1 / 255, zero_point=-128)
-        size = b.constant([5000, 5000], dtype="int32")
-        attrs = {"align_corners": False, "half_pixel_centers": False}
-        y = b.op("RESIZE_NEAREST_NEIGHBOR", [x, size], (1, 5000, 5000, 1), b.quant_of(x), attrs)
-        ends = [b.unary("TANH", y, scale=STEP) for _ in range(12)]
-        y = ends[0]
-        for z in ends[1:]:
-            y = b.add(y, z, scale=0.05)
-        return b.reshape(b.max_pool_2d(y, 2500), (1, 4))
+        y = padded(b)
+        branches = [b.unary("TANH", y, scale=STEP) for _ in range(12)]
+        total = branches[-1]
+        for x in (*branches[::-1], *branches):  # all are needed to the end
+            total = b.add(total, x, scale=0.05)
+        return b.reshape(b.max_pool_2d(total, 2500), (1, 4))
 
     path = written(tmp_path / "m.tflite", build)
     limited.cli("generate", path, "-o", tmp_path / "p", *READ).refused("the arena takes", "the limit is 268435456")
     assert not (tmp_path / "p").exists()
+
+
+def test_positions_without_end(limited: Limited, tmp_path: Path) -> None:
+    def build(b: GraphBuilder) -> int:
+        y = padded(b)
+        for _ in range(20):
+            order = b.constant([0, 2, 1, 3], dtype="int32")
+            y = b.op("TRANSPOSE", [y, order], (1, 5000, 5000, 1), b.quant_of(y))
+        return b.reshape(b.max_pool_2d(y, 2500), (1, 4))
+
+    limited.cli("inspect", written(tmp_path / "m.tflite", build)).refused("move 1000000080 of them")
 
 
 def test_classes_without_end(limited: Limited, tmp_path: Path) -> None:
@@ -277,8 +294,9 @@ def node(kind: str, inputs: str, output: str, **attributes: object) -> onnx.Node
     return helper.make_node(kind, inputs.split(), [output], **attributes)
 
 
-TALL = np.ones((50_000, 1), np.float32)
 MANY = np.full((700, 700), 1, np.int8)
+TALL, WIDE = np.ones((50_000, 1), np.float32), np.ones((1, 50_000), np.float32)
+DOUBLING = [node("Mul", "m m", "m0"), *(node("Concat", f"m{i} m{i}", f"m{i + 1}", axis=0) for i in range(30))]
 
 
 @pytest.mark.parametrize(
@@ -288,18 +306,21 @@ MANY = np.full((700, 700), 1, np.int8)
         ([node("ConstantOfShape", "n", f"f{i}") for i in range(900)], {"n": np.array([1 << 10, 1 << 10])}),
         ([node("DequantizeLinear", "m s z", f"d{i}") for i in range(2000)], {"m": MANY}),
         ([node("Cast", "m", f"c{i}", to=TensorProto.DOUBLE) for i in range(2000)], {"m": MANY}),
-        ([node("Add", "tall wide", "big")], {"tall": TALL, "wide": TALL.reshape(1, -1)}),
-        ([node("Gather", "m i", "big", axis=0)], {"m": TALL.reshape(1, -1), "i": np.zeros(100_000, np.int64)}),
+        ([node("Add", "tall wide", "big")], {"tall": TALL, "wide": WIDE}),
+        ([node("Gather", "m i", "big", axis=0)], {"m": WIDE, "i": np.zeros(50_000, np.int64)}),
         ([node("Concat", " ".join(["m"] * 2000), "big", axis=0)], {"m": MANY}),
-        ([node("Mul", "m m", "m0")] + [node("Concat", f"m{i} m{i}", f"m{i + 1}", axis=0) for i in range(30)],
-         {"m": np.ones((1000, 10), np.float32)}),
+        (DOUBLING, {"m": np.ones((1000, 10), np.float32)}),
     ],
     ids=["fill", "fills", "dequantise", "cast", "outer", "gather", "concat", "doubling"],
-)  # fmt: skip
+)
 def test_onnx_constants(limited: Limited, tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict) -> None:
-    limited.cli("inspect", onnx_file(tmp_path / "m.onnx", nodes, constants)).refused(
-        "m.onnx", "the limit for this file"
-    )
+    names = list(dict.fromkeys(n.output[0] for n in nodes))
+    used = [
+        node("Concat", " ".join(names), "all", axis=0),
+        node("Add", "y all", "sum"),
+    ]  # what nothing reads is left out
+    path = onnx_file(tmp_path / "m.onnx", [*nodes, *used], constants, "sum")
+    limited.cli("inspect", path).refused("m.onnx", "the limit for this file")
 
 
 def test_onnx_nodes_without_end(limited: Limited, tmp_path: Path) -> None:

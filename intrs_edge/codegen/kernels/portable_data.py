@@ -6,7 +6,8 @@ import numpy as np
 
 from intrs_edge.codegen.kernels.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import constant
-from intrs_edge.codegen.kernels.tabulate import block_copy, position_maps, separable
+from intrs_edge.codegen.kernels.tabulate import copies, tables
+from intrs_edge.graph.cost import MOVES
 from intrs_edge.graph.geometry import integer
 from intrs_edge.graph.quantize import per_tensor
 
@@ -125,19 +126,17 @@ class Concatenation(Kernel):
         return tuple(calls)
 
 
-PICKS = (
-    "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK", "GATHER", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE",
-    "TILE", "REVERSE_V2", "BROADCAST_TO", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR",
-)  # fmt: skip
-
-
 class _Picks(Kernel):
-    patterns = tuple((kind,) for kind in PICKS)
+    patterns = tuple((kind,) for kind in MOVES)
 
     @staticmethod
     def source(site: Site) -> tuple[int, ...]:
         """The one input that is not constant."""
         return tuple(t for t in site.op.inputs if t >= 0 and not site.graph.tensors[t].constant)
+
+
+def _moved(site: Site) -> int:
+    return sum(site.graph.tensors[t].elements for t in site.op.outputs)
 
 
 @register
@@ -151,20 +150,18 @@ class Copy(_Picks):
         """Runs of bytes only."""
         if len(self.source(site)) != 1:
             return "not one input that varies"
-        copies = [block_copy(m) for m in position_maps(site.graph, site.op)]
-        return "not runs of bytes at a constant stride" if None in copies else None
+        found = copies(site.graph, site.op)
+        return "not runs of bytes at a constant stride" if None in found else None
 
     def cost(self, site: Site) -> Cost:
         """Memory traffic, and a call of memcpy a row."""
-        maps = position_maps(site.graph, site.op)
-        rows = sum(c[0] for c in map(block_copy, maps) if c)
-        return Cost(0.5 * sum(m.size for m in maps) + 25.0 * rows, 0)
+        rows = sum(c[0] for c in copies(site.graph, site.op) if c)
+        return Cost(0.5 * _moved(site) + 25.0 * rows, 0)
 
     def emit(self, site: Site) -> tuple[Emit, ...]:
         """One ``struct intrs_copy`` an output."""
         calls = []
-        for output, positions in zip(site.op.outputs, position_maps(site.graph, site.op), strict=True):
-            found = block_copy(positions)
+        for output, found in zip(site.op.outputs, copies(site.graph, site.op), strict=True):
             assert found is not None
             rows, run, first, stride = found
             fields: dict[str, Value] = {
@@ -192,20 +189,19 @@ class Gather(_Picks):
         """Up to six axes."""
         if len(self.source(site)) != 1:
             return "not one input that varies"
-        axes = max(len(separable(m)) for m in position_maps(site.graph, site.op))
+        axes = max(len(offsets) for offsets in tables(site.graph, site.op))
         return "more than six axes" if axes > 6 else None
 
     def cost(self, site: Site) -> Cost:
         """A look-up an element."""
-        maps = position_maps(site.graph, site.op)
-        return Cost(7.0 * sum(m.size for m in maps), 4 * sum(t.size for m in maps for t in separable(m)))
+        entries = sum(table.size for offsets in tables(site.graph, site.op) for table in offsets)
+        return Cost(7.0 * _moved(site), 4 * entries)
 
     def emit(self, site: Site) -> tuple[Emit, ...]:
         """One ``struct intrs_gather`` an output."""
         calls = []
-        for output, positions in zip(site.op.outputs, position_maps(site.graph, site.op), strict=True):
-            offsets = separable(positions)
-            offsets = [np.zeros(1, np.int32)] * (6 - len(offsets)) + offsets
+        for output, found in zip(site.op.outputs, tables(site.graph, site.op), strict=True):
+            offsets = [np.zeros(1, np.int32)] * (6 - len(found)) + found
             fields: dict[str, Value] = {
                 "extent": tuple(o.size for o in offsets),
                 "offset": tuple(Array(o) for o in offsets),

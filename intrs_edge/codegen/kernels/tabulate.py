@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,42 @@ import numpy.typing as npt
 
 from intrs_edge.graph.ir import Graph, Op
 from intrs_edge.graph.reference import KERNELS
+
+
+@dataclass(frozen=True)
+class _Move:
+    """An op that only moves values. Equal ones (kind, attributes, shapes, constants) move them alike."""
+
+    key: tuple[Any, ...]
+    graph: Graph = field(compare=False)
+    op: Op = field(compare=False)
+
+
+def _move(graph: Graph, op: Op) -> _Move:
+    tensors = [graph.tensors[i] for i in (*op.inputs, *op.outputs)]
+    constants = tuple(None if t.data is None else (t.dtype, np.asarray(t.data).tobytes()) for t in tensors)
+    return _Move((op.kind, tuple(sorted(op.attrs.items())), tuple(t.shape for t in tensors), constants), graph, op)
+
+
+def copies(graph: Graph, op: Op) -> list[tuple[int, int, int, int] | None]:
+    """`block_copy` of every output."""
+    return _copies(_move(graph, op))
+
+
+def tables(graph: Graph, op: Op) -> list[list[npt.NDArray[np.int32]]]:
+    """`separable` offsets of every output."""
+    return _tables(_move(graph, op))
+
+
+# kernels ask again and again, for every level; the positions themselves are too large to keep
+@functools.lru_cache(64)
+def _copies(move: _Move) -> list[tuple[int, int, int, int] | None]:
+    return [block_copy(m) for m in position_maps(move.graph, move.op)]
+
+
+@functools.lru_cache(64)
+def _tables(move: _Move) -> list[list[npt.NDArray[np.int32]]]:
+    return [separable(m) for m in position_maps(move.graph, move.op)]
 
 
 def position_maps(graph: Graph, op: Op) -> list[npt.NDArray[np.int64]]:
