@@ -12,7 +12,7 @@ import numpy.typing as npt
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
 from intrs_edge.convert.qdq_context import Context, Inputs
-from intrs_edge.convert.qdq_finish import ACTIVATIONS, clamp_codes, fusing, plain
+from intrs_edge.convert.qdq_finish import ACTIVATIONS, clamp_codes, fusing, plain, reach
 from intrs_edge.convert.qdq_weights import as_affine, folded
 from intrs_edge.convert.values import (
     Activation,
@@ -40,6 +40,9 @@ def binary(kind: str) -> Callable[[Context, Inputs], list[Value]]:
                 return [_with_constant(ctx, kind, other, constant, turned)]
         if kind == "DIV":
             raise Unsupported("only the division by a constant is supported")
+        waiting = [isinstance(v, Pending) and v.fallback is None and not v.code and v.kind != "input" for v in (a, b)]
+        if kind in ("ADD", "SUB") and sum(waiting) == 1:
+            return [_sum_with(ctx, kind, a, b, waiting[0])]
         x, y = broadcast(ctx, ctx.activation(a), ctx.activation(b))
         shape = tuple(np.broadcast_shapes(x.shape, y.shape))
 
@@ -49,6 +52,28 @@ def binary(kind: str) -> Callable[[Context, Inputs], list[Value]]:
         return [Pending(kind.capitalize(), ctx.name, shape, fusing(ctx.emit, make))]
 
     return handler
+
+
+def _sum_with(ctx: Context, kind: str, a: Value | None, b: Value | None, first: bool) -> Pending:
+    """ADD or SUB of a quantised value and one that is not (``first``: a), as a convolution before a residual addition
+    often is: rounded where the sum's range and the other term's leave room."""
+    open_term, other = (a, ctx.activation(b)) if first else (b, ctx.activation(a))
+    assert isinstance(open_term, Pending)
+    shape = tuple(np.broadcast_shapes(open_term.shape, other.shape))
+    low, high = reach(ctx.emit, other.index)
+
+    def make(quant: Quant, activation: str, _: Affine | None) -> Activation:
+        scale, zero = float(quant.scale[0]), int(quant.zero_point[0])
+        least, most = scale * (-128.5 - zero), scale * (127.5 - zero)
+        if kind == "ADD":
+            ends = least - high, most - low
+        else:
+            ends = (least + low, most + high) if first else (low - most, high - least)
+        term = ctx.finisher.term(open_term, *ends)
+        x, y = broadcast(ctx, *((term, other) if first else (other, term)))
+        return replace(x, index=ctx.emit.add(x.index, y.index, quant, ctx.name, activation, kind), shape=shape)
+
+    return Pending(kind.capitalize(), ctx.name, shape, fusing(ctx.emit, make))
 
 
 def _operand(constant: Constant) -> bool:

@@ -88,16 +88,36 @@ class Finisher:
         if value.fallback is not None or value.span is None:
             return self.settle(value)
         low, high = value.span(value.affine)
+        y, scale = self._between(value, low, high)
+        self.notes.append(
+            f"the logits of {value.kind} {value.name!r} are not quantised: they get the scale {scale:.4g}, at which no "
+            "input saturates them; a QuantizeLinear with a measured scale behind it keeps more of their differences"
+        )
+        return y
+
+    def term(self, value: Pending, low: float, high: float) -> Activation:
+        """A term without a QuantizeLinear of a sum that saturates when the term lies outside low .. high: the one
+        place where such a value is rounded at a scale of our own, and said."""
+        if value.span is not None:
+            least, most = value.span(value.affine)
+            low, high = max(low, least), min(high, most)
+        y, scale = self._between(value, low, high)
+        note = (
+            f"the result of {value.kind} {value.name!r} is not quantised before it is added: it is rounded at the "
+            f"scale {scale:.4g}, which saturates nothing that the sum would not"
+        )
+        if note not in self.notes:
+            self.notes.append(note)
+        return y
+
+    def _between(self, value: Pending, low: float, high: float) -> tuple[Activation, np.float32]:
+        """(the value at the finest scale whose 256 steps hold low .. high and zero, that scale)."""
         low, high = (min(max(x, value.clip[0]), value.clip[1]) for x in (min(low, 0.0), max(high, 0.0)))
         if not 0 < high - low < math.inf:
             raise Unsupported(f"the result of {value.kind} {value.name!r} has no range; put a QuantizeLinear behind it")
         scale = np.float32((high - low) / 255)
         quant = per_tensor(scale, int(max(-128, min(127, round(-128 - low / float(scale))))))
-        self.notes.append(
-            f"the logits of {value.kind} {value.name!r} are not quantised: they get the scale {scale:.4g}, at which no "
-            "input saturates them; a QuantizeLinear with a measured scale behind it keeps more of their differences"
-        )
-        return self.at(value, quant)
+        return self.at(value, quant), scale
 
 
 def _no_finish(quant: Quant, clip: Range, affine: Affine | None) -> Activation:

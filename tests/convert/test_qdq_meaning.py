@@ -387,6 +387,24 @@ def test_the_tightest_scale_for_logits_is_the_reach_of_their_weights():
     assert distance.max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Sub turned"])
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_convolution_that_is_added_before_it_is_quantised(kind: str, relu: bool):
+    """As TensorRT-like and x86 quantisers leave it: one rounding more, said, and never a saturation more."""
+    net = Qdq(IMAGE).begin()
+    skip = net.at
+    out = net.conv(8, 8)
+    net.node(kind[:3], skip if kind == "Sub turned" else out, source=out if kind == "Sub turned" else skip)
+    if relu:
+        net.node("Relu")
+    net.quant(0.01, -128 if relu else 0)
+    notes: list[str] = []
+    _graph, distance = steps(net, notes=notes)
+    assert "not quantised before it is added" in notes[0]
+    assert distance.max() <= 6  # half a step of (2.56 + 5.1) / 255 and its ties, in steps of .01
+    assert distance.mean() < 1
+
+
 def test_what_nothing_reads_is_not_converted():
     net = Qdq(IMAGE).begin()
     kept = net.at
