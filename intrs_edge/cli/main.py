@@ -22,7 +22,7 @@ COMMANDS = {
     "inspect": "show the ops, cost and memory of a model, for every board",
     "generate": "write the C project of a model for a board",
     "build": "compile a generated project with CMake",
-    "infer": "run a built project on raw int8 inputs, without noise",
+    "infer": "run a built project on raw codes, without noise",
     "predict": "smoothed predictions with abstention",
     "certify": "certified radii of images, into a log",
     "verify": "replay lines of a log on this machine, and say what differs",

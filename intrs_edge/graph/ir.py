@@ -85,9 +85,8 @@ class Op:
 class Graph:
     """Tensors, ops in an order of execution, and the indices of the graph's inputs and outputs.
 
-    ``metadata`` is text carried in the file: ``intrs.input`` is JSON ``{"mean": [..], "std": [..]}`` (per channel, the
-    model's real input is ``(pixel / 255 - mean) / std``; absent: mean 0, std 1), ``intrs.sigma`` the noise it was
-    trained for in [0,1] pixels, ``intrs.classes`` a JSON list of class names.
+    ``metadata`` is text carried in the file: ``intrs.input`` says in JSON what a pixel means (`preprocessing`),
+    ``intrs.sigma`` the noise it was trained for in [0,1] pixels, ``intrs.classes`` a JSON list of class names.
     """
 
     tensors: tuple[Tensor, ...]
