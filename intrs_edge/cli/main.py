@@ -48,7 +48,9 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"intrs-edge {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        described = text[0].upper() + text[1:] + "."
+        # whole names only: --n is not --no-progress
+        sub = subparsers.add_parser(name, help=text, description=described, allow_abbrev=False)
         if name == command:
             importlib.import_module(f"intrs_edge.cli.{name}").add_arguments(sub)
     return parser

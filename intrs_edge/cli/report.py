@@ -13,6 +13,7 @@ from intrs_edge.evaluate.log import Row, read_log
 from intrs_edge.evaluate.merge import Gaps, gaps, log_text, merge, named
 from intrs_edge.evaluate.metrics import RADII, summarise
 from intrs_edge.evaluate.plot import draw
+from intrs_edge.evaluate.proof import check_radii
 from intrs_edge.evaluate.report import table, write_report
 from intrs_edge.files import write_atomically
 
@@ -68,11 +69,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _whole(logs: dict[str, list[Row]], merged: bool) -> dict[str, list[Row]]:
-    """The logs, or the one that they are together; says on stderr which images are missing."""
+    """The logs, each checked, or the one that they are together; says on stderr which images are missing."""
     missing: dict[str, Gaps] = {}
     for name, rows in logs.items():
         try:
             missing[name] = gaps(rows)
+            check_radii(rows)
         except IntrsError as error:
             raise IntrsError(f"log {name}: {error}") from None
     if merged:

@@ -20,8 +20,7 @@ from types import MappingProxyType, TracebackType
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import LockedFile
-from intrs_edge.smoothing.noise import exact
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, lattice_squared, radius_text
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, radius_text
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT = ("selected", "count", "samples", "votes", "L", "stop")
@@ -55,13 +54,10 @@ class Row:
         """Whether the smoothed classifier gave no answer."""
         return self.predict == ABSTAIN
 
-    def covers(self, radius: float) -> bool:
-        """Whether every integer perturbation within ``radius`` ([0,1] pixels, the decimal that it prints as) is
-        certified: by the exact ``L`` where the log has it.
-        """
-        if "L" in self.extra:
-            return int(self.extra["L"]) >= lattice_squared(exact(radius))
-        return self.radius >= radius
+    @property
+    def squared(self) -> int | None:
+        """The exact ``L``, lattice steps squared, where the log has it."""
+        return int(self.extra["L"]) if "L" in self.extra else None
 
 
 def certificate_row(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row, warning
+from intrs_edge.smoothing.noise import exact
+from intrs_edge.smoothing.results import lattice_squared
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
@@ -81,7 +83,13 @@ def curve(rows: Sequence[Row]) -> list[tuple[float, float]]:
 
 
 def _right(rows: Sequence[Row], radius: float) -> int:
-    return sum(row.correct and row.covers(radius) for row in rows)
+    """How many are answered rightly and certified against every integer perturbation within ``radius`` (the decimal
+    that it prints as): by the exact L where the log has it.
+    """
+    squared = lattice_squared(exact(radius))
+    return sum(
+        row.correct and (row.radius >= radius if row.squared is None else row.squared >= squared) for row in rows
+    )
 
 
 def _labelled(rows: Sequence[Row]) -> int:

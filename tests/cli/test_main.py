@@ -66,6 +66,12 @@ def test_usage_errors_are_2(run_cli):
         assert "usage:" in err
 
 
+def test_options_are_not_abbreviated(run_cli):
+    code, _, err = run_cli("certify", "p", "digits", "--log", "l", "--n", "100000")
+    assert code == 2
+    assert "unrecognized arguments: --n 100000" in err
+
+
 def test_an_interrupt_is_130(command, run_cli):
     command(raising(KeyboardInterrupt()))
     code, _, err = run_cli("x")
