@@ -14,6 +14,8 @@ from typing import Union
 import numpy as np
 import numpy.typing as npt
 
+MAX_ELEMENTS = 1 << 25  # of a tensor, in a file or inferred
+
 Attr = Union[int, bool, float, str, tuple[int, ...]]
 
 

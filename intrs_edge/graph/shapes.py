@@ -22,7 +22,7 @@ from intrs_edge.graph.geometry import (
     split_sizes,
     window,
 )
-from intrs_edge.graph.ir import Graph, Op
+from intrs_edge.graph.ir import MAX_ELEMENTS, Graph, Op
 from intrs_edge.graph.lut import TABLES
 
 Shape = tuple[int, ...]
@@ -226,6 +226,8 @@ def _resize(graph: Graph, op: Op) -> list[Shape]:
     shape, size = _image(graph, op), constant_ints(graph, op.inputs[1])
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"its size {size} must be a height and a width of at least 1")
+    if math.prod((shape[0], *size, shape[3])) > MAX_ELEMENTS:
+        raise ValueError(f"its size {size} gives more than {MAX_ELEMENTS} values")
     if op.kind == "RESIZE_BILINEAR":
         if op.attrs.get("align_corners") and op.attrs.get("half_pixel_centers"):
             raise ValueError("it has both aligned corners and half-pixel centres: choose one")

@@ -17,12 +17,11 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import flatbuffer as fb
 from intrs_edge.graph.flatbuffer import FlatBuffer, Table
-from intrs_edge.graph.ir import Attr, Graph, Op, Quant, Tensor
+from intrs_edge.graph.ir import MAX_ELEMENTS, Attr, Graph, Op, Quant, Tensor
 from intrs_edge.graph.passes.rewrite import compact
 from intrs_edge.graph.tflite_schema import IDENTIFIER, OPERATORS, OPTIONS, SCHEMA_VERSION, TENSOR_TYPES, Field
 
 MAX_FILE_BYTES = 1 << 28
-MAX_TENSOR_BYTES = 1 << 28
 MAX_RANK = 8
 NAME_LIMIT = 200
 NUMPY_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool", "float16", "float32", "float64")
@@ -114,10 +113,10 @@ def _tensor(buffer: FlatBuffer, table: Table, index: int, buffers: list[npt.NDAr
     elements = 1
     for extent in shape:
         elements *= extent  # Python integers: no overflow
-    if elements > MAX_TENSOR_BYTES // 8:
+    if elements > MAX_ELEMENTS:
         raise IntrsError(
             f"{buffer.name}: tensor '{name}' of shape {shape} has {elements} elements,"
-            f" the limit is {MAX_TENSOR_BYTES // 8}: use a smaller model"
+            f" the limit is {MAX_ELEMENTS}: use a smaller model"
         )
     if table.integer(5, fb.BOOL):
         raise IntrsError(f"{buffer.name}: tensor '{name}' is a variable: export a stateless model")

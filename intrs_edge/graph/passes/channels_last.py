@@ -41,6 +41,8 @@ def _first_transposes(graph: Graph) -> tuple[list[int], list[int]] | None:
             return None
         for number in read[index]:
             op = graph.ops[number]
+            if len(op.outputs) != 1 or op.outputs[0] in moved:
+                return None  # not validated yet: none, or a circle
             if op.kind == "QUANTIZE":
                 moved.append(op.outputs[0])
             elif _turns(graph, op, index):

@@ -14,7 +14,7 @@ from interpreter import interpret
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder, quant
 from intrs_edge.graph.geometry import same_or_valid
-from intrs_edge.graph.ir import Graph, Tensor
+from intrs_edge.graph.ir import Graph, Op, Tensor
 from intrs_edge.graph.passes import (
     PASSES,
     drop_tail,
@@ -320,6 +320,42 @@ def test_the_shape_arithmetic_of_a_flatten_is_folded() -> None:
     np.testing.assert_array_equal(reference.run(after, x_values), interpret(graph, x_values))
 
 
+def stale(graph: Graph, names: tuple[str, ...]) -> Graph:
+    """With a batch of 1 in the shapes of these values, as a converter writes that does not know it."""
+    tensors = [replace(t, shape=(1, *t.shape[1:])) if t.name in names else t for t in graph.tensors]
+    return replace(graph, tensors=tuple(tensors))
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_shapes_behind_an_unknown_extent_are_inferred(constant: bool) -> None:
+    """What Keras's TimeDistributed becomes: frames as a batch whose extent the converter did not know."""
+    b = GraphBuilder()
+    x = b.input((1, 12, 4, 2), scale=0.05, zero_point=7)
+    inputs = [x, b.constant([-1, 4, 4, 2], dtype="int32")] if constant else [x]
+    y = b.op("RESHAPE", inputs, (3, 4, 4, 2), b.quant_of(x), {"new_shape": (-1, 4, 4, 2)}, name="frames")
+    y = conv(b, y, np.random.default_rng(3), name="conv")
+    y = b.max_pool_2d(y, 2, name="pool")
+    back = b.constant([1, 12], dtype="int32")
+    graph = b.build(b.op("RESHAPE", [y, back], (1, 12), b.quant_of(y), {"new_shape": (1, 12)}))
+    read = stale(graph, ("frames", "conv", "pool"))
+    assert problems(read)
+    after = normalize(read)
+    validate(after)
+    assert [t.shape for t in after.tensors] == [t.shape for t in graph.tensors]
+    v = inputs_for(graph, 5, 0)
+    np.testing.assert_array_equal(reference.run(after, v), interpret(graph, v))
+    if constant:  # the interpreter infers the same
+        np.testing.assert_array_equal(reference.run(after, v), interpret(read, v))
+
+
+def test_inferred_shapes_are_bounded() -> None:
+    b = GraphBuilder()
+    x = b.input((1, 4), scale=0.05)
+    graph = b.build(b.op("TILE", [x, b.constant([1, 2**30], dtype="int32")], (1, 8), b.quant_of(x)))
+    assert normalize(graph) is graph
+    assert "its inputs give" in problems(graph)[0]
+
+
 def validate_fails(graph: Graph) -> bool:
     return bool(problems(graph))
 
@@ -328,3 +364,15 @@ def test_nothing_to_normalize_changes_nothing() -> None:
     b, x, rng = image()
     graph = b.build(conv(b, x, rng))
     assert normalize(graph) is graph
+
+
+@pytest.mark.parametrize("outputs", [(), (0,)])
+@pytest.mark.parametrize("kind", ["QUANTIZE", "TRANSPOSE", "RESHAPE", "ARG_MAX", "SHAPE", "BATCH_TO_SPACE_ND"])
+def test_what_is_not_sound_is_left_for_validation(kind: str, outputs: tuple[int, ...]) -> None:
+    """No output, or its own input: no pass before validation falls over it, or never ends."""
+    b = GraphBuilder()
+    x = b.input((1, 3, 4, 4), scale=0.1)
+    y = b.unary("RELU", x)
+    graph = b.build(y)
+    broken = Op(kind, (x, b.constant([0, 2, 3, 1], dtype="int32")), outputs)
+    assert problems(normalize(replace(graph, tensors=tuple(b.tensors), ops=(broken, *graph.ops))))
