@@ -111,14 +111,14 @@ def run(args: argparse.Namespace) -> int:
                 raise
             print(f"intrs-edge: error: {error}", file=sys.stderr)
             return PROVED_WRONG
+    for name, why in liars.items():
+        print(f"PROVED WRONG: {name}: {why}; every image that it took part in was certified again without it")
     certified = sum(not row.abstained for row in rows)
     print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
     if warning(rows):
         print(f"WARNING: {warning(rows)}")
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
-    for name, why in liars.items():
-        print(f"PROVED WRONG: {name}: {why}; every image that it took part in was certified again without it")
     return PROVED_WRONG if liars else 0
 
 

@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; gives the exit code."""
     arguments = _values_joined(sys.argv[1:] if argv is None else argv)
     command = next((a for a in arguments if a in COMMANDS), None)
+    code = 0
     try:
         args = build_parser(command).parse_args(arguments)
         code = int(importlib.import_module(f"intrs_edge.cli.{args.command}").run(args) or 0)
@@ -84,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nintrs-edge: interrupted; what was written is kept", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output has gone (| head): nothing to say, and nothing to say it to
+        # the reader of our output has gone (| head): nothing to say, and nothing to say it to; what was found holds
         _say_no_more()
-        return 0
+        return code
     except OSError as error:
         where = error.filename if error.filename is not None else "standard output or a connection"
         print(f"intrs-edge: error: {where}: {error.strerror or error}; look after the disk or name another file",

@@ -5,6 +5,7 @@ that ``train`` wrote."""
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def load_model_weights(network: QatNetwork, path: Path) -> None:
     """Weights and ranges of a model that ``train`` wrote for the same network. Its batch norms are folded: they begin
     as identities, so `match_statistics` must follow before training goes on. Raises IntrsError for another network."""
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
+        if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
+            raise ValueError("it names other files")
         values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     except Exception as error:
         raise IntrsError(
@@ -75,6 +78,8 @@ def load_model_weights(network: QatNetwork, path: Path) -> None:
                 raise IntrsError(
                     f"{path} has no {error.args[0]}: it is another network; give the same --network and --set"
                 ) from error
+            except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+                raise IntrsError(f"{path}: the numbers of {layer.name} do not fit together; it is damaged") from error
 
 
 def _take_weights(module: nn.Module, name: str, values: dict[str, npt.NDArray[Any]]) -> None:
@@ -142,10 +147,26 @@ def match_statistics(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], 
     network.train(training)
 
 
+def read_state(path: Path) -> Any:
+    """What a file of torch.save holds: tensors and plain values, never code, and no more bytes than the file has.
+
+    torch.save stores its records as they are; torch.load would unpack compressed ones, of any size. Raises IntrsError
+    for those, and what opening and torch.load raise.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as records:
+            held = sum(record.file_size for record in records.infolist())
+        if held > path.stat().st_size:
+            raise IntrsError(f"{path} unpacks to {held} bytes, more than it has; give a file as torch.save writes it")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file by name."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(path)
+    except IntrsError:
+        raise
     except Exception as error:
         raise IntrsError(
             f"{path} cannot be read as a torch checkpoint ({type(error).__name__}); give a state_dict file"
@@ -153,9 +174,14 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    tensors = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)} if state else {}
+    items = state.items() if isinstance(state, dict) else ()
+    tensors = {k.removeprefix("module."): v for k, v in items if isinstance(k, str) and isinstance(v, Tensor)}
     if not tensors:
         raise IntrsError(f"{path} holds no tensors; give a state_dict file")
+    size = path.stat().st_size
+    for key, value in tensors.items():  # strides of 0 make a large tensor of one number
+        if value.numel() * value.element_size() > size:
+            raise IntrsError(f"{path}: {key} is larger than the file; give a file as torch.save writes it")
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, locked_folder, write_atomically
-from intrs_edge.train.checkpoint import is_model, match_statistics
+from intrs_edge.train.checkpoint import is_model, match_statistics, read_state
 from intrs_edge.train.config import TrainConfig
 from intrs_edge.train.factory import network_of, network_of_module
 from intrs_edge.train.network import QatNetwork
@@ -242,7 +242,7 @@ def _begin(config: TrainConfig, network: QatNetwork, optimizer: torch.optim.Opti
     if not path.exists():
         raise IntrsError(f"{path} does not exist, so there is nothing to resume; leave --resume out")
     try:
-        state = torch.load(path, weights_only=True)
+        state = read_state(path)
         if state["settings"] != config.fingerprint():
             raise IntrsError(
                 f"{path} was made with other settings ({_difference(state['settings'], config)}); use the same ones"

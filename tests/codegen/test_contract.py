@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import Library, model_of
-from graph_cases import CASES, inputs_for, op_graph, small_graph
+from draws import inputs_for
+from graph_cases import CASES, op_graph, small_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from interpreter import interpret
+from network_cases import NETWORKS
 
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
+from intrs_edge.graph.passes import simplify
 
 RUNS = 6
 SETTINGS = {
@@ -57,6 +60,11 @@ def test_generated_networks(optimize: str) -> None:
         agree(graphs, seed, optimize)
 
     check()
+
+
+@pytest.mark.parametrize("optimize", ["speed", "size"])
+def test_generated_networks_of_other_kinds(optimize: str) -> None:
+    agree([simplify(make(3)) for make in NETWORKS.values()], 0, optimize)
 
 
 @pytest.mark.long

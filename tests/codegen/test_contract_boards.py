@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import model_of
+from draws import inputs_for
 from emulated import Bytes, Case, outcomes
-from graph_cases import CASES, inputs_for, op_graph, small_graph
+from graph_cases import CASES, op_graph, small_graph
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from network_cases import NETWORKS
 
 from intrs_edge.boards import load_board
 from intrs_edge.codegen.isa import Level, board_levels
@@ -23,6 +25,7 @@ from intrs_edge.codegen.model import Model
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.passes import simplify
 from tests.kernels.harness import needs_emulator
 from tests.kernels.layers import conv, inside, layer_cases, rng
 
@@ -74,6 +77,8 @@ def sample(each: int, networks: int, number: int) -> Iterator[tuple[str, Graph]]
             yield f"{kind} {i}", graph
     for i, graph in enumerate(drawn(small_graph(), networks, number)):
         yield f"network {i}", graph
+    for name, make in NETWORKS.items():
+        yield name, simplify(make(number))
     yield from layers().items()
 
 

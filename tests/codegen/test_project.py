@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graph_cases import inputs_for
+from draws import inputs_for
 from networks import resnet, tiny
 
 from intrs_edge.boards import Memory, load_board

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import FIRMWARE, STRICT, model_of
-from graph_cases import CASES, inputs_for, op_graph
+from draws import inputs_for
+from graph_cases import CASES, op_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import CASES, inputs_for, op_graph, small_graph
+from draws import inputs_for
+from graph_cases import CASES, op_graph, small_graph
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from interpreter import interpret
+from network_cases import NETWORKS
 
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
+from intrs_edge.graph.passes import simplify
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.graph.validate import RULES, validate
@@ -80,3 +83,12 @@ def test_another_rounding_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(small_graph(), st.integers(0, 2**32 - 1))
 def test_small_networks_equal_builtin_ref(graph, seed) -> None:
     agree(graph, seed)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_other_kinds_equal_builtin_ref(name: str) -> None:
+    for seed in range(2):
+        graph = NETWORKS[name](seed)
+        agree(graph, seed)
+        x = inputs_for(graph, RUNS, seed)
+        np.testing.assert_array_equal(reference.run(simplify(graph), x), reference.run(graph, x))

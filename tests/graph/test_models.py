@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graph_cases import inputs_for
+from draws import inputs_for
 from interpreter import interpret
 
 from intrs_edge.graph import reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import inputs_for
+from draws import inputs_for
 from interpreter import interpret
 
 from intrs_edge.errors import IntrsError

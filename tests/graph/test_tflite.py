@@ -7,7 +7,8 @@ import struct
 import numpy as np
 import pytest
 import tflite
-from graph_cases import CASES, inputs_for, op_graph
+from draws import inputs_for
+from graph_cases import CASES, op_graph
 from hypothesis import HealthCheck, given, settings
 from interpreter import interpret
 

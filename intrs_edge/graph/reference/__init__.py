@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from intrs_edge.budget import VALUES
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.reference import conv, elementwise, movement, pool, unary
@@ -26,7 +27,10 @@ def run(graph: Graph, inputs: Array) -> Array:
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise IntrsError(f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: use run_all")
-    return run_all(graph, [inputs])[0]
+    largest = max(t.elements for t in graph.tensors if t.data is None)
+    step = max(1, VALUES // largest)  # as many at once as keep the memory small
+    parts = [run_all(graph, [inputs[i : i + step]])[0] for i in range(0, max(1, len(inputs)), step)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def run_all(graph: Graph, inputs: Sequence[Array]) -> list[Array]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graph_cases import inputs_for, small_graph
+from draws import inputs_for
+from graph_cases import small_graph
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from interpreter import interpret
