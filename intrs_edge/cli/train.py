@@ -107,6 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a float checkpoint (state_dict) or a model.onnx of train to begin from",
     )
+    for name in ("mean", "std"):
+        parser.add_argument(
+            f"--{name}",
+            type=_fractions,
+            default=(),
+            metavar="N,N,...",
+            help=f"{name} of pixel / 255 that the images of --start were normalised with, one or one per channel",
+        )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
 

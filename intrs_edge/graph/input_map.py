@@ -6,6 +6,7 @@ rounding it has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -71,9 +72,15 @@ def derive_input_map(graph: Graph, reach: int) -> InputMap:
     tensor = graph.tensors[graph.inputs[0]]
     if tensor.quant is None or tensor.quant.scale.size != 1 or tensor.dtype != "int8":
         raise IntrsError("the model's input is not int8 with one scale: convert it with integer input and output")
-    channels = image_shape(graph)[2]
-    lines = read_preprocessing(graph)[0].affine(channels)
+    lines = read_preprocessing(graph)[0].affine(image_shape(graph)[2])
     scale, zero_point = input_codes(tensor.quant, tensor.dtype)
+    return map_to_codes(lines, scale, zero_point, reach)
+
+
+def map_to_codes(lines: Sequence[tuple[Fraction, Fraction]], scale: Fraction, zero_point: int, reach: int) -> InputMap:
+    """The map to codes of this scale and zero point; ``lines``: (slope, offset) of each channel, real = slope * pixel +
+    offset (`Preprocessing.affine`)."""
+    channels = len(lines)
     slopes = [slope / scale for slope, _ in lines]
     starts = [zero_point + offset / scale + Fraction(1, 2) for _, offset in lines]
     if all(o == 0 for _, o in lines) and len(set(slopes)) == 1 and 1 / slopes[0] in _POWERS:

@@ -20,10 +20,6 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.train.network import QatNetwork
 from intrs_edge.train.quantise import QatWeights
 
-# the usual normalisation of those checkpoints: (pixel / 255 - mean) / std, per channel
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-
 
 def is_model(path: Path) -> bool:
     """Whether a start is a model that ``train`` wrote, not a checkpoint."""
@@ -186,12 +182,10 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_float_checkpoint(network: QatNetwork, path: Path) -> None:
-    """Copies weights and batch statistics into the network and folds the input normalisation into the first
-    convolution.
+    """Copies weights and batch statistics into the network, which must have been built with the mean and std of the
+    checkpoint's images. Networks built with ``shortcut="pad"`` match the public CIFAR ResNets, with ``conv``
+    torchvision's.
 
-    The network sees pixel / 255, so weights are divided by std. The mean's share is a constant per output channel
-    inside the image, taken up by the batch statistics; the border, where the checkpoint padded with mean-valued
-    pixels, differs until trained. Networks built with ``shortcut="pad"`` match the public CIFAR ResNets exactly.
     Raises IntrsError naming what does not fit.
     """
     state = _tensors(path)
@@ -213,7 +207,6 @@ def load_float_checkpoint(network: QatNetwork, path: Path) -> None:
             f"{path} lacks {len(missing)} of the network's tensors, {missing[0]} first; "
             "build the network with shortcut=pad to use a public CIFAR ResNet"
         )
-    _fold_normalisation(network)
 
 
 def _renamed(state: dict[str, Any]) -> dict[str, Tensor]:
@@ -231,14 +224,3 @@ def _renamed(state: dict[str, Any]) -> dict[str, Tensor]:
             layer = f"s{stage}b{int(block) + 1}_skip"
             out[f"modules_by_layer.{layer}.{part if index == '0' else f'bn.{part}'}"] = value
     return out
-
-
-def _fold_normalisation(network: QatNetwork) -> None:
-    stem = network.modules_by_layer["stem"]
-    channels = stem.weight.shape[1]
-    if channels != len(MEAN):
-        return
-    with torch.no_grad():
-        stem.weight /= torch.tensor(STD).reshape(1, -1, 1, 1)
-        # conv(x / std) = conv((x - mean) / std) + constant: the batch norm subtracts the constant again
-        stem.bn.running_mean += (stem.weight * torch.tensor(MEAN).reshape(1, -1, 1, 1)).sum((1, 2, 3))

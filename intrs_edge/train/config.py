@@ -42,7 +42,8 @@ class TrainConfig:
     30 % and then falls; all count batches, not epochs. freeze: the last share of the quantisation-aware batches, which
     runs with frozen observers and batch statistics. consistency: weight of the regulariser of Jeong and Shin (2020)
     over two noisy copies, 0 for none (their eta is 0.5). bank: noise samples drawn once and reshuffled every epoch.
-    start: a float checkpoint (``state_dict`` of the public CIFAR ResNets) to begin from. threads: 0 leaves torch's
+    start: a float checkpoint (``state_dict``) or a model.onnx of ``train`` to begin from. mean, std: what the images of
+    that checkpoint were normalised with, of pixel / 255, one or one per channel. threads: 0 leaves torch's
     choice.
     """
 
@@ -68,6 +69,8 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
     start: Path | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     resume: bool = False
     progress: bool = True
 

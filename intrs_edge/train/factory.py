@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,24 @@ def network_of(
     seed: int = 0,
     options: dict[str, Any] | None = None,
     start: Path | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> QatNetwork:
     """The network that a training begins with, for images of (H, W, C); ``start``: a checkpoint of it, or a model that
-    ``train`` wrote. Random weights follow from ``seed``."""
+    ``train`` wrote; mean, std: what the checkpoint was trained with. Random weights follow from ``seed``. Raises
+    IntrsError, too, for a built-in network that starts from a checkpoint and no word of its normalisation."""
     from intrs_edge.train import checkpoint  # noqa: PLC0415 - it names what this module makes
 
     if not is_file(name):
         network = build_network(
-            name, shape, len(class_names), sigma=sigma, seed=seed, options=options, class_names=class_names
-        )
+            name, shape, len(class_names), sigma=sigma, seed=seed, options=options, class_names=class_names,
+            mean=mean, std=std,
+        )  # fmt: skip
+        if start is not None and not checkpoint.is_model(start) and not (mean or std):
+            raise IntrsError(
+                f"{start}: what its images were normalised with is not known; give --mean and --std as it was trained "
+                "(ImageNet's: --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225), or --mean 0 --std 1 for pixel / 255"
+            )
         if start is not None and not checkpoint.is_model(start):
             checkpoint.load_float_checkpoint(network, start)
     else:
@@ -88,14 +98,21 @@ def network_of(
             module = make_module(name, len(class_names), options or {})
         if start is not None and not checkpoint.is_model(start):
             checkpoint.load_module(module, start)
-        network = network_of_module(module, shape, class_names, sigma=sigma, name=Path(name).stem)
+        network = network_of_module(module, shape, class_names, sigma=sigma, mean=mean, std=std, name=Path(name).stem)
     if start is not None and checkpoint.is_model(start):
         checkpoint.load_model_weights(network, start)
     return network
 
 
 def network_of_module(
-    module: nn.Module, shape: tuple[int, int, int], class_names: tuple[str, ...], *, sigma: float, name: str = ""
+    module: nn.Module,
+    shape: tuple[int, int, int],
+    class_names: tuple[str, ...],
+    *,
+    sigma: float,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    name: str = "",
 ) -> QatNetwork:
     """A module traced for images of (H, W, C); one row of one channel is given as a vector, several rows of one as
     [C, L], where the module takes no image. Raises IntrsError when it gives another number of classes."""
@@ -104,7 +121,7 @@ def network_of_module(
     network, first = None, None
     for form in forms:
         try:
-            network = from_torch(module, form, sigma=sigma, classes=class_names, name=name)
+            network = from_torch(module, form, sigma=sigma, classes=class_names, mean=mean, std=std, name=name)
             break
         except IntrsError as error:
             first = first or error

@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.preprocessing import Preprocessing
 from intrs_edge.train.architecture import INPUT, Architecture
 from intrs_edge.train.network import QatNetwork
 from intrs_edge.train.quantise import QatPrelu
-
-# what a pixel means to every network that train makes (docs/convert.md): pixel / 255
-READS = {"range": "0..1", "mean": [0.0], "std": [1.0], "channels": "RGB"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +69,15 @@ def freeze(network: QatNetwork) -> FrozenNetwork:
                 b = torch.round(bias.double() / unit).to(torch.int32).numpy()
                 q = _lattice(weight, scale, module.channel_axis)
                 weights[layer.name] = Weights(q, scale.numpy().copy(), b, module.channel_axis)
-    metadata = {"intrs.sigma": repr(float(network.sigma)), "intrs.input": json.dumps(READS)}
+    metadata = {"intrs.sigma": repr(float(network.sigma)), "intrs.input": json.dumps(_said(network.input_quant.reads))}
     if network.classes:
         metadata["intrs.classes"] = json.dumps(list(network.classes))
     return FrozenNetwork(network.arch, quant, weights, metadata)
+
+
+def _said(reads: Preprocessing) -> dict[str, object]:
+    """The metadata ``intrs.input`` (docs/convert.md); the layout is the file's own."""
+    return {key: value for key, value in reads.as_json().items() if key != "layout"}
 
 
 def _lattice(weight: Tensor, scale: Tensor, axis: int) -> npt.NDArray[np.int8]:

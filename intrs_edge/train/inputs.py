@@ -1,4 +1,8 @@
-"""From integer pixels to the network's int8 input: a scale of a power of two times 1/255, wide enough for the noise.
+"""From integer pixels to the network's int8 input, wide enough for the noise.
+
+A network of ours has a scale of a power of two times 1/255. One whose checkpoint was trained on (pixel / 255 - mean) /
+std has the scale that holds those values; its map is the device's own, channel by channel, so that nothing is folded
+into a convolution and the border keeps its meaning.
 
 The pixel v (a lattice integer, noise included) becomes ``clamp(((v + half) >> k) + zero_point, -128, 127)``: an add,
 a shift and a saturation on the device. Real values are pixel / 255, so the scale is 2^k / 255.
@@ -6,13 +10,19 @@ a shift and a saturation on the device. Real values are pixel / 255, so the scal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.input_map import InputMap, map_to_codes
+from intrs_edge.graph.preprocessing import Preprocessing
+from intrs_edge.smoothing.noise import DiscreteGaussian, exact
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,11 @@ class InputQuant:
     """The input's quantisation: ``real = pixel / 255 = 2^shift / 255 * (q - zero_point)``."""
 
     shift: int
+
+    @property
+    def reads(self) -> Preprocessing:
+        """What a pixel means: pixel / 255."""
+        return Preprocessing("0..1")
 
     @property
     def scale(self) -> np.float32:
@@ -36,6 +51,45 @@ class InputQuant:
         half = (1 << self.shift) >> 1
         q = ((pixels.astype(np.int32) + half) >> self.shift) + self.zero_point
         return np.clip(q, -128, 127).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class NormalisedInput:
+    """The quantisation of ``real = (pixel / 255 - mean) / std``, mean and std one per channel; ``map`` is the device's
+    (`graph.input_map`)."""
+
+    reads: Preprocessing
+    scale: np.float32
+    zero_point: int
+    map: InputMap = field(repr=False)
+
+    def quantise(self, pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int8]:
+        """Lattice integers [..., C] -> int8 of the same shape, as the device maps them."""
+        return self.map.apply(pixels.astype(np.int64))
+
+
+def normalised_input(sigma: float, mean: Sequence[float], std: Sequence[float], channels: int) -> NormalisedInput:
+    """For images of ``channels``, mean and std as the checkpoint has them (one number, or one per channel, of pixel /
+    255): the scale that holds every pixel and two sigma of noise on either side. sigma in [0,1] pixels.
+
+    Raises IntrsError for another number of values, or a std that is not positive.
+    """
+    choose_input_quant(sigma)  # the same limits
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, channels) or not all(math.isfinite(v) and abs(v) <= 1e6 for v in values):
+            raise IntrsError(f"--{name} has {len(values)} values for {channels} channels; give one, or one a channel")
+    if min(std) < 1e-6:
+        raise IntrsError(f"--std is {min(std):g}; give the deviations of pixel / 255, above 0")
+    reads = Preprocessing("0..1", tuple(exact(m, "mean") for m in mean), tuple(exact(s, "std") for s in std))
+    lines = reads.affine(channels)
+    pixels = (Fraction(-2 * sigma) * 255, Fraction(2 * sigma) * 255 + 255)
+    ends = [slope * pixel + offset for slope, offset in lines for pixel in pixels]
+    low, high = min(*ends, Fraction(0)), max(*ends, Fraction(0))
+    scale = np.float32(float(high - low) / 255)
+    zero_point = round(-128 - float(low) / float(scale))
+    reach = DiscreteGaussian(exact(sigma, "sigma") * 255).last if sigma > 0 else 0
+    found = map_to_codes(lines, Fraction(float(scale)), zero_point, reach)
+    return NormalisedInput(reads, scale, zero_point, found)
 
 
 def choose_input_quant(sigma: float) -> InputQuant:

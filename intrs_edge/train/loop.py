@@ -89,10 +89,10 @@ def _first_network(config: TrainConfig, data: ImageSet, given: nn.Module | None)
     if isinstance(given, QatNetwork):
         return given
     if given is not None:
-        return network_of_module(given, data.shape, data.classes, sigma=config.sigma)
+        return network_of_module(given, data.shape, data.classes, sigma=config.sigma, mean=config.mean, std=config.std)
     network = network_of(
         config.network, data.shape, data.classes, sigma=config.sigma, seed=config.seed,
-        options=config.network_options, start=config.start,
+        options=config.network_options, start=config.start, mean=config.mean, std=config.std,
     )  # fmt: skip
     if config.start is not None and is_model(config.start):
         chosen = np.random.default_rng([config.seed, 4]).permutation(len(data))[:ANSWERS]

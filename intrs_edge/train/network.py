@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.train.architecture import INPUT, Architecture, Layer
-from intrs_edge.train.inputs import InputQuant, choose_input_quant
+from intrs_edge.train.inputs import InputQuant, NormalisedInput, choose_input_quant, normalised_input
 from intrs_edge.train.networks import build_architecture
 from intrs_edge.train.noise import NoiseBank
 from intrs_edge.train.operators import OPERATORS
@@ -25,16 +25,28 @@ from intrs_edge.train.quantise import ActivationQuant, QatLinear, QatPrelu, QatW
 class QatNetwork(nn.Module):  # type: ignore[misc]
     """An architecture with weights, observers, and the input quantisation chosen for ``sigma`` ([0,1] pixels).
 
+    mean, std: of pixel / 255, one or one per channel, where the weights were trained on normalised images.
+
     ``forward`` takes int8 inputs as float [N, C, H, W] (the result of `quantise_input`; [N, C, L] or [N, features] for
     such networks) and gives logits [N, classes].
     """
 
-    def __init__(self, arch: Architecture, sigma: float, seed: int = 0, classes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        arch: Architecture,
+        sigma: float,
+        seed: int = 0,
+        classes: tuple[str, ...] = (),
+        mean: Sequence[float] = (),
+        std: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.arch = arch
         self.sigma = sigma
         self.classes = classes
-        self.input_quant: InputQuant = choose_input_quant(sigma)
+        self.input_quant: InputQuant | NormalisedInput = choose_input_quant(sigma)
+        if mean or std:
+            self.input_quant = normalised_input(sigma, mean or (0.0,), std or (1.0,), arch.input_shape[2])
         self.quantising = True
         self.modules_by_layer = nn.ModuleDict()
         self.quants = nn.ModuleDict()
@@ -179,12 +191,14 @@ def build_network(
     seed: int = 0,
     options: dict[str, object] | None = None,
     class_names: tuple[str, ...] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> QatNetwork:
     """A network (`networks.NETWORKS`) for images of (H, W, C), with random weights from ``seed``.
 
     sigma: the noise it will see, in [0,1] pixels; it decides the input quantisation.
     """
-    return QatNetwork(build_architecture(name, shape, classes, options), sigma, seed, class_names)
+    return QatNetwork(build_architecture(name, shape, classes, options), sigma, seed, class_names, mean, std)
 
 
 def calibrate(network: QatNetwork, pixels: npt.NDArray[np.integer[Any]], batch: int = 64) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,17 +44,19 @@ def from_torch(
     *,
     sigma: float = 0.0,
     classes: tuple[str, ...] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
     name: str = "",
 ) -> QatNetwork:
     """A quantisation-aware network that computes what ``module`` does, with its weights, batch statistics and all.
 
     module: float, with or without trained weights; it is not changed. example: an input [N, C, H, W] (or [N, C, L],
     [N, features]), or its shape without the batch; the network takes images of that shape whose real values are pixel /
-    255. sigma: the noise that it will see, in [0,1] pixels. Raises IntrsError listing every node that has no
-    quantised form, by module path, each with what to do.
+    255, or (pixel / 255 - mean) / std as the module was trained. sigma: the noise that it will see, in [0,1] pixels.
+    Raises IntrsError listing every node that has no quantised form, by module path, each with what to do.
     """
     traced = trace(module, example, name or type(module).__name__)
-    network = QatNetwork(traced.arch, sigma, 0, classes)
+    network = QatNetwork(traced.arch, sigma, 0, classes, mean, std)
     for layer, tensors in traced.weights.items():
         target = network.modules_by_layer[layer]
         with torch.no_grad():
@@ -76,7 +78,13 @@ def from_torch(
 
 
 def prepare(
-    module: nn.Module, example: Tensor | tuple[int, ...], *, sigma: float, classes: tuple[str, ...] = ()
+    module: nn.Module,
+    example: Tensor | tuple[int, ...],
+    *,
+    sigma: float,
+    classes: tuple[str, ...] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> QatNetwork:
     """`from_torch` for a training loop of one's own, in training mode:
 
@@ -87,7 +95,7 @@ def prepare(
     qat.freeze()                                        # before the last steps: train as it will be exported
     export(qat, path)
     """
-    network = from_torch(module, example, sigma=sigma, classes=classes)
+    network = from_torch(module, example, sigma=sigma, classes=classes, mean=mean, std=std)
     network.train()
     return network
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.train import TrainConfig, build_network, calibrate
-from intrs_edge.train.checkpoint import MEAN, STD, load_float_checkpoint
+from intrs_edge.train.checkpoint import load_float_checkpoint
+from intrs_edge.train.factory import network_of
 
 
 class Block(nn.Module):
@@ -52,26 +53,32 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cifar, Path]:
 OPTIONS = {"blocks": (1, 1), "widths": (8, 16), "shortcut": "pad"}
 
 
-def test_inside_the_border_it_computes_what_the_checkpoint_does(source: tuple[Cifar, Path]):
-    """Away from the border the stem is equal up to quantisation: the normalisation is folded in."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def test_it_computes_what_the_checkpoint_does_at_the_border_too(source: tuple[Cifar, Path]):
     net, path = source
-    network = build_network("resnet20", (16, 16, 3), 10, options=OPTIONS)
+    network = build_network("resnet20", (16, 16, 3), 10, options=OPTIONS, mean=MEAN, std=STD).eval()
     load_float_checkpoint(network, path)
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3))
-    real = torch.from_numpy(pixels.transpose(0, 3, 1, 2)).float() / 255
-    normal = (real - torch.tensor(MEAN).reshape(1, -1, 1, 1)) / torch.tensor(STD).reshape(1, -1, 1, 1)
-    stem = network.modules_by_layer["stem"]
-    weight, bias, _ = stem.folded(torch.tensor(1 / 255))
+    network.quantise(False)
+    codes = network.quantise_input(np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)))
+    normal = (codes - network.input_quant.zero_point) * float(network.input_quant.scale)
     with torch.no_grad():
-        ours = F.conv2d(real, weight, bias, padding=1)
-        theirs = net.bn1(net.conv1(normal))
-    assert torch.allclose(ours[:, :, 1:-1, 1:-1], theirs[:, :, 1:-1, 1:-1], atol=1e-4)
-    assert not torch.allclose(ours, theirs, atol=1e-2)  # the border pads with another colour
+        assert torch.allclose(network(codes), net(normal), atol=1e-4)
+
+
+def test_a_checkpoint_without_a_word_of_its_normalisation_is_refused(source: tuple[Cifar, Path]):
+    _, path = source
+    settings = {"sigma": 0.25, "options": OPTIONS, "start": path}
+    with pytest.raises(IntrsError, match="give --mean and --std as it was trained"):
+        network_of("resnet20", (16, 16, 3), tuple("abcdefghij"), **settings)
+    network = network_of("resnet20", (16, 16, 3), tuple("abcdefghij"), **settings, mean=(0.0,), std=(1.0,))
+    assert str(network.input_quant.reads) == "0..1 (pixel / 255)"
 
 
 def test_quantised_logits_follow_the_checkpoint(source: tuple[Cifar, Path]):
     net, path = source
-    network = build_network("resnet20", (16, 16, 3), 10, options=OPTIONS)
+    network = build_network("resnet20", (16, 16, 3), 10, options=OPTIONS, mean=MEAN, std=STD)
     load_float_checkpoint(network, path)
     pixels = np.random.default_rng(1).integers(0, 256, (64, 16, 16, 3))
     calibrate(network, pixels)

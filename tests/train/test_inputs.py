@@ -9,7 +9,7 @@ from intrs_edge.convert.emit import Emitter, per_tensor
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.train import InputQuant, choose_input_quant
-from intrs_edge.train.frozen import READS
+from intrs_edge.train.inputs import normalised_input
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_training_and_device_round_alike(shift: int):
     quant = InputQuant(shift)
     e = Emitter()
     x = e.tensor("input", (1, 1, 1, 1), "int8", per_tensor(quant.scale, quant.zero_point))
-    device = derive_input_map(e.graph((x,), (x,), "m", {"intrs.input": json.dumps(READS)}), 2000)
+    device = derive_input_map(e.graph((x,), (x,), "m", {"intrs.input": json.dumps(quant.reads.as_json())}), 2000)
     pixels = np.arange(-2000, 2256).reshape(-1, 1, 1, 1)
     assert device.mul == (1,)
     assert device.shift == shift
@@ -49,3 +49,32 @@ def test_pixel_range_is_centred(shift: int):
 def test_impossible_sigma(sigma: float):
     with pytest.raises(IntrsError, match="out of range"):
         choose_input_quant(sigma)
+
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.12, 0.5])
+def test_a_normalised_input_is_the_devices_map(sigma: float):
+    """Exactly rounded, the same codes in training and on the device, and two sigma of room."""
+    quant = normalised_input(sigma, *IMAGENET, 3)
+    assert quant.map.exact
+    e = Emitter()
+    x = e.tensor("input", (1, 1, 1, 3), "int8", per_tensor(quant.scale, quant.zero_point))
+    device = derive_input_map(e.graph((x,), (x,), "m", {"intrs.input": json.dumps(quant.reads.as_json())}), 4080)
+    room = int(2 * sigma * 255)
+    pixels = np.arange(-room, 256 + room)[:, np.newaxis].repeat(3, 1)
+    codes = quant.quantise(pixels)
+    np.testing.assert_array_equal(device.apply(pixels), codes)
+    mean, std = (np.array(v) for v in IMAGENET)
+    real = (pixels / 255 - mean) / std
+    assert np.abs((codes.astype(int) - quant.zero_point) * float(quant.scale) - real).max() <= 0.51 * float(quant.scale)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "says"),
+    [((0.5, 0.5), (1,), "--mean has 2 values"), ((0.5,), (0.0,), "--std is 0"), ((float("nan"),), (1,), "--mean has")],
+)
+def test_senseless_normalisation(mean: tuple[float, ...], std: tuple[float, ...], says: str):
+    with pytest.raises(IntrsError, match=says):
+        normalised_input(0.25, mean, std, 3)
