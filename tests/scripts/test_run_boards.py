@@ -47,14 +47,14 @@ def test_failures_are_named_and_never_kept(script, monkeypatch, capsys):
     monkeypatch.setattr(
         script, "answers", lambda t: replace(answers(t), votes=()) if t.info.board != "host" else answers(t)
     )
-    absent = replace(load_board("rpi-4b"), emulator=Emulator("no-such-emulator"))
+    absent = replace(load_board("rpi-4b"), emulator=Emulator("qemu-no-such-machine"))
     monkeypatch.setattr(script, "load_board", lambda name: absent if name == "rpi-4b" else load_board(name))
     script.RESULTS.write_text(json.dumps({"boards": {"lm3s6965evb": {"flash": 1}, "rpi-4b": {"flash": 1}}}))
     monkeypatch.setattr(sys, "argv", ["run_boards", "lm3s6965evb", "rpi-4b"])
     assert script.main() == 1
     out = capsys.readouterr().out
     assert "FAILED: emulator: votes differ" in out
-    assert "no-such-emulator is not installed" in out
+    assert "qemu-no-such-machine is not installed" in out
     assert json.loads(script.RESULTS.read_text())["boards"] == {}
 
 
