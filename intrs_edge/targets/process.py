@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,16 @@ from intrs_edge.targets import rp2040js
 from intrs_edge.targets.transport import PipeTransport, SocketTransport, Transport, stop
 
 # the kernel ends a child when the thread that started it ends; this thread lives as long as the interpreter
-_STARTER = ThreadPoolExecutor(1)
+_starter = ThreadPoolExecutor(1)
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads: it needs one of its own, or would wait for ever."""
+    global _starter  # noqa: PLW0603 - one a process
+    _starter = ThreadPoolExecutor(1)
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
@@ -32,7 +42,7 @@ def _start(command: Sequence[str], *, pipes: bool, pass_fds: tuple[int, ...] = (
             stderr=subprocess.PIPE if not pipes else None, pass_fds=pass_fds, start_new_session=True, bufsize=0,
         )  # fmt: skip
 
-    return _STARTER.submit(popen).result()
+    return _starter.submit(popen).result()
 
 
 def qemu_command(board: Board, image: Path) -> list[str]:
