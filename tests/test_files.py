@@ -40,7 +40,9 @@ ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"),
              ("targets/flash.py", "copyfile")}  # fmt: skip
 # given a buffer, or a file in a temporary folder
 BUFFERS = {("evaluate/plot.py", "savefig"), ("train/loop.py", "save"), ("cli/infer.py", "save"),
-           ("convert/float_onnx.py", "save")}  # fmt: skip
+           ("convert/float_onnx.py", "save"), ("convert/float_onnx.py", "write_bytes")}  # fmt: skip
+# opened by os.open for reading, so that a link or a pipe is not followed
+READ = {("convert/external_data.py", "open")}
 
 
 def writes(tree: ast.AST) -> Iterator[str]:
@@ -66,7 +68,7 @@ def test_everything_is_written_in_one_room():
         for name in writes(ast.parse(path.read_text(encoding="utf-8")))
     }
     found = {f for f in found if f[0] != "files.py" and not f[0].startswith("_data/")}
-    assert found == ELSEWHERE | BUFFERS | {("cli/main.py", "open")}  # the last: /dev/null
+    assert found == ELSEWHERE | BUFFERS | READ | {("cli/main.py", "open")}  # the last: /dev/null
     for line in (
         "p.write_text(x)",
         "open(p, 'w')",
