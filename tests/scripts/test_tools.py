@@ -22,8 +22,8 @@ from intrs_edge.boards import board_ids, load_board
 ROOT = Path(__file__).resolve().parents[2]
 # what .ci/run and README ask for before make can run
 GIVEN = ("make", "python3", "apt")
-# runners of real boards: tests put programs of their own in their places, or skip
-ELSEWHERE = {"openocd", "pyocd", "ssh", "scp"}
+# runners of real boards: tests put programs of their own in their places, or skip; and one that a test wants absent
+ELSEWHERE = {"openocd", "pyocd", "ssh", "scp", "qemu-no-such-machine"}
 # a string that is the name of such a program is taken for a use of it, wherever it stands
 NAMES = re.compile(
     r"([a-z0-9_]+-)*(gcc|g\+\+|clang|objcopy|objdump|readelf)|(\w+-)+(as|nm|size|ld)|(qemu|gdb)-(?!user$)[\w-]+|"
