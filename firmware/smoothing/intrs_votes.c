@@ -1,15 +1,4 @@
-#include "intrs.h"
-#include "intrs_model.h"
-#include "intrs_noise.h"
-
-static uint32_t top_class(const int8_t *logits)
-{
-    uint32_t top = 0;
-    for (uint32_t c = 1; c < INTRS_CLASSES; c++) {
-        if (logits[c] > logits[top]) top = c;
-    }
-    return top;
-}
+#include "intrs_batch.h"
 
 int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
                 uint32_t count, uint32_t *votes, intrs_progress progress, void *context)
@@ -29,17 +18,9 @@ int intrs_votes_phase(struct intrs_workspace *ws, const uint8_t *image, const st
     intrs_rng_seek(&next, stream, first);
     for (uint32_t done = 0; done < count;) {
         // a last part batch runs whole: the samples after the range exist, only their answers are not counted
-        struct intrs_rng lanes[INTRS_BATCH];
-        for (uint32_t b = 0; b < INTRS_BATCH; b++) {
-            lanes[b] = next;
-            intrs_rng_jump(&next, intrs_jump_table[0]);
-        }
-        intrs_noise_fill(lanes, image, (int8_t *)(ws->arena + INTRS_INPUT_OFFSET));
-        intrs_model_run(ws->arena);
-
-        const int8_t *logits = (const int8_t *)(ws->arena + INTRS_OUTPUT_OFFSET);
+        const int8_t *logits = intrs_batch(ws, image, &next);
         uint32_t batch = count - done < INTRS_BATCH ? count - done : INTRS_BATCH;
-        for (uint32_t b = 0; b < batch; b++) votes[top_class(logits + b * (uint32_t)INTRS_CLASSES)]++;
+        for (uint32_t b = 0; b < batch; b++) votes[intrs_top_class(logits + b * (uint32_t)INTRS_CLASSES)]++;
         done += batch;
         if (phase->progress && phase->progress(phase->context, phase->before + done, phase->total)) return INTRS_E_ABORTED;
     }

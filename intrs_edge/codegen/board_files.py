@@ -58,7 +58,7 @@ def board_files(board: Board) -> BoardFiles:
             cflags=board.cflags,
             ldflags=() if board.id == "host" else ("-static",),
             libraries=(),
-            library_sources=("ports/host/library.c",),
+            library_sources=("ports/host/library.c", "ports/host/choices.c"),
             program_sources=(*_LINK, "ports/host/main.c", "ports/host/port.c"),
             headers=_HEADERS,
             config=config,

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from intrs_edge.datasets import ImageSet
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.certify import Certifier
+from intrs_edge.evaluate.certify import Certifier, certified
 from intrs_edge.evaluate.identity import image_digest
 from intrs_edge.evaluate.log import RESULT, Row, certificate_row
 from intrs_edge.evaluate.progress import Progress
-from intrs_edge.smoothing.results import Mode, Stream
+from intrs_edge.smoothing.results import Certificate, Mode, Stream
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,24 @@ def replay(rows: Sequence[Row], images: ImageSet, target: Certifier, show: bool 
     """Certifies the rows' images again with their own seed and mode; gives whatever is not the same."""
     places = {int(idx): k for k, idx in enumerate(images.ids)}
     found: list[Difference] = []
-    with Progress(len(rows), show, "lines") as progress:
-        for row in rows:
-            found += _differences(row, images, places.get(row.idx), target)
+    there: list[tuple[Row, int]] = []
+    for row in rows:
+        place = places.get(row.idx)
+        if place is None:
+            found.append(Difference(row.idx, "is not among the images given"))
+        elif image_digest(images.images[place]) != row.extra["pixels"]:
+            found.append(Difference(row.idx, "has other pixels than the image that was certified"))
+        else:
+            there.append((row, place))
+    work = ((images.images[place], Stream(int(row.extra["seed"]), row.idx)) for row, place in there)
+    with Progress(len(there), show, "lines") as progress:
+        for (row, place), (result, _) in zip(there, certified(target, work, mode_of(rows)), strict=True):
+            found += _differences(row, int(images.labels[place]), result)
             progress.step()
     return found
 
 
-def _differences(row: Row, images: ImageSet, place: int | None, target: Certifier) -> list[Difference]:
-    if place is None:
-        return [Difference(row.idx, "is not among the images given")]
-    image, label = images.images[place], int(images.labels[place])
-    if image_digest(image) != row.extra["pixels"]:
-        return [Difference(row.idx, "has other pixels than the image that was certified")]
-    result = target.certify(image, Stream(int(row.extra["seed"]), row.idx), mode_of([row]))
+def _differences(row: Row, label: int, result: Certificate) -> list[Difference]:
     again = certificate_row(row.idx, label, result, 0, row.extra)
     pairs = [("label", str(row.label), str(label)), ("predict", str(row.predict), str(again.predict))]
     pairs += [(name, row.extra[name], again.extra[name]) for name in RESULT]

@@ -122,18 +122,29 @@ def certificate_of(judge: Judge, mode: Mode, selected: int, counted: Votes) -> C
     return Certificate(label, selected, count, samples, squared, stop, tuple(counted.tolist()))
 
 
-def certify_by_votes(judge: Judge, n0: int, mode: Mode, votes: Callable[[int, int], Votes]) -> Certificate:
+@dataclass(frozen=True)
+class Begun:
+    """A certification at a checkpoint where it goes on: the class that was selected, the votes [classes] so far."""
+
+    selected: int
+    counted: Votes
+
+
+def certify_by_votes(
+    judge: Judge, n0: int, mode: Mode, votes: Callable[[int, int], Votes], begun: Begun | None = None
+) -> Certificate:
     """The loop of ``intrs_certify`` for those who count elsewhere. votes(first, count): of a range of samples.
 
     Raises IntrsError when the mode's tables were not generated.
     """
-    samples = first_look(judge, mode)
-    selected = int(votes(0, n0).argmax())  # the lowest class of those with most votes, as the firmware
-    counted = votes(n0, samples)
-    while (found := certificate_of(judge, mode, selected, counted)) is None:
-        look = judge.next_look(mode, samples)
-        counted = counted + votes(n0 + samples, look - samples)
-        samples = look
+    if begun is None:
+        samples = first_look(judge, mode)
+        selected = int(votes(0, n0).argmax())  # the lowest class of those with most votes, as the firmware
+        begun = Begun(selected, votes(n0, samples))
+    counted = begun.counted
+    while (found := certificate_of(judge, mode, begun.selected, counted)) is None:
+        samples = int(counted.sum())
+        counted = counted + votes(n0 + samples, judge.next_look(mode, samples) - samples)
     return found
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -16,20 +21,26 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
+    Begun,
     Codes,
     ContextMixin,
     Image,
     TargetInfo,
     Votes,
+    certificate_of,
     certify_by_votes,
     check_image,
     check_inputs,
     check_range,
     check_stream,
+    first_look,
 )
 from intrs_edge.targets.manifest import Manifest
 
 _ALIGN = 64
+_ALONE = 4096  # samples of an image that one thread counts, before all share what is left
+_AHEAD = 8  # images a thread that are begun before the first of them is done
+_PIECE = 256  # samples after which such a thread sees an interrupt
 _MORE = 1  # intrs.h: INTRS_MORE
 
 
@@ -143,6 +154,76 @@ class HostTarget(ContextMixin):
         """See Target; the samples up to each checkpoint are spread over the threads."""
         return certify_by_votes(self, self.info.n0, mode, lambda a, k: self.votes(image, stream, a, k))
 
+    def certify_many(self, work: Iterable[tuple[Image, Stream]], mode: Mode) -> Iterator[tuple[Certificate, float]]:
+        """What `certify` says of each of many images, in their order, and the seconds it took.
+
+        `_AHEAD` images a thread are begun at once, each by one thread in whole batches; what is long is then shared by
+        all threads, one image at a time. So no core waits at the small looks that a sequential mode begins with, nor
+        for an image that takes longer than those after it. An interrupt ends the threads after the batches at hand.
+        Raises IntrsError as `certify`.
+        """
+        waiting: deque[tuple[Image, Stream, Future[tuple[Certificate | Begun, float]]]] = deque()
+        stop = threading.Event()
+        more = iter(work)
+        try:
+            while True:
+                for image, stream in islice(more, _AHEAD * self.threads - len(waiting)):
+                    waiting.append((image, stream, self._pool.submit(self._begin, image, stream, mode, stop)))
+                if not waiting:
+                    return
+                image, stream, future = waiting[0]
+                found, seconds = future.result()
+                start = time.monotonic()
+                if isinstance(found, Begun):
+                    found = certify_by_votes(self, self.info.n0, mode, partial(self.votes, image, stream), found)
+                waiting.popleft()
+                yield found, seconds + time.monotonic() - start
+        finally:
+            stop.set()
+            wait([future for _, _, future in waiting if not future.cancel()])
+
+    def _begin(
+        self, image: Image, stream: Stream, mode: Mode, stop: threading.Event
+    ) -> tuple[Certificate | Begun, float]:
+        """A certification in this thread, to its end or the last checkpoint within `_ALONE` samples (at least the
+        first); and the seconds it took. Samples are run in whole batches: what a checkpoint leaves over of one is
+        counted at the next.
+        """
+        data = check_image(image, self.info)
+        check_stream(stream)
+        start, n0, look = time.monotonic(), self.info.n0, first_look(self, mode)
+        chosen = np.empty(0, np.uint32)  # the class of every sample so far, those that select among them
+        space = self._spaces.get()
+        try:
+            while not stop.is_set():
+                missing = n0 + look - len(chosen)
+                if missing > 0:
+                    batches = -(-min(missing, _PIECE) // self._batch)
+                    some = self._choices(space, data, stream, len(chosen), batches * self._batch)
+                    chosen = np.concatenate([chosen, some])
+                    continue
+                selected = int(self._tally(chosen[:n0]).argmax())
+                counted = self._tally(chosen[n0 : n0 + look])
+                found = certificate_of(self, mode, selected, counted)
+                if found is not None:
+                    return found, time.monotonic() - start
+                look = self.next_look(mode, look)
+                if look > _ALONE:
+                    return Begun(selected, counted), time.monotonic() - start
+        finally:
+            self._spaces.put(space)
+        raise IntrsError("the certification was interrupted")
+
+    def _choices(self, space: Any, data: bytes, stream: Stream, first: int, count: int) -> npt.NDArray[np.uint32]:
+        """The class of each of samples first .. first+count-1."""
+        out = np.empty(count, np.uint32)
+        c_stream = _Stream(stream.seed, stream.image)
+        self._check(self._lib.intrs_choices(space, data, ctypes.byref(c_stream), first, count, _pointer(out)))
+        return out
+
+    def _tally(self, chosen: npt.NDArray[np.uint32]) -> Votes:
+        return np.bincount(chosen, minlength=self.info.classes).astype(np.int64)
+
     def next_look(self, mode: Mode, samples: int) -> int:
         """See Judge."""
         return int(self._lib.intrs_next_look(ctypes.c_uint32(mode), ctypes.c_uint32(samples)))
@@ -219,8 +300,9 @@ class HostTarget(ContextMixin):
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             stopped = True
-            wait(futures)
-        for future in futures:
+            begun = [future for future in futures if not future.cancel()]
+            wait(begun)
+        for future in begun:
             future.result()
 
     def _space(self) -> Any:

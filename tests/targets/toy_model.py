@@ -44,7 +44,8 @@ def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tu
     if files.bare_metal:
         subprocess.run([f"{files.toolchain}objcopy", "-O", "binary", str(program), str(out / "intrs.bin")], check=True)
     if board_id == "host":
-        library = [*(str(firmware / s) for s in files.library_sources), *own]
+        # the toy answers for itself what choices.c asks the model
+        library = [*(str(firmware / s) for s in files.library_sources if not s.endswith("choices.c")), *own]
         subprocess.run([*command, "-shared", "-fPIC", *library, "-o", str(out / "libintrs.so")], check=True)
     return program
 

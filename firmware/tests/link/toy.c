@@ -22,6 +22,28 @@ int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_outp
     return INTRS_OK;
 }
 
+static uint32_t choice_of(const uint8_t *image, const struct intrs_stream *stream, uint32_t sample)
+{
+    uint32_t x = mix((uint32_t)stream->seed ^ mix(stream->image ^ mix(sample)));
+    x += image[x % INTRS_IMAGE_BYTES];
+    return x % 4u != 0 ? 1u : x / 4u % INTRS_CLASSES;
+}
+
+/* As in ports/host/choices.c. */
+int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                  uint32_t count, uint32_t *choices);
+int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
+                  uint32_t count, uint32_t *choices)
+{
+    if (ws == NULL || image == NULL || stream == NULL || choices == NULL) {
+        return INTRS_E_ARGUMENT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        choices[i] = choice_of(image, stream, first + i);
+    }
+    return INTRS_OK;
+}
+
 /* Progress says that `before` samples were done of `total`. */
 static int votes_of(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
                     uint32_t count, uint32_t *votes, intrs_progress progress, void *context, uint32_t before, uint32_t total)
@@ -44,12 +66,10 @@ static int votes_of(struct intrs_workspace *ws, const uint8_t *image, const stru
             }
         }
 #endif
-        uint32_t x = mix((uint32_t)stream->seed ^ mix(stream->image ^ mix(first + i)));
-        x += image[x % INTRS_IMAGE_BYTES];
         for (uint32_t work = INTRS_TOY_WORK; work != 0; work--) {
             *(volatile uint8_t *)ws->arena = (uint8_t)work;
         }
-        votes[x % 4u != 0 ? 1u : x / 4u % INTRS_CLASSES]++;
+        votes[choice_of(image, stream, first + i)]++;
     }
     return INTRS_OK;
 }

@@ -1,0 +1,117 @@
+"""Many images at once on the host's threads: every certificate that of the firmware's own loop, in order, and an
+interrupt at any of them ends the threads and leaves a log that goes on.
+"""
+
+import dataclasses
+import itertools
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from small_project import SHAPE, build_small
+
+from intrs_edge.datasets import ImageSet
+from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.certify import certify_images
+from intrs_edge.evaluate.log import SETTINGS, read_log
+from intrs_edge.smoothing import Mode, Stream
+from intrs_edge.targets import host as host_module
+from intrs_edge.targets.host import open_host
+from intrs_edge.targets.manifest import read_manifest
+
+IMAGES = 60
+MODES = (Mode.TARGET, Mode.PRECISION)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("many") / "p"
+    build_small(directory, n=9000, target_radius=Decimal("0.02"), precision=Decimal("0.02"))
+    return read_manifest(directory)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(8)
+    # from flat to harsh: the moment of stopping changes from image to image
+    contrast = np.linspace(0, 1, IMAGES)[:, None, None, None]
+    pixels = (rng.integers(0, 256, (IMAGES, *SHAPE)) * contrast).astype(np.uint8)
+    ids = np.arange(100, 100 + IMAGES, dtype=np.uint32)
+    return ImageSet("random", pixels, np.zeros(IMAGES, np.int64), ids, tuple("abcdefghij"))
+
+
+def work(images):
+    return [(image, Stream(4, int(idx))) for image, idx in zip(images.images, images.ids, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def expected(manifest, images):
+    """What the firmware's own loop says, in one thread."""
+    with open_host(manifest, 1) as host:
+        return {mode: [host.certify_alone(image, stream, mode) for image, stream in work(images)] for mode in MODES}
+
+
+def test_the_images_stop_at_all_kinds_of_moments(expected):
+    samples = [certificate.samples for mode in MODES for certificate in expected[mode]]
+    assert min(samples) < host_module._PIECE < host_module._ALONE < max(samples)
+    assert len(set(samples)) > 5
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("mode", MODES)
+def test_certificates_are_those_of_one_thread_in_order(manifest, images, expected, mode, threads):
+    with open_host(manifest, threads) as host:
+        found = list(host.certify_many(work(images), mode))
+    assert [certificate for certificate, _ in found] == expected[mode]
+    assert all(seconds > 0 for _, seconds in found)
+
+
+def test_images_are_begun_while_the_first_is_at_work(manifest, images):
+    rest = iter(work(images))
+    with open_host(manifest, 2) as host:
+        found = host.certify_many(rest, Mode.TARGET)
+        next(found)
+        found.close()
+    assert IMAGES - len(list(rest)) == host_module._AHEAD * 2
+
+
+def rows_of(images, log, host):
+    settings = dict.fromkeys(SETTINGS, "1") | {"seed": "4", "n": "9000", "mode": "target-radius=0.02"}
+    rows = certify_images(images, host, log, settings, seed=4, mode=Mode.TARGET, show=False)
+    return [dataclasses.replace(row, time="") for row in rows]
+
+
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_an_interrupt_keeps_the_lines_and_ends_the_threads(manifest, images, tmp_path, monkeypatch, at):
+    log = tmp_path / "l.tsv"
+    with open_host(manifest, 2) as host:
+        whole = rows_of(images, tmp_path / "whole.tsv", host)
+        asked = itertools.count()
+        votes = host.votes
+
+        def interrupted(*args):
+            if next(asked) == at:
+                raise KeyboardInterrupt
+            return votes(*args)
+
+        monkeypatch.setattr(host, "votes", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rows_of(images, log, host)
+        assert host._spaces.qsize() == 2  # every thread has given its workspace back
+        written = [dataclasses.replace(row, time="") for row in read_log(log)]
+        assert written == whole[: len(written)]
+        assert len(written) < len(whole)
+        monkeypatch.undo()
+        assert rows_of(images, log, host) == whole
+
+
+def test_a_failure_in_a_thread_is_the_callers(manifest, images):
+    with open_host(manifest, 2) as host:
+        wrong = work(images)
+        wrong[30] = (wrong[30][0][:, :-1], wrong[30][1])
+        found = host.certify_many(wrong, Mode.TARGET)
+        assert len(list(itertools.islice(found, 30))) == 30
+        with pytest.raises(IntrsError, match="this model takes uint8"):
+            next(found)
+        assert host._spaces.qsize() == 2
+        assert host.votes(*work(images)[0], 0, 300).sum() == 300
