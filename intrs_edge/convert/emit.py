@@ -146,6 +146,39 @@ class Emitter:
             "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", inputs, (1, out_h, out_w, channels), quant, name, attrs
         )
 
+    def transpose_conv(
+        self,
+        x: int,
+        weight: npt.NDArray[np.int8],
+        scale: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.int32] | None,
+        quant: Quant,
+        name: str,
+        *,
+        stride: tuple[int, int],
+        crop: tuple[int, int],
+        size: tuple[int, int],
+        activation: str = "NONE",
+    ) -> int:
+        """TRANSPOSE_CONV with weights OHWI, giving ``size`` (H, W) from the position ``crop`` of the whole result on.
+
+        TFLite crops at the beginning only what its SAME does; any other crop is a slice of a VALID one.
+        """
+        channels, kernel = weight.shape[0], weight.shape[1:3]
+        begins = tuple(same_or_valid("SAME", out, k, s, 1)[1] for out, k, s in zip(size, kernel, stride, strict=True))
+        sliced = crop not in (begins, (0, 0))
+        padding = "SAME" if crop == begins != (0, 0) else "VALID"
+        whole = (1, size[0] + crop[0], size[1] + crop[1], channels) if sliced else (1, *size, channels)
+        attrs: dict[str, Attr] = {
+            "padding": padding, "stride_h": stride[0], "stride_w": stride[1], "activation": activation,
+        }  # fmt: skip
+        weights = self._weights(name, weight, scale, bias, self.quant(x).scale[0], channels, 0)
+        inputs = (self.integers(f"{name}/shape", list(whole)), weights[0], x, weights[1])
+        y = self.op("TRANSPOSE_CONV", inputs, whole, quant, name, attrs)
+        if not sliced:
+            return y
+        return self.strided_slice(y, (0, *crop, 0), whole, (1, 1, 1, 1), f"{name}/crop")
+
     def fully_connected(
         self,
         x: int,

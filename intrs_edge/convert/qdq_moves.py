@@ -11,6 +11,7 @@ import numpy as np
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.qdq_constants import reshaped
 from intrs_edge.convert.qdq_context import Context, Inputs, moving
+from intrs_edge.convert.qdq_finish import plain
 from intrs_edge.convert.values import (
     Activation,
     Affine,
@@ -268,10 +269,12 @@ NEAREST: dict[str, Callable[[float], int]] = {
 
 
 def resize(ctx: Context, inputs: Inputs) -> list[Value]:
-    """Resize and Upsample of images by the nearest pixel, where TFLite's own rules pick the same pixels."""
+    """Resize and Upsample of images: by the nearest pixel, where TFLite's own rules pick the same, or linearly."""
     mode = ctx.attrs.get("mode", "nearest")
+    if mode in ("linear", "bilinear"):
+        return _resize_linear(ctx, inputs)
     if mode != "nearest":
-        raise Unsupported(f"mode {mode!r} is not supported; use nearest")
+        raise Unsupported(f"mode {mode!r} is not supported; use nearest or linear")
     value = inputs[0]
     shape = value.shape if isinstance(value, Pending) else ctx.activation(value).shape
     if len(shape) not in (3, 4):
@@ -302,6 +305,47 @@ def resize(ctx: Context, inputs: Inputs) -> list[Value]:
         return [layout.signal(ctx.emit, y, rank)]
 
     return moving(move)(ctx, inputs)
+
+
+# ONNX's coordinates -> TFLite's align_corners and half_pixel_centers
+_LINEAR = {
+    "asymmetric": (False, False),
+    "half_pixel": (False, True),
+    "pytorch_half_pixel": (False, True),
+    "align_corners": (True, False),
+}
+
+
+def _resize_linear(ctx: Context, inputs: Inputs) -> list[Value]:
+    """Resize of images between four pixels: RESIZE_BILINEAR, which rounds at its input's scale."""
+    x = layout.image(ctx.emit, ctx.activation(inputs[0]))
+    if len(ctx.activation(inputs[0]).shape) != 4:
+        raise Unsupported("only images are resized linearly; reshape to one row")
+    out, scales = _resized(ctx, inputs, list(x.shape))
+    if out[:2] != list(x.shape[:2]):
+        raise Unsupported("it resizes the batch or the channels; only height and width can be")
+    if any(abs(o - n * s) > 1e-3 for o, n, s in zip(out, x.shape, scales, strict=True)) or ctx.attrs.get("antialias"):
+        raise Unsupported("its scales do not give whole sizes, or it filters; export with sizes and without antialias")
+    how = ctx.attrs.get("coordinate_transformation_mode", "half_pixel" if ctx.opset >= 11 else "asymmetric")
+    if how not in _LINEAR or (how == "pytorch_half_pixel" and 1 in out[2:]):
+        raise Unsupported(f"coordinates by {how!r} are not supported; use half_pixel or align_corners")
+    align, half = _LINEAR[how]
+    at = (1, out[2], out[3], x.shape[1])
+
+    def make(quant: Quant) -> Activation:
+        given = ctx.quant(x)
+        if float(quant.scale[0]) < float(given.scale[0]) * 0.999:
+            raise Unsupported(
+                "its output has a finer scale than its input, which would round twice; give it its input's"
+            )
+        size = ctx.emit.integers(f"{ctx.name}/size", [out[2], out[3]])
+        attrs: dict[str, Attr] = {"align_corners": align, "half_pixel_centers": half}
+        index = ctx.emit.op("RESIZE_BILINEAR", (x.index, size), at, given, ctx.name, attrs)
+        if not same_quant(given, quant):
+            index = ctx.emit.op("QUANTIZE", (index,), at, quant, f"{ctx.name}/requantise")
+        return Activation(index, tuple(out), layout.NHWC)
+
+    return [Pending("Resize", ctx.name, tuple(out), plain(ctx.emit, make), fallback=ctx.quant(x), rounds=True)]
 
 
 def _resized(ctx: Context, inputs: Inputs, shape: list[int]) -> tuple[list[int], list[float]]:

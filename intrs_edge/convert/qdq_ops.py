@@ -16,6 +16,7 @@ OPS: dict[str, Handler] = {
     "Clip": elementwise.clip,
     "Concat": moves.concat,
     "Conv": weights.conv,
+    "ConvTranspose": weights.conv_transpose,
     "Div": elementwise.binary("DIV"),
     "Flatten": moves.flatten,
     "Gemm": weights.gemm,

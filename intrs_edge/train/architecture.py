@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 INPUT = "input"
 ACTIVATIONS = ("", "relu", "relu6")
 
@@ -44,12 +47,31 @@ class Architecture:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """The images that it takes, (H, W, C): a (C, L) input is an image of C rows, a vector one row."""
+        """The images that it takes, (H, W, C), as the converted model has them: the signal (C, L) of one-dimensional
+        convolutions is an image of L rows and C columns, other (A, B) inputs one of A rows, a vector one row."""
         if len(self.input) == 3:
             c, h, w = self.input
             return h, w, c
         rows, length = (1, *self.input)[-2:]
-        return rows, length, 1
+        return (length, rows, 1) if self.is_signal else (rows, length, 1)
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the input is (C, L) with channels, which lie last in the converted model."""
+        first = {layer.kind for layer in self.layers if INPUT in layer.inputs}
+        return len(self.input) == 2 and bool(first & {"conv", "max_pool", "average_pool"})
+
+    def in_torch_order(self, codes: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """[N, H, W, C] -> [N, *input]."""
+        if len(self.input) == 3:
+            return codes.transpose(0, 3, 1, 2)
+        return codes[..., 0].transpose(0, 2, 1) if self.is_signal else codes.reshape(len(codes), *self.input)
+
+    def in_image_order(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """[N, *input] -> [N, H, W, C]."""
+        if len(self.input) == 3:
+            return values.transpose(0, 2, 3, 1)
+        return (values.transpose(0, 2, 1) if self.is_signal else values).reshape(len(values), *self.input_shape)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a layer's output, or of the input, in torch's order without the batch."""

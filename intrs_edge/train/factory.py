@@ -115,9 +115,10 @@ def network_of_module(
     name: str = "",
 ) -> QatNetwork:
     """A module traced for images of (H, W, C); one row of one channel is given as a vector, several rows of one as
-    [C, L], where the module takes no image. Raises IntrsError when it gives another number of classes."""
+    a signal [C, L] of L rows, where the module takes no image. Raises IntrsError when it gives another number of
+    classes."""
     h, w, c = shape
-    forms: list[tuple[int, ...]] = [(c, h, w), *([(w,)] if (h, c) == (1, 1) else []), *([(h, w)] if c == 1 else [])]
+    forms: list[tuple[int, ...]] = [(c, h, w), *([(w,)] if (h, c) == (1, 1) else []), *([(w, h)] if c == 1 else [])]
     network, first = None, None
     for form in forms:
         try:

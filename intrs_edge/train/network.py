@@ -74,20 +74,18 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
             raise IntrsError(
                 f"the network takes images of shape {self.arch.input_shape}, got {pixels.shape[1:]}; resize the images"
             )
-        q = self.input_quant.quantise(pixels)
-        if len(self.arch.input) == 3:
-            q = q.transpose(0, 3, 1, 2)
-        return torch.from_numpy(np.ascontiguousarray(q.reshape(len(q), *self.arch.input))).float()
+        q = self.arch.in_torch_order(self.input_quant.quantise(pixels))
+        return torch.from_numpy(np.ascontiguousarray(q)).float()
 
     def noisy(self, images: npt.NDArray[np.generic] | Tensor) -> Tensor:
         """Images with fresh discrete Gaussian noise, as the network's input: what ``forward`` takes.
 
-        images: uint8 [N, H, W, C] (array), uint8 [N, C, H, W] or the same as floats pixel / 255 in [0, 1] (tensor, as
-        torch's loaders give them). Raises IntrsError for anything else. The noise follows from ``noise_seed``.
+        images: uint8 [N, H, W, C] (array), uint8 [N, C, H, W] ([N, *input]) or the same as floats pixel / 255 in [0, 1]
+        (tensor, as torch's loaders give them). Raises IntrsError for anything else. Noise follows from ``noise_seed``.
         """
         pixels = _lattice(images)
-        if pixels.ndim != 4 and pixels.shape[1:] == self.arch.input:
-            pixels = pixels.reshape(len(pixels), *self.arch.input_shape)
+        if isinstance(images, Tensor) and pixels.shape[1:] == self.arch.input:
+            pixels = np.ascontiguousarray(self.arch.in_image_order(pixels))
         if self._bank is None:
             self._bank = NoiseBank(self.sigma, 1 << 22, self.noise_seed)
             self._bank.start_epoch(0)
@@ -152,13 +150,8 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
 
 
 def _lattice(images: npt.NDArray[np.generic] | Tensor) -> npt.NDArray[np.int32]:
-    """Images as lattice integers [N, H, W, C]."""
-    if isinstance(images, Tensor):
-        values = images.detach().cpu().numpy()
-        if values.ndim == 4:
-            values = values.transpose(0, 2, 3, 1)
-    else:
-        values = np.asarray(images)
+    """Images as lattice integers, in the order that they have."""
+    values = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     if values.dtype.kind == "f":
         scaled = np.rint(values * 255.0)
         if values.size and (values.min() < 0 or values.max() > 1 or np.abs(scaled - values * 255.0).max() > 1e-2):
