@@ -15,6 +15,10 @@ from intrs_edge.cli.main import main
 sys.path.insert(0, str(Path(__file__).parent))
 pytest_plugins = ["leftover"]
 
+import interrupts  # noqa: E402 - a neighbour, found by the path above
+
+interrupts.restore()
+
 # No example is given up for being slow on a busy machine. Continuous integration repeats the same examples, so that its
 # verdict is the change's and not luck's; by hand every run tries others, and a failure prints what repeats it.
 settings.register_profile("hand", deadline=None, print_blob=True)
