@@ -2,7 +2,7 @@
 
 A file can ask for far more than its size suggests: by a shape, a fill, an exponent, brackets in brackets. Each such
 number is charged here before memory or time is spent on it. Work is counted, not timed, so that the same file gives
-the same answer on every machine. The aim: no file below 1 MB takes more than 1 GB or ten seconds (docs/security.md).
+the same answer on every machine. The aim: no file below 1 MB takes more than 1 GB or ten seconds (SECURITY.md).
 """
 
 from __future__ import annotations

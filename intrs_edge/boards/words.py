@@ -1,6 +1,6 @@
 """Words of a board file that reach a command line: an allow-list for each program.
 
-A board file says what a board is; it must not be able to say what this computer does (docs/security.md). So a
+A board file says what a board is; it must not be able to say what this computer does (SECURITY.md). So a
 compiler's flag is taken when it selects a core, its ABI or an optimisation, and refused when it names a file, a
 program, another tool's options or a macro of the firmware.
 """
