@@ -68,16 +68,15 @@ def certify_images(
         todo = deque(k for idx, k in places.items() if idx not in done)
         progress.skip(len(images) - len(todo))
         names = list(image_names(images, classes))
-        begun: deque[int] = deque()
 
         def work() -> Iterator[tuple[npt.NDArray[np.uint8], Stream]]:
             while todo:
-                begun.append(todo.popleft())
-                yield images.images[begun[-1]], Stream(seed, int(images.ids[begun[-1]]))
+                k = todo.popleft()
+                yield images.images[k], Stream(seed, int(images.ids[k]))
 
         try:
-            for result, took in certified(target, work(), mode):
-                k = begun.popleft()
+            for stream, result, took in certified(target, work(), mode):
+                k = places[stream.image]
                 again = _withdraw(target, writer)
                 todo.extend(places[number] for number in again)
                 progress.again(len(again))
@@ -93,17 +92,17 @@ def certify_images(
 
 def certified(
     target: Certifier, work: Iterable[tuple[npt.NDArray[np.uint8], Stream]], mode: Mode
-) -> Iterator[tuple[Certificate, float]]:
-    """The certificates of many images, in their order, and the seconds that each took; in a sequential mode several at
-    once where the target can do that (``certify_many`` of the host).
+) -> Iterator[tuple[Stream, Certificate, float]]:
+    """The certificates of many images, each with its stream and the seconds that it took, in their order; in a
+    sequential mode several at once where the target can do that (``certify_many`` of the host).
     """
-    many: Callable[..., Iterator[tuple[Certificate, float]]] | None = getattr(target, "certify_many", None)
+    many: Callable[..., Iterator[tuple[Stream, Certificate, float]]] | None = getattr(target, "certify_many", None)
     if many is not None and mode != Mode.FIXED:
         yield from many(work, mode)
         return
     for image, stream in work:
         start = time.monotonic()
-        yield target.certify(image, stream, mode), time.monotonic() - start
+        yield stream, target.certify(image, stream, mode), time.monotonic() - start
 
 
 def _withdraw(target: Certifier, writer: LogWriter) -> list[int]:

@@ -58,7 +58,7 @@ def replay(rows: Sequence[Row], images: ImageSet, target: Certifier, show: bool 
     """Certifies the rows' images again with their own seed and mode; gives whatever is not the same."""
     places = {int(idx): k for k, idx in enumerate(images.ids)}
     found: list[Difference] = []
-    there: list[tuple[Row, int]] = []
+    there: dict[Stream, tuple[Row, int]] = {}
     for row in rows:
         place = places.get(row.idx)
         if place is None:
@@ -66,10 +66,11 @@ def replay(rows: Sequence[Row], images: ImageSet, target: Certifier, show: bool 
         elif image_digest(images.images[place]) != row.extra["pixels"]:
             found.append(Difference(row.idx, "has other pixels than the image that was certified"))
         else:
-            there.append((row, place))
-    work = ((images.images[place], Stream(int(row.extra["seed"]), row.idx)) for row, place in there)
+            there[Stream(int(row.extra["seed"]), row.idx)] = (row, place)
+    work = ((images.images[place], stream) for stream, (_, place) in there.items())
     with Progress(len(there), show, "lines") as progress:
-        for (row, place), (result, _) in zip(there, certified(target, work, mode_of(rows)), strict=True):
+        for stream, result, _ in certified(target, work, mode_of(rows)):
+            row, place = there[stream]
             found += _differences(row, int(images.labels[place]), result)
             progress.step()
     return found

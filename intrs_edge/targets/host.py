@@ -154,13 +154,15 @@ class HostTarget(ContextMixin):
         """See Target; the samples up to each checkpoint are spread over the threads."""
         return certify_by_votes(self, self.info.n0, mode, lambda a, k: self.votes(image, stream, a, k))
 
-    def certify_many(self, work: Iterable[tuple[Image, Stream]], mode: Mode) -> Iterator[tuple[Certificate, float]]:
-        """What `certify` says of each of many images, in their order, and the seconds it took.
+    def certify_many(
+        self, work: Iterable[tuple[Image, Stream]], mode: Mode
+    ) -> Iterator[tuple[Stream, Certificate, float]]:
+        """What `certify` says of each of many images, named by its stream, in their order; and the seconds it took.
 
         `_AHEAD` images a thread are begun at once, each by one thread in whole batches; what is long is then shared by
         all threads, one image at a time. So no core waits at the small looks that a sequential mode begins with, nor
-        for an image that takes longer than those after it. An interrupt ends the threads after the batches at hand.
-        Raises IntrsError as `certify`.
+        for an image that takes longer than those after it. An interrupt ends the threads after the batches at hand;
+        before it is raised, what was finished behind the image that it met is given. Raises IntrsError as `certify`.
         """
         waiting: deque[tuple[Image, Stream, Future[tuple[Certificate | Begun, float]]]] = deque()
         stop = threading.Event()
@@ -177,7 +179,15 @@ class HostTarget(ContextMixin):
                 if isinstance(found, Begun):
                     found = certify_by_votes(self, self.info.n0, mode, partial(self.votes, image, stream), found)
                 waiting.popleft()
-                yield found, seconds + time.monotonic() - start
+                yield stream, found, seconds + time.monotonic() - start
+        except KeyboardInterrupt:
+            stop.set()
+            for _, stream, future in waiting:
+                if not future.cancel() and future.exception() is None:
+                    found, seconds = future.result()
+                    if isinstance(found, Certificate):
+                        yield stream, found, seconds
+            raise
         finally:
             stop.set()
             wait([future for _, _, future in waiting if not future.cancel()])
