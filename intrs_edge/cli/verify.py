@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Replays, says what differs."""
     from intrs_edge.cli.certify import project_settings
     from intrs_edge.datasets import load_images
-    from intrs_edge.evaluate.log import read_log
+    from intrs_edge.evaluate.log import read_log, warning
     from intrs_edge.evaluate.proof import wrong_radii
     from intrs_edge.evaluate.verify import Difference, check_project, replay, some_of
     from intrs_edge.targets import open_target
@@ -54,10 +54,13 @@ def run(args: argparse.Namespace) -> int:
     wrong = len({difference.idx for difference in found})
     if args.json:
         differences = [asdict(difference) for difference in found]
-        print(json.dumps({"lines": len(rows), "replayed": len(chosen), "seed": seed, "differences": differences}))
+        result = {"lines": len(rows), "replayed": len(chosen), "seed": seed, "differences": differences}
+        print(json.dumps(result | ({"warning": warning(rows)} if warning(rows) else {})))
     else:
         for difference in found:
             print(f"image {difference.idx}: {difference.what}")
+        if warning(rows):
+            print(f"WARNING: {warning(rows)}")
         which = "" if len(chosen) == len(rows) else f" (--seed {seed})"
         print(f"{len(chosen)} of {len(rows)} lines replayed{which}: {f'{wrong} differ' if wrong else 'all equal'}")
     return 1 if found else 0

@@ -91,6 +91,17 @@ def test_other_lies(run_cli, project, log, tmp_path, changes, says):
     assert says in out
 
 
+def test_a_replay_does_not_make_a_certificate_sound(run_cli, tmp_path):
+    folder, log = tmp_path / "project", tmp_path / "log.tsv"
+    run_cli("generate", shipped("models") / "digits-tiny.onnx", "--n", 200, "--certificate", "paper", "-o", folder)
+    run_cli("build", folder)
+    run_cli("certify", folder, "digits:test[0:2]", "--log", log, "--no-progress")
+    code, out, _ = run_cli("verify", log, folder, "--no-progress")
+    assert code == 0
+    assert out.startswith("WARNING: NOT SOUND")
+    assert "NOT SOUND" in json.loads(run_cli("verify", log, folder, "--json", "--no-progress")[1])["warning"]
+
+
 def test_another_seed_gives_other_votes(run_cli, project, log, tmp_path):
     unsure = next(k for k, row in enumerate(read_log(log), 1) if row.extra["count"] not in ("0", "200"))
     lines = log.read_text().splitlines()
