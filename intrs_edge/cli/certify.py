@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intrs_edge.cli.options import add_images, add_target, decimal, share, sized
+from intrs_edge.cli.options import add_images, add_pixels, add_target, decimal, pixel_options, share, sized
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.cohen import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
 
 if TYPE_CHECKING:
     from intrs_edge.datasets import ImageSet
+    from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
 PROVED_WRONG = 1  # exit code: the log is right, but a board was caught
@@ -43,6 +47,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seed of the noise: a number, for replays and demonstrations; device: from the target's random source "
         "(default: the project's if it was generated with one, else fresh from this computer's; logged)",
     )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=INTRS,
+        help="intrs (default); to compare with: floatrs-fp, a float network under a continuous Gaussian in floating "
+        "point, or floatrs-quant, that noise quantised for the project's int8 network: neither carries a proof",
+    )
+    parser.add_argument(
+        "--network",
+        type=Path,
+        metavar="FILE",
+        help="of floatrs-fp: a float .onnx, or a quantised one to be read as float",
+    )
+    add_pixels(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--target-radius",
@@ -80,9 +98,9 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.evaluate.log import warning
     from intrs_edge.evaluate.metrics import RADII
     from intrs_edge.evaluate.plot import text_table
-    from intrs_edge.targets import open_target
     from intrs_edge.targets.manifest import read_manifest
 
+    _check_method(args)
     manifest = read_manifest(args.project)
     manifest.check_images()
     mode, mode_text = _mode(args, manifest.raw["settings"])
@@ -92,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     classes = [str(name) for name in manifest.raw["classes"]]
     for line in warnings_of(images, classes):
         print(f"intrs-edge: warning: {line}", file=sys.stderr)
-    with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
+    with _opened(args, manifest) as (target, own):
         project = manifest.raw["settings"]["seed"]
         if args.shard != "1/1" and not isinstance(project if args.seed is None else args.seed, int):
             raise IntrsError(
@@ -100,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
                 f"--seed {secrets.randbits(64)}"
             )
         seed = run_seed(args.seed, project, args.log, target)
-        settings = log_settings(manifest.raw, seed, mode_text, images)
+        settings = log_settings(manifest.raw, seed, mode_text, images) | own
         liars: dict[str, str] = getattr(target, "liars", {})
         try:
             rows = certify_images(
@@ -120,6 +138,55 @@ def run(args: argparse.Namespace) -> int:
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
     return PROVED_WRONG if liars else 0
+
+
+def _check_method(args: argparse.Namespace) -> None:
+    """Raises IntrsError for options that the method has no use for."""
+    named = [f"--{name.replace('_', '-')}" for name in ("input_range", "mean", "std", "bgr", "resize", "force")
+             if getattr(args, name) not in (None, False)]  # fmt: skip
+    if args.network is not None:
+        named.insert(0, "--network")
+    if args.method == FP and args.network is None:
+        raise IntrsError("--method floatrs-fp needs the float network: --network FILE.onnx or a quantised model to be read as float")
+    if args.method != FP and named:
+        raise IntrsError(f"{named[0]} is of --method {FP}: leave it out, or name that method")
+    boards = {"--target": args.target != "host", "--journal": args.journal, "--audit": args.audit,
+              "--seed device": args.seed == DEVICE}  # fmt: skip
+    asked = [name for name, value in boards.items() if value]
+    if args.method != INTRS and asked:
+        raise IntrsError(f"--method {args.method} runs on this computer: leave {asked[0]} out")
+
+
+@contextmanager
+def _opened(args: argparse.Namespace, manifest: Manifest) -> Iterator[tuple[Any, dict[str, str]]]:
+    """What certifies, and the log's columns that its method decides."""
+    from intrs_edge.targets import open_target
+
+    if args.method == INTRS:
+        with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
+            yield target, {}
+        return
+    from intrs_edge.evaluate.baselines import FloatSmoothing, fp_classifier, quant_classifier
+    from intrs_edge.evaluate.cohen import cohen_of
+
+    smoothing = cohen_of(manifest.raw["settings"], manifest.image_shape)
+    own = {"method": args.method, "noise": GAUSSIAN, "certificate": UNPROVED, "tables": smoothing.table_hash[:16]}
+    if args.method == FP:
+        from intrs_edge.evaluate.float_network import open_float_network
+
+        network = open_float_network(args.network, pixel_options(args))
+        if (network.shape, network.classes) != (manifest.image_shape, manifest.classes):
+            raise IntrsError(
+                f"{args.network} takes images of {list(network.shape)} and has {network.classes} classes, "
+                f"{args.project} {list(manifest.image_shape)} and {manifest.classes}: compare networks of one task"
+            )
+        with FloatSmoothing(fp_classifier(network), manifest.classes, smoothing) as certifier:
+            yield certifier, {**own, "model": network.digest[:16]}
+        return
+    with open_target(args.project, "host") as target:
+        classifier = quant_classifier(manifest, target)
+        with FloatSmoothing(classifier, manifest.classes, smoothing) as certifier:
+            yield certifier, own
 
 
 def run_seed(asked: int | str | None, project: int | None, log: Path | None, target: Any) -> int:
@@ -155,6 +222,7 @@ def project_settings(manifest: dict[str, Any]) -> dict[str, str]:
     """The columns that a project decides."""
     settings = manifest["settings"]
     return {
+        "method": INTRS,
         **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.cohen import INTRS
 from intrs_edge.files import LockedFile
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, radius_text
 
@@ -26,12 +27,13 @@ COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT = ("selected", "count", "samples", "votes", "L", "stop")
 NAMES = ("file", "label_name", "predict_name", "pixels")
 IMAGES = ("shape", "source", "set", "size", "select", "shard", "images")
-SETTINGS = ("n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", *IMAGES)
+SETTINGS = ("method", "n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", *IMAGES)
 CHECK = "check"
 COLUMNS = (*COMMUNITY, *RESULT, *NAMES, *SETTINGS, CHECK)
 _HEADER = ("\t".join(COLUMNS) + "\n").encode()
 
 NOT_SOUND = "NOT SOUND: the published quantile"
+NO_PROOF = "NO PROOF: noise in floating point"
 _STOPS = tuple(stop.name.lower() for stop in Stop)
 
 
@@ -101,7 +103,11 @@ def labelled(logs: Mapping[str, Sequence[Row]]) -> dict[str, Sequence[Row]]:
 
 
 def warning(rows: Sequence[Row]) -> str:
-    """What must stand beside every figure of these rows: that their certificate is not sound; else nothing."""
+    """What must stand beside every figure of these rows: that their certificate is not sound, or that floating-point
+    noise carries no proof on a machine; else nothing.
+    """
+    if any(row.extra.get("method", INTRS) != INTRS for row in rows):
+        return NO_PROOF
     return NOT_SOUND if any(row.extra.get("certificate", "sound") != "sound" for row in rows) else ""
 
 

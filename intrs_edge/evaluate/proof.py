@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.cohen import GAUSSIAN, INTRS, UNPROVED, cohen_of
 from intrs_edge.evaluate.log import Row
 from intrs_edge.smoothing import Smoothing
-from intrs_edge.smoothing.results import Stop
+from intrs_edge.smoothing.results import Mode, Stop
 from intrs_edge.smoothing.sequential import SequentialPlan
 
 
@@ -25,7 +26,7 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     """
     if not rows or "votes" not in rows[0].extra:
         return
-    judge = _judge(rows[0].extra["mode"], smoothing_of(rows[0]))
+    judge = judge_of(mode_of(rows[0].extra["mode"]), smoothing_of(rows[0]))
     for row in rows:
         count, samples = int(row.extra["count"]), int(row.extra["samples"])
         decision = judge(samples, count)
@@ -48,9 +49,13 @@ def smoothing_of(row: Row) -> Smoothing:
     if len(numbers) != 5 or not all(re.fullmatch("[0-9]{1,8}", number) for number in numbers):
         raise IntrsError(f"settings shape {setting['shape']}, n0 {setting['n0']}, n {setting['n']} are no numbers")
     height, width, channels, n0, n = map(int, numbers)
-    kind, _, value = setting["mode"].partition("=")
-    if kind not in ("fixed", "target-radius", "precision"):
-        raise IntrsError(f"mode {setting['mode']} is none of fixed, target-radius=R, precision=X")
+    mode, value = mode_of(setting["mode"]), setting["mode"].partition("=")[2]
+    target, precision = (value if mode == kind else None for kind in (Mode.TARGET, Mode.PRECISION))
+    if setting["method"] != INTRS:
+        if (setting["noise"], setting["certificate"]) != (GAUSSIAN, UNPROVED):
+            raise IntrsError(f"method {setting['method']} claims noise {setting['noise']}, {setting['certificate']}")
+        own = {**setting, "n0": n0, "n": n, "target_radius": target, "precision": precision}
+        return cohen_of(own, (height, width, channels))
     return Smoothing(
         (height, width, channels),
         setting["sigma"],
@@ -59,14 +64,22 @@ def smoothing_of(row: Row) -> Smoothing:
         setting["alpha"],
         noise=setting["noise"],
         certificate=setting["certificate"],
-        target_radius=value if kind == "target-radius" else None,
-        precision=value if kind == "precision" else None,
+        target_radius=target,
+        precision=precision,
     )
 
 
-def _judge(mode: str, smoothing: Smoothing) -> Callable[[int, int], tuple[int, Stop] | None]:
+def mode_of(text: str) -> Mode:
+    """The mode that a log names. Raises IntrsError for one that there is not."""
+    modes = {"fixed": Mode.FIXED, "target-radius": Mode.TARGET, "precision": Mode.PRECISION}
+    if text.partition("=")[0] not in modes:
+        raise IntrsError(f"mode {text} is none of fixed, target-radius=R, precision=X")
+    return modes[text.partition("=")[0]]
+
+
+def judge_of(mode: Mode, smoothing: Smoothing) -> Callable[[int, int], tuple[int, Stop] | None]:
     """(samples, count) -> squared radius, and why it stopped; None where it would have gone on."""
-    plan = smoothing.target_plan if mode.startswith("target") else smoothing.precision_plan
+    plan = {Mode.TARGET: smoothing.target_plan, Mode.PRECISION: smoothing.precision_plan}.get(mode)
     if plan is not None:
         return lambda samples, count: _by_plan(plan, samples, count)
     return lambda samples, count: (smoothing.radius.lookup(count), Stop.FULL)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from intrs_edge.datasets import ImageSet
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.certify import Certifier, certified
+from intrs_edge.evaluate.cohen import INTRS
 from intrs_edge.evaluate.identity import image_digest
 from intrs_edge.evaluate.log import RESULT, Row, certificate_row
 from intrs_edge.evaluate.progress import Progress
-from intrs_edge.smoothing.results import Certificate, Mode, Stream
+from intrs_edge.evaluate.proof import mode_of
+from intrs_edge.smoothing.results import Certificate, Stream
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,18 @@ def check_project(rows: Sequence[Row], settings: Mapping[str, str], log: str, pr
         raise IntrsError(
             f"log {log}: there is nothing to replay in it; verify takes logs of certify with lines in them"
         )
+    method = rows[0].extra["method"]
+    if method != INTRS:
+        raise IntrsError(
+            f"log {log} is of method {method}: floating-point noise is not the same on every machine, so there is "
+            "nothing to replay; certify again with the same seed to compare"
+        )
     for name, value in settings.items():
         if rows[0].extra[name] != value:
             raise IntrsError(
                 f"log {log} was made with {name} {rows[0].extra[name]}, {project} has {value}; name the project that "
                 "it was made with"
             )
-
-
-def mode_of(rows: Sequence[Row]) -> Mode:
-    """The mode of certification that the log names. Raises IntrsError for one that there is not."""
-    kind = rows[0].extra["mode"].partition("=")[0]
-    modes = {"fixed": Mode.FIXED, "target-radius": Mode.TARGET, "precision": Mode.PRECISION}
-    if kind not in modes:
-        raise IntrsError(f"mode {kind!r} of the log is none of {', '.join(modes)}")
-    return modes[kind]
 
 
 def some_of(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
@@ -69,7 +68,7 @@ def replay(rows: Sequence[Row], images: ImageSet, target: Certifier, show: bool 
             there[Stream(int(row.extra["seed"]), row.idx)] = (row, place)
     work = ((images.images[place], stream) for stream, (_, place) in there.items())
     with Progress(len(there), show, "lines") as progress:
-        for stream, result, _ in certified(target, work, mode_of(rows)):
+        for stream, result, _ in certified(target, work, mode_of(rows[0].extra["mode"])):
             row, place = there[stream]
             found += _differences(row, int(images.labels[place]), result)
             progress.step()

@@ -15,7 +15,7 @@ from intrs_edge.smoothing import Certificate, Smoothing, Stop
 
 def rows(certificate):
     settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": certificate, "n": "1000", "mode": "fixed"}
-    settings |= {"select": "", "size": "1", "shard": "1/1"}
+    settings |= {"method": "intrs", "select": "", "size": "1", "shard": "1/1"}
     settings |= {"shape": "8x8x1", "sigma": "0.25", "alpha": "0.001", "noise": "discrete"}
     squared = Smoothing((8, 8, 1), "0.25", n=1000, certificate=certificate).radius.lookup(990)
     result = Certificate(3, 3, 990, 1000, squared, Stop.FULL, (0, 0, 10, 990))

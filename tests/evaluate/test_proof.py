@@ -11,7 +11,7 @@ from intrs_edge.evaluate.log import SETTINGS, certificate_row
 from intrs_edge.evaluate.proof import check_radii
 from intrs_edge.smoothing import Certificate, Smoothing, Stop
 
-REAL = {**dict.fromkeys(SETTINGS, "1"), "n0": "100", "n": "1000", "alpha": "0.001", "sigma": "0.25"}
+REAL = {**dict.fromkeys(SETTINGS, "1"), "method": "intrs", "n0": "100", "n": "1000", "alpha": "0.001", "sigma": "0.25"}
 REAL |= {"noise": "discrete", "certificate": "sound", "mode": "fixed", "shape": "32x32x3"}
 
 
