@@ -147,7 +147,7 @@ def _check_method(args: argparse.Namespace) -> None:
     if args.network is not None:
         named.insert(0, "--network")
     if args.method == FP and args.network is None:
-        raise IntrsError("--method floatrs-fp needs the float network: --network FILE.onnx or a quantised model to be read as float")
+        raise IntrsError("--method floatrs-fp needs a network: --network FILE, float, or quantised to be read as float")
     if args.method != FP and named:
         raise IntrsError(f"{named[0]} is of --method {FP}: leave it out, or name that method")
     boards = {"--target": args.target != "host", "--journal": args.journal, "--audit": args.audit,

@@ -236,7 +236,7 @@ def _checked(line: str) -> str:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "floatrs-fp"], "needs the float network"),
+        (["--method", "floatrs-fp"], "needs a network"),
         (["--network", "x.onnx"], "--network is of --method floatrs-fp"),
         (["--mean", "0.5"], "--mean is of --method floatrs-fp"),
         (["--method", "floatrs-quant", "--target", "emulator"], "runs on this computer: leave --target out"),
