@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """The path of ``templates``, ``firmware``, ``boards`` or ``models``; raises IntrsError when it is missing."""
+    """The path of a shipped folder such as ``templates``, ``models`` or ``recipes``; IntrsError when it is missing."""
     for candidate in (_PACKAGE / "_data" / folder, _PACKAGE.parent / folder):
         if candidate.is_dir():
             return candidate

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir
+from intrs_edge.errors import IntrsError
+
+if TYPE_CHECKING:
+    from intrs_edge.train import TrainConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
     from intrs_edge.train.config import SCHEDULES, TrainConfig
     from intrs_edge.train.networks import NETWORKS
+    from intrs_edge.train.recipe import recipe_names
 
     d = TrainConfig()
     parser.add_argument(
-        "data", metavar="IMAGES", help="training images, such as digits:train, cifar10:train or a folder"
+        "data",
+        nargs="?",
+        metavar="IMAGES",
+        help="training images, such as digits:train, cifar10:train or a folder (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help=f"settings from a file, which other options overrule: a .toml or one of {', '.join(recipe_names())}",
+    )
+    parser.add_argument(
+        "--size", type=_size, metavar="HxW", help="stretch image files to this size (default: the recipe's, else none)"
     )
     parser.add_argument(
         "--test", metavar="IMAGES", help="images to measure on afterwards (default: the set's test split)"
@@ -117,27 +135,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
+    # what is not given stays absent, so that a recipe's value stands: the help has named the defaults by then
+    names = {f.name for f in fields(TrainConfig)}
+    for action in parser._actions:
+        if action.dest in names and action.help:
+            action.help = action.help.replace("%(default)s", str(action.default))
+            action.default = argparse.SUPPRESS
 
 
 def run(args: argparse.Namespace) -> int:
     """Loads the images, trains, says how well."""
-    from dataclasses import fields
-
     from intrs_edge.datasets import load_images
-    from intrs_edge.train import TrainConfig, train
+    from intrs_edge.train import train
 
-    data = load_images(args.data, args.data_dir, split_seed=args.split_seed)
-    test = args.test or (args.data.replace(":train", ":test", 1).partition("[")[0] if ":train" in args.data else None)
+    config, spec, test, size = _settings(args)
+    shape = (*size, 3) if size else None
+    data = load_images(spec, args.data_dir, shape, args.split_seed)
+    test = test or (spec.replace(":train", ":test", 1).partition("[")[0] if ":train" in spec else None)
     test_set = load_images(test, args.data_dir, data.shape, args.split_seed) if test else None
-    values = {f.name: getattr(args, f.name) for f in fields(TrainConfig)}
-    values["network_options"] = dict(args.network_options)
-    result = train(TrainConfig(**values), data, test_set)
+    result = train(config, data, test_set)
     if test_set is not None:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
     for line in result.warnings:
         print(f"intrs-edge: warning: {line}", file=sys.stderr)
     print(f"wrote {result.model}")
     return 0
+
+
+def _settings(args: argparse.Namespace) -> tuple[TrainConfig, str, str | None, tuple[int, int] | None]:
+    """(settings, training images, test images, size of the images): the recipe's, overruled by what was given."""
+    from intrs_edge.train import TrainConfig
+    from intrs_edge.train.recipe import load_recipe
+
+    values = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if hasattr(args, f.name)}
+    options = dict(values.pop("network_options", ()))
+    if args.recipe is None:
+        if args.data is None:
+            raise IntrsError("name the training images, such as cifar10:train, or a recipe with --recipe NAME")
+        return TrainConfig(**values, network_options=options), args.data, args.test, args.size
+    recipe = load_recipe(args.recipe)
+    if recipe.start is not None and "start" not in values:
+        raise IntrsError(f"recipe {recipe.name} goes on from {recipe.start}: give it with --start FILE")
+    if "network" not in values:
+        options = {**recipe.config.network_options, **options}
+    config = replace(recipe.config, **values, network_options=options)
+    return config, args.data or recipe.data, args.test or recipe.test, args.size or recipe.size
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, cross, width = text.partition("x")
+    if not cross or not (height.isdigit() and width.isdigit()) or not 1 <= min(int(height), int(width)) <= 4096:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, such as 64x64")
+    return int(height), int(width)
 
 
 def _fractions(text: str) -> tuple[float, ...]:
