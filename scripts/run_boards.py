@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from intrs_edge.boards import Board, board_ids, load_board
-from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
 from intrs_edge.datasets import load_images
@@ -35,6 +34,7 @@ from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.targets import Target, open_target
 from intrs_edge.targets.audit import audit_project
 from intrs_edge.targets.audit.binary import sections
+from intrs_edge.targets.build import build_project
 from intrs_edge.targets.manifest import read_manifest
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "boards-results.json"

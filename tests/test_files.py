@@ -36,7 +36,7 @@ OF_SYSTEM = {
     "truncate",
 }
 # what is no result of this package: a temporary folder's content, the stream of the compilers, a boot loader's volume
-ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"), ("cli/build.py", "open"),
+ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"), ("targets/build.py", "open"),
              ("targets/flash.py", "copyfile")}  # fmt: skip
 # given a buffer, or a file in a temporary folder
 BUFFERS = {("evaluate/plot.py", "savefig"), ("train/loop.py", "save"), ("cli/infer.py", "save"),

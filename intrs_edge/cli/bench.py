@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.cli.build import build_project
 from intrs_edge.cli.options import add_data_dir, decimal, sized
 from intrs_edge.errors import IntrsError
+from intrs_edge.targets.build import build_project
 
 if TYPE_CHECKING:
     from intrs_edge.evaluate.bench import Comparison

@@ -1,18 +1,12 @@
-"""``intrs-edge build DIR``: CMake on a generated project, its errors made readable."""
+"""``intrs-edge build DIR``: CMake on a generated project."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from intrs_edge.errors import IntrsError
-from intrs_edge.files import check_regular, written
-
-LOG = "build.log"
+from intrs_edge.targets.build import build_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,52 +23,3 @@ def run(args: argparse.Namespace) -> int:
     for path in build_project(args.project, args.jobs, args.verbose):
         print(f"{path.stat().st_size:>10,} bytes  {path}")
     return 0
-
-
-def build_project(project: Path, jobs: int = 1, verbose: bool = False) -> list[Path]:
-    """Runs ``cmake -B build`` and ``cmake --build build``; gives the files built.
-
-    Raises IntrsError when DIR is no project, CMake is missing, or a step fails: the message holds the compiler's first
-    error and names the log with the rest.
-    """
-    if not (project / "CMakeLists.txt").is_file() or not (project / "project.json").is_file():
-        raise IntrsError(f"{project} is not a generated project (no CMakeLists.txt); make one: intrs-edge generate")
-    cmake = shutil.which("cmake")
-    if cmake is None:
-        raise IntrsError("cmake is not installed; install it (Debian: apt-get install cmake ninja-build)")
-    build = project / "build"
-    configure = [cmake, "-S", str(project), "-B", str(build)]
-    if shutil.which("ninja") and not (build / "CMakeCache.txt").exists():
-        configure += ["-G", "Ninja"]
-    log = project / LOG
-    check_regular(log)
-    with written(log), log.open("w", encoding="utf-8") as out:
-        _step(configure, log, out.fileno(), verbose)
-        _step([cmake, "--build", str(build), "--parallel", str(max(1, jobs))], log, out.fileno(), verbose)
-    built = ("host/libintrs.so", "host/intrs", "board/intrs.elf", "board/intrs.bin", "board/intrs.uf2", "board/intrs")
-    return [build / name for name in built if (build / name).is_file()]
-
-
-def _step(command: list[str], log: Path, out: int, verbose: bool) -> None:
-    env = {**os.environ, "LC_ALL": "C"}  # the words that _first_error looks for, in English
-    code = subprocess.run(
-        command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, check=False
-    ).returncode
-    text = log.read_text(encoding="utf-8", errors="replace")
-    if verbose:
-        sys.stdout.write(text)
-    if code:
-        raise IntrsError(f"build failed: {_first_error(text)}; everything else is in {log}")
-
-
-def _first_error(text: str) -> str:
-    """The line that says what went wrong: the compiler's, the linker's or CMake's first error, else the last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for k, line in enumerate(lines):
-        if line.startswith("CMake Error"):
-            return " ".join(lines[k : k + 2])
-    for word in ("error:", "overflowed by", "undefined reference"):
-        for line in lines:
-            if word in line:
-                return line
-    return lines[-1] if lines else "no message"

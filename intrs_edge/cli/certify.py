@@ -16,7 +16,6 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.cohen import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
 
 if TYPE_CHECKING:
-    from intrs_edge.datasets import ImageSet
     from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     """Certifies, writes the log, prints the figures."""
     from intrs_edge.datasets import load_images
     from intrs_edge.evaluate import certify_images
-    from intrs_edge.evaluate.identity import warnings_of
+    from intrs_edge.evaluate.identity import log_settings, warnings_of
     from intrs_edge.evaluate.log import warning
     from intrs_edge.evaluate.metrics import RADII
     from intrs_edge.evaluate.plot import text_table
@@ -209,24 +208,6 @@ def run_seed(asked: int | str | None, project: int | None, log: Path | None, tar
 
 def _seed(text: str) -> int | str:
     return DEVICE if text == DEVICE else sized(text)
-
-
-def log_settings(manifest: dict[str, Any], seed: int, mode: str, images: ImageSet) -> dict[str, str]:
-    """The setting columns of the log, from a project's manifest and the images."""
-    from intrs_edge.evaluate.identity import image_settings
-
-    return project_settings(manifest) | {"mode": mode, "seed": str(seed)} | image_settings(images)
-
-
-def project_settings(manifest: dict[str, Any]) -> dict[str, str]:
-    """The columns that a project decides."""
-    settings = manifest["settings"]
-    return {
-        "method": INTRS,
-        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
-        "model": manifest["model_hash"][:16],
-        "tables": manifest["table_hash"][:16],
-    }
 
 
 def _mode(args: argparse.Namespace, smoothing: dict[str, Any]) -> tuple[Any, str]:

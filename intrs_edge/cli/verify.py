@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replays, says what differs."""
-    from intrs_edge.cli.certify import project_settings
     from intrs_edge.datasets import load_images
+    from intrs_edge.evaluate.identity import project_settings
     from intrs_edge.evaluate.log import read_log, warning
     from intrs_edge.evaluate.proof import wrong_radii
     from intrs_edge.evaluate.verify import Difference, check_project, replay, some_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from intrs_edge.datasets import ImageSet
 from intrs_edge.datasets.imageset import hex_digest
 from intrs_edge.datasets.load import chosen
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.cohen import INTRS
 from intrs_edge.evaluate.log import Row
 
 
@@ -54,6 +56,22 @@ def image_settings(images: ImageSet) -> dict[str, str]:
         "select": origin.select,
         "shard": origin.shard,
         "images": images_digest(images),
+    }
+
+
+def log_settings(manifest: Mapping[str, Any], seed: int, mode: str, images: ImageSet) -> dict[str, str]:
+    """The setting columns of the log, from a project's manifest and the images."""
+    return project_settings(manifest) | {"mode": mode, "seed": str(seed)} | image_settings(images)
+
+
+def project_settings(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that a project decides."""
+    settings = manifest["settings"]
+    return {
+        "method": INTRS,
+        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
+        "model": manifest["model_hash"][:16],
+        "tables": manifest["table_hash"][:16],
     }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
-from intrs_edge.budget import parse_toml
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.train.config import TrainConfig
+from intrs_edge.typed import check_names, read_toml, typed
 
-MAX_FILE_BYTES = 1 << 14
 ZOO = "zoo:"
 _OF_A_RUN = ("out", "resume", "progress", "threads")  # what a recipe does not decide
 _SIDE_MAX = 4096
@@ -49,23 +48,13 @@ def load_recipe(name_or_path: str) -> Recipe:
             raise IntrsError(
                 f"unknown recipe {name_or_path!r}; known: {', '.join(recipe_names())}; or give the path of a .toml"
             )
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-        if len(text) > MAX_FILE_BYTES:
-            raise IntrsError(f"recipe {path}: longer than {MAX_FILE_BYTES} bytes: a recipe is a few dozen lines")
-        content = parse_toml(text.decode("utf-8"), f"recipe {path}:")
-    except OSError as error:
-        raise IntrsError(f"recipe {path}: cannot be read ({error.strerror}); name one of recipes/ or a file") from None
-    except UnicodeDecodeError:
-        raise IntrsError(f"recipe {path}: is no text in UTF-8; write it again") from None
-    return parse_recipe(content, path)
+    return parse_recipe(read_toml(path, "recipe"), path)
 
 
 def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
     """A recipe from what its file holds; ``path`` names it, and is where its network's file lies."""
     known = {"about": str, "data": str, "test": str, "size": list, "start": str, "train": dict}
-    _check_names(content, known, path, "")
+    check_names(content, known, f"recipe {path}")
     for name in ("about", "data", "train"):
         if name not in content:
             raise IntrsError(f"recipe {path}: lacks {name!r}")
@@ -87,8 +76,8 @@ def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
 def _config(values: dict[str, Any], path: Path) -> TrainConfig:
     types = get_type_hints(TrainConfig)
     fields = {f.name: types[f.name] for f in dataclasses.fields(TrainConfig) if f.name not in (*_OF_A_RUN, "start")}
-    _check_names(values, fields, path, "train.")
-    read = {name: _value(value, fields[name], f"recipe {path}: train.{name}") for name, value in values.items()}
+    check_names(values, fields, f"recipe {path}, train")
+    read = {name: typed(value, fields[name], f"recipe {path}: train.{name}") for name, value in values.items()}
     network = str(read.get("network", ""))
     if ".py:" in network:  # beside the recipe
         read["network"] = str(path.parent / network)
@@ -98,22 +87,3 @@ def _config(values: dict[str, Any], path: Path) -> TrainConfig:
     except IntrsError as error:
         raise IntrsError(f"recipe {path}: {error}") from None
     return config
-
-
-def _check_names(values: dict[str, Any], known: dict[str, Any], path: Path, where: str) -> None:
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise IntrsError(f"recipe {path}: unknown {where}{unknown[0]!r}; known: {', '.join(sorted(known))}")
-
-
-def _value(value: Any, kind: Any, where: str) -> Any:
-    """A value as its field has it: lists are tuples, whole numbers may stand for others."""
-    if kind is float and type(value) in (int, float):
-        return float(value)
-    if kind in (int, bool, str) and type(value) is kind:
-        return value
-    if get_args(kind)[1:] == (...,) and isinstance(value, list) and all(type(v) in (int, float) for v in value):
-        return tuple(float(v) for v in value)
-    if isinstance(value, dict) and kind == dict[str, object]:
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-    raise IntrsError(f"{where} is {value!r}, which is no {getattr(kind, '__name__', kind)}")

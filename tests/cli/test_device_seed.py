@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from intrs_edge.cli.certify import DEVICE, log_settings, run_seed
+from intrs_edge.cli.certify import DEVICE, run_seed
 from intrs_edge.datasets import load_images
+from intrs_edge.evaluate.identity import log_settings
 from intrs_edge.evaluate.log import COLUMNS, SETTINGS, certificate_row, format_row
 from intrs_edge.smoothing import Certificate, Stop
 

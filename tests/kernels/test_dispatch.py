@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target
+from intrs_edge.targets.build import build_project
 
 
 def graph() -> Graph:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from intrs_edge.boards import load_board
-from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.targets import open_target
+from intrs_edge.targets.build import build_project
 
 NETWORKS = {"resnet8": (32, 32, 3), "ds-cnn": (49, 10, 1), "resnet20": (32, 32, 3)}
 COUNT = 1000

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import numpy as np
 
-from intrs_edge.cli.build import build_project
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
 from intrs_edge.datasets import load_images
@@ -16,6 +15,7 @@ from intrs_edge.graph.input_map import derive_input_map, image_shape
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import Mode, Stop, Stream, certify
 from intrs_edge.targets import open_target
+from intrs_edge.targets.build import build_project
 
 IMAGES = 6
 

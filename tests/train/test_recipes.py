@@ -182,11 +182,11 @@ GOOD = 'about = "a"\ndata = "digits:train"\n[train]\nepochs = 3\n'
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("epochs = 3", "epoch = 3", "unknown train.'epoch'"),
+        ("epochs = 3", "epoch = 3", "train: unknown 'epoch'"),
         ("epochs = 3", "epochs = 3.0", "train.epochs is 3.0, which is no int"),
         ("epochs = 3", "epochs = true", "train.epochs is True"),
         ("epochs = 3", "epochs = 0", "'epochs' is 0; it must be from 1"),
-        ("epochs = 3", 'out = "/tmp"', "unknown train.'out'"),
+        ("epochs = 3", 'out = "/tmp"', "train: unknown 'out'"),
         ("epochs = 3", "steps = 0.5", "train.steps is 0.5"),
         ("about = \"a\"\n", "", "lacks 'about'"),
         ("about = \"a\"", "about = 1", "'about' is 1, which is no str"),
