@@ -8,7 +8,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 
 
-@pytest.mark.parametrize("folder", ["templates", "firmware", "boards", "models", "recipes"])
+@pytest.mark.parametrize("folder", ["templates", "firmware", "boards", "models", "recipes", "studies"])
 def test_shipped(folder):
     assert any(shipped(folder).iterdir())
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "boards": "list the boards, or explain one",
     "doctor": "what is installed for which board, and how to install the rest",
     "bench": "speed of this machine against other engines, instructions on a board",
+    "study": "the figures of the paper, or studies of your own, each from one TOML file",
     "report": "figures, plot and page from certification logs",
 }
 

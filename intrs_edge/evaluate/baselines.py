@@ -43,7 +43,7 @@ class FloatSmoothing(ContextMixin):
         self._judges = {mode: judge_of(mode, smoothing) for mode in Mode}
         self._size = max(1, min(_BLOCK, _BLOCK_VALUES // smoothing.dimension))
         self._sigma = np.float32(float(Fraction(smoothing.sigma)))
-        self._known: tuple[Stream, int, npt.NDArray[np.int64]] | None = None
+        self._known: tuple[Stream, int, Image, npt.NDArray[np.int64]] | None = None
 
     def next_look(self, mode: Mode, samples: int) -> int:
         """See `targets.base.Judge`."""
@@ -81,13 +81,14 @@ class FloatSmoothing(ContextMixin):
 
     def _answers(self, image: Image, stream: Stream, block: int) -> npt.NDArray[np.int64]:
         """The classes of one block's samples; the last block is kept, for looks that end within it."""
-        if self._known is None or self._known[:2] != (stream, block):
+        known = self._known
+        if known is None or known[:2] != (stream, block) or not np.array_equal(known[2], image):
             rng = np.random.default_rng([stream.seed & 0xFFFFFFFF, stream.seed >> 32, stream.image, block])
             noisy = rng.standard_normal((self._size, *image.shape), np.float32)
             noisy *= self._sigma
             noisy += image.astype(np.float32) / np.float32(255)
-            self._known = (stream, block, self.classifier(noisy))
-        return self._known[2]
+            self._known = known = (stream, block, image, self.classifier(noisy))
+        return known[3]
 
     def certify(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
         """CERTIFY of Cohen et al. 2019: one-sided, the class chosen on n0 samples and counted on others."""

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.graph.geometry import window
+from intrs_edge.graph.geometry import slices, window
 from intrs_edge.graph.ir import Graph, Op, Tensor
 
 OPSET = 13
@@ -183,6 +183,18 @@ def _pad(w: _Writer, op: Op, out: str) -> str:
     return w.node("Pad", [w.value[op.inputs[0]], w.constant(f"{out}_pads", nchw.T.reshape(-1).astype(np.int64))], out)
 
 
+def _slice(w: _Writer, op: Op, out: str) -> str:
+    taken = slices(w.graph, op)
+    if len(taken.ranges) != 4 or len(taken.shape) != 4 or any(r.step < 1 for r in taken.ranges):
+        raise IntrsError(f"{op.kind} to {list(taken.shape)} has no counterpart in this comparison")
+    nchw = [taken.ranges[k] for k in (0, 3, 1, 2)][1:]  # the batch is free
+    ends = [r.start + (r.count - 1) * r.step + 1 for r in nchw]
+    columns = {"starts": [r.start for r in nchw], "ends": ends, "axes": [1, 2, 3],
+               "steps": [r.step for r in nchw]}  # fmt: skip
+    names = [w.constant(f"{out}_{name}", np.array(values, np.int64)) for name, values in columns.items()]
+    return w.node("Slice", [w.value[op.inputs[0]], *names], out)
+
+
 def _pool(w: _Writer, op: Op, out: str) -> str:
     kind = "AveragePool" if op.kind == "AVERAGE_POOL_2D" else "MaxPool"
     return w.node(kind, [w.value[op.inputs[0]]], out, **_window(w, op))
@@ -210,5 +222,7 @@ _OPS: dict[str, Callable[[_Writer, Op, str], str]] = {
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "MEAN": _mean,
+    "SLICE": _slice,
+    "STRIDED_SLICE": _slice,
     "SOFTMAX": _softmax,
 }

@@ -65,9 +65,16 @@ def _max(v: list[Any], a: Values) -> torch.Tensor:
 
 def _pad(v: list[Any], a: Values) -> torch.Tensor:
     n, c, top, left, *after = (int(p) for p in v[1])
-    if n or c or after[0] or after[1]:
-        raise NotImplementedError("padding of channels")
-    return F.pad(v[0], (left, after[3], top, after[2]))
+    if n or after[0]:
+        raise NotImplementedError("padding of the batch")
+    return F.pad(v[0], (left, after[3], top, after[2], c, after[1]))
+
+
+def _slice(v: list[Any], a: Values) -> torch.Tensor:
+    x = v[0]
+    for start, end, axis, step in zip(*(part.tolist() for part in v[1:]), strict=True):
+        x = x[(slice(None),) * axis + (slice(start, end, step),)]
+    return x
 
 
 _NODES: dict[str, Callable[[list[Any], Values], torch.Tensor]] = {
@@ -82,5 +89,6 @@ _NODES: dict[str, Callable[[list[Any], Values], torch.Tensor]] = {
     "Flatten": lambda v, a: v[0].flatten(1),
     "Transpose": lambda v, a: v[0].permute(a["perm"]),
     "ReduceMean": lambda v, a: v[0].mean((2, 3), keepdim=bool(a["keepdims"])),
+    "Slice": _slice,
     "Softmax": lambda v, a: F.softmax(v[0], -1),
 }

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class FloatNetwork:
     nchw: bool
     batch: int
     run: Runner
+    module: Any = None  # with PyTorch: the function of a tensor that run wraps, for its gradient
 
     def logits(self, pixels: Floats) -> Floats:
         """Float pixels [N, H, W, C], 0 .. 1 and beyond, R G B -> logits [N, classes]."""
@@ -90,12 +92,12 @@ def open_float_network(
             else f"engine {engine!r} is none of {', '.join(ENGINES)}"
         )
     try:
-        run, version = (_by_torch if chosen == "torch" else _by_onnxruntime)(model, threads)
+        run, version, module = (_by_torch if chosen == "torch" else _by_onnxruntime)(model, threads)
     except ImportError as error:
         raise IntrsError(f"{chosen} is not installed: pip install 'intrs-edge[bench,train]'") from error
     dims = [shape[2], *shape[:2]] if nchw else [*shape]
     batch, classes = _tried(run, dims, path)
-    return FloatNetwork(shape, classes, digest, f"{chosen} {version}", reads, nchw, batch, run)
+    return FloatNetwork(shape, classes, digest, f"{chosen} {version}", reads, nchw, batch, run, module)
 
 
 def _content(path: Path) -> bytes:
@@ -145,7 +147,7 @@ def _tried(run: Runner, dims: list[int], path: Path) -> tuple[int, int]:
     return (max(1, min(_BATCH, (1 << 23) // max(1, int(np.prod(dims))))) if same else 1), classes
 
 
-def _by_onnxruntime(model: onnx.ModelProto, threads: int) -> tuple[Runner, str]:
+def _by_onnxruntime(model: onnx.ModelProto, threads: int) -> tuple[Runner, str, Any]:
     ort = importlib.import_module("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
@@ -159,14 +161,19 @@ def _by_onnxruntime(model: onnx.ModelProto, threads: int) -> tuple[Runner, str]:
         logits: Floats = session.run(None, {name: x})[0]
         return logits
 
-    return run, str(ort.__version__)
+    return run, str(ort.__version__), None
 
 
-def _by_torch(model: onnx.ModelProto, threads: int) -> tuple[Runner, str]:
+def _by_torch(model: onnx.ModelProto, threads: int) -> tuple[Runner, str, Any]:
     torch = importlib.import_module("torch")
     from intrs_edge.evaluate.bench_torch import module_of  # noqa: PLC0415 - it needs torch
 
-    module = module_of(model)
+    try:
+        module = module_of(model)
+    except KeyError as error:
+        raise IntrsError(
+            f"the network's operator {error.args[0]} is not run by PyTorch here; use ONNX Runtime"
+        ) from None
 
     def run(x: Floats) -> Floats:
         torch.set_num_threads(threads)
@@ -174,4 +181,4 @@ def _by_torch(model: onnx.ModelProto, threads: int) -> tuple[Runner, str]:
             logits: Floats = module(torch.from_numpy(x)).numpy()
         return logits
 
-    return run, str(torch.__version__)
+    return run, str(torch.__version__), module

@@ -34,6 +34,7 @@ _HEADER = ("\t".join(COLUMNS) + "\n").encode()
 
 NOT_SOUND = "NOT SOUND: the published quantile"
 NO_PROOF = "NO PROOF: noise in floating point"
+_GZIP, _MOST_BYTES = b"\x1f\x8b", 1 << 28
 _STOPS = tuple(stop.name.lower() for stop in Stop)
 
 
@@ -124,8 +125,8 @@ def _check_value(line: str) -> str:
 
 
 def read_log(path: Path) -> list[Row]:
-    """The rows of a log of this project or of the community's six columns; raises IntrsError naming the line that is
-    damaged, contradicts itself or another, or names an image twice.
+    """The rows of a log of this project or of the community's six columns, plain or in gzip; raises IntrsError
+    naming the line that is damaged, contradicts itself or another, or names an image twice.
 
     A last line without its newline is what an interrupted run leaves behind; it is not a result and is not returned.
     """
@@ -135,7 +136,19 @@ def read_log(path: Path) -> list[Row]:
         raise IntrsError(f"log {path}: no such file") from None
     except OSError as error:
         raise IntrsError(f"log {path}: cannot be read ({error.strerror})") from None
-    return parse_log(content, path)
+    return parse_log(_unpacked(content, path) if content.startswith(_GZIP) else content, path)
+
+
+def _unpacked(content: bytes, path: Path) -> bytes:
+    """What a gzip file holds, of a log's size at most."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(content, _MOST_BYTES)
+    except zlib.error as error:
+        raise IntrsError(f"log {path}: cannot be unpacked ({error})") from None
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise IntrsError(f"log {path}: damaged, or larger than {_MOST_BYTES} bytes; unpack it first")
+    return found
 
 
 def rows_so_far(path: Path) -> list[Row]:

@@ -12,11 +12,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from intrs_edge.cli.main import main
+from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
 from intrs_edge.evaluate.baselines import FloatSmoothing, quant_classifier
 from intrs_edge.evaluate.cohen import cohen_of
-from intrs_edge.evaluate.float_network import open_float_network
+from intrs_edge.evaluate.float_network import ENGINES, open_float_network
+from intrs_edge.graph import reference
+from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.graph.reading import PixelOptions
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import Mode, Stream, lower_confidence_bound
@@ -158,6 +161,19 @@ def test_engines_agree_and_a_quantised_file_is_read_as_float():
     assert np.allclose(first, second, atol=1e-3)
     with pytest.raises(IntrsError, match="engine 'x'"):
         open_float_network(file, engine="x")
+
+
+def test_a_residual_network_with_cut_and_padded_shortcuts():
+    """The public CIFAR ResNets' shortcut A: every second pixel, and channels of zeros."""
+    file = shipped("models") / "cifar10-resnet20-s0.25.onnx"
+    graph = load_model(file)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    logits = [open_float_network(file, engine=e, threads=1).logits(images.astype(np.float32) / 255) for e in ENGINES]
+    assert np.allclose(*logits, atol=1e-3)
+    out = graph.tensors[graph.outputs[0]].quant
+    codes = derive_input_map(graph, 0).apply(images.astype(np.int64))
+    ours = (reference.run(graph, codes).reshape(8, 10) - int(out.zero_point[0])) * float(out.scale[0])
+    assert np.corrcoef(ours.ravel(), logits[0].ravel())[0, 1] > 0.98
 
 
 @pytest.fixture(scope="module")

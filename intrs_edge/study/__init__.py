@@ -1,0 +1,1 @@
+"""Studies: the figures of the paper and more, each from one TOML file (``studies/``); see docs/study.md."""
