@@ -142,7 +142,11 @@ def unary(kind: str, fixed: Quant | None = None) -> Callable[[Context, Inputs], 
 
     def handler(ctx: Context, inputs: Inputs) -> list[Value]:
         x = ctx.activation(inputs[0])
-        attrs = {"alpha": float(ctx.attrs.get("alpha", 0.01))} if kind == "LEAKY_RELU" else {}
+        attrs: dict[str, float | int] = {}
+        if kind == "LEAKY_RELU":
+            attrs["alpha"] = float(ctx.attrs.get("alpha", 0.01))
+        elif kind == "GELU":
+            attrs["approximate"] = int(ctx.attrs.get("approximate", b"none") in (b"tanh", "tanh"))
 
         def make(quant: Quant) -> Activation:
             index = ctx.emit.op(kind, (x.index,), ctx.emit.shape(x.index), fixed or quant, ctx.name, attrs)

@@ -19,6 +19,7 @@ OPS: dict[str, Handler] = {
     "ConvTranspose": weights.conv_transpose,
     "Div": elementwise.binary("DIV"),
     "Flatten": moves.flatten,
+    "Gelu": elementwise.unary("GELU"),
     "Gemm": weights.gemm,
     "GlobalAveragePool": pools.global_average_pool,
     "GlobalMaxPool": pools.global_max_pool,

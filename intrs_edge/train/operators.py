@@ -90,10 +90,12 @@ def _emit_linear(e: Emit, layer: Layer, inputs: list[str], out: str) -> str:
 
 
 def _second(layer: Layer, inputs: Inputs) -> Tensor:
-    """The other operand: a value, or a constant of the layer rounded to int8 as the file holds it."""
+    """The other operand: a value, or a constant of the layer rounded to int8 as the file holds it (``exact``: not)."""
     if len(inputs) > 1:
         return inputs[1]
     value = torch.as_tensor(layer.options["constant"], dtype=inputs[0].dtype, device=inputs[0].device)
+    if layer.options.get("exact"):
+        return value
     scale = (value.abs().amax().reshape(1) / 127.0).clamp(min=1e-8)
     return fake_quantise_weight(value, scale)
 

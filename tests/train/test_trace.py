@@ -54,7 +54,7 @@ def test_everything_that_cannot_be_represented_is_named_at_once():
     text = str(error.value)
     assert text.startswith("Bad: ")
     assert "4 places cannot be quantised" in text  # what reads a refused value is not listed again
-    assert "stem.1: GroupNorm has no quantised form; replace it" in text
+    assert "stem.1: GroupNorm has no quantised form; use BatchNorm2d" in text
     assert "circular: padding_mode 'circular' is not supported; use zeros" in text
     assert "erf() has no quantised form" in text
     assert "body.norm: InstanceNorm2d has no quantised form" in text

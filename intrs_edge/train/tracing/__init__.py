@@ -1,0 +1,2 @@
+"""From a torch graph to an `Architecture`: `graph` follows the values, `fuse` folds and fuses, the others say what each
+module, function and method becomes (`tables` lists them)."""
