@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, locked_folder, write_atomically
+from intrs_edge.train.ahead import ahead
 from intrs_edge.train.checkpoint import is_model, match_statistics, read_state
 from intrs_edge.train.config import TrainConfig
 from intrs_edge.train.factory import network_of, network_of_module
@@ -151,13 +152,14 @@ def _epoch(
     batches = _batches_per_epoch(config, data)
     first_frozen = config.first_frozen(batches)
     losses, right, seen, rate = 0.0, 0, 0, 0.0
-    for number, (images, labels) in enumerate(_batches(config, data, epoch, bank), epoch * batches):
+    work = ahead(_batches(config, network, data, epoch, bank))
+    for number, (inputs, labels) in enumerate(work, epoch * batches):
         network.freeze(number >= first_frozen)
         rate = config.rate(number / (config.epochs * batches))
         for group in optimizer.param_groups:
             group["lr"] = rate
         target = torch.from_numpy(labels)
-        logits = network(torch.cat([network.quantise_input(noisy) for noisy in images]))
+        logits = network(inputs)
         loss = _loss(config, logits, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -175,9 +177,10 @@ def _epoch(
 
 
 def _batches(
-    config: TrainConfig, data: ImageSet, epoch: int, bank: NoiseBank
-) -> Iterator[tuple[list[npt.NDArray[np.int32]], npt.NDArray[np.int64]]]:
-    """Noisy copies of each batch on the integer lattice: one, or two that share everything but the noise."""
+    config: TrainConfig, network: QatNetwork, data: ImageSet, epoch: int, bank: NoiseBank
+) -> Iterator[tuple[Tensor, npt.NDArray[np.int64]]]:
+    """The network's inputs and labels, a batch a time: noisy copies on the integer lattice, one of each image, or two
+    behind each other that share everything but the noise."""
     bank.start_epoch(epoch)
     rng = np.random.default_rng([config.seed, epoch, 2])
     order = rng.permutation(len(data))
@@ -187,7 +190,8 @@ def _batches(
         if len(chosen) < 2:  # batch statistics of one image are none
             return
         images = augment(data.images[chosen], config.flip, config.shift, rng).astype(np.int32)
-        yield [images + bank.take(images.shape) for _ in range(copies)], data.labels[chosen]
+        noisy = np.concatenate([images + bank.take(images.shape) for _ in range(copies)])
+        yield network.quantise_input(noisy), data.labels[chosen]
 
 
 def _batches_per_epoch(config: TrainConfig, data: ImageSet) -> int:

@@ -27,7 +27,7 @@ class ActivationQuant(nn.Module):  # type: ignore[misc]
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
-        self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
+        self.frozen = False
         self.quantising = True
         if fixed is not None:
             self.low.fill_(fixed[0])
@@ -45,19 +45,15 @@ class ActivationQuant(nn.Module):  # type: ignore[misc]
         """Moves the range towards that of x; the first call sets it."""
         with torch.no_grad():
             low, high = torch.aminmax(x)
-            if bool(self.seen):
-                self.low.lerp_(low, self.momentum)
-                self.high.lerp_(high, self.momentum)
-            else:
-                self.low.copy_(low)
-                self.high.copy_(high)
-                self.seen.fill_(True)
+            self.low.copy_(torch.where(self.seen, torch.lerp(self.low, low, self.momentum), low))
+            self.high.copy_(torch.where(self.seen, torch.lerp(self.high, high, self.momentum), high))
+            self.seen.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape, on the lattice of the observed range."""
         if not self.quantising:
             return x
-        if self.training and not bool(self.frozen) and self.fixed is None:
+        if self.training and not self.frozen and self.fixed is None:
             self.observe(x)
         return torch.fake_quantize_per_tensor_affine(x, *self.qparams(), -128, 127)
 
@@ -78,7 +74,7 @@ class QatWeights(nn.Module):  # type: ignore[misc]
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
         self.bn = norm
-        self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
+        self.frozen = False
         self.quantising = True
 
     def apply_weight(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -110,7 +106,7 @@ class QatWeights(nn.Module):  # type: ignore[misc]
             y = self.apply_weight(x, self.weight, self.bias)
             return y if self.bn is None else self.bn(y)
         weight, bias, scale = self.folded(input_scale)
-        if self.bn is not None and self.training and not bool(self.frozen):
+        if self.bn is not None and self.training and not self.frozen:
             # The factor cancels, so it must not carry a gradient: gamma learns through the batch norm alone. It is
             # taken out of the weights again, not out of the output, which is larger.
             factor = self._along(self.factor().detach())

@@ -22,9 +22,9 @@ def test_observer_moves_and_freezes():
     assert (quant.low.item(), quant.high.item()) == (-1.0, 3.0)
     quant(torch.tensor([-2.0, 5.0]))
     assert (quant.low.item(), quant.high.item()) == (-1.5, 4.0)
-    quant.frozen.fill_(True)
+    quant.frozen = True
     quant(torch.tensor([-9.0, 9.0]))
-    quant.frozen.fill_(False)
+    quant.frozen = False
     quant.eval()
     quant(torch.tensor([-9.0, 9.0]))
     assert (quant.low.item(), quant.high.item()) == (-1.5, 4.0)
@@ -54,7 +54,7 @@ def test_batch_statistics_and_folded_convolution_agree():
     for _ in range(3):  # the weights' rounding depends on the statistics, so a few rounds settle them
         conv(x, scale)
     batch = conv(x, scale)
-    conv.frozen.fill_(True)
+    conv.frozen = True
     frozen = conv(x, scale)
     unbiased = 16 * 25 / (16 * 25 - 1)  # running variance is the unbiased one
     assert torch.allclose(batch, frozen, atol=2e-2 * (unbiased + float(batch.detach().abs().max()) / 100))
@@ -68,7 +68,7 @@ def test_folded_weights_are_int8_per_channel_and_gradients_flow():
     assert scales.shape == (8,)
     assert (weight / scales.reshape(-1, 1, 1, 1)).abs().max() <= 127.001
     for frozen in (False, True):
-        conv.frozen.fill_(frozen)
+        conv.frozen = frozen
         conv.zero_grad()
         conv(torch.rand(4, 3, 8, 8), scale).square().mean().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in conv.parameters())
