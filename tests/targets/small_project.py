@@ -8,6 +8,7 @@ import numpy as np
 
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.graph.builder import GraphBuilder
+from intrs_edge.graph.ir import Graph
 
 SHAPE = (8, 8, 1)
 
@@ -25,8 +26,12 @@ def small_graph():
 
 def build_small(directory: Path, board: str = "host", **settings) -> Path:
     """Generates and builds it, as the command line does."""
-    options = GenerateOptions(board=board, **({"sigma": Decimal("0.25"), "n0": 16, "n": 100} | settings))
-    generate(small_graph(), options, directory)
+    return build(small_graph(), directory, board, **({"sigma": Decimal("0.25"), "n0": 16, "n": 100} | settings))
+
+
+def build(graph: Graph, directory: Path, board: str, **settings) -> Path:
+    """The project of a model, generated and built."""
+    generate(graph, GenerateOptions(board=board, **settings), directory)
     for command in (["cmake", "-S", directory, "-B", directory / "build", "-G", "Ninja", "-DINTRS_WERROR=ON"],
                     ["cmake", "--build", directory / "build"]):  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)

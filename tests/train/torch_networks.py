@@ -56,10 +56,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(inplace=True)),
+            nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(inplace=True)),
             InvertedResidual(8, 8, 1, 2), InvertedResidual(8, 12, 2, 3),
         )  # fmt: skip
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(12, classes))
@@ -82,10 +82,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class MobileNetV3(nn.Module):
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8, eps=0.001, momentum=0.01), nn.Hardswish(),
+            nn.Conv2d(channels, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8, eps=0.001, momentum=0.01), nn.Hardswish(),
             nn.Conv2d(8, 8, 3, 1, 1, groups=8, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
             SqueezeExcitation(8, 4), nn.Conv2d(8, 12, 1, bias=False), nn.BatchNorm2d(12), nn.Hardswish(),
         )  # fmt: skip
@@ -101,10 +101,10 @@ class MobileNetV3(nn.Module):
 class EfficientNetLite(nn.Module):
     """TensorFlow's SAME padding: the odd pixel right and below."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
         self.pad = nn.ZeroPad2d((0, 1, 0, 1))
-        self._conv_stem, self._bn0 = nn.Conv2d(3, 8, 3, 2, bias=False), nn.BatchNorm2d(8, eps=1e-3)
+        self._conv_stem, self._bn0 = nn.Conv2d(channels, 8, 3, 2, bias=False), nn.BatchNorm2d(8, eps=1e-3)
         self.block = InvertedResidual(8, 8, 1, 2)
         self._fc = nn.Linear(8, classes)
 
@@ -125,12 +125,16 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, ceil_mode=True), Fire(8, 4, 8)
+            nn.Conv2d(channels, 16, 3, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, ceil_mode=True), Fire(16, 8, 16)
         )
-        self.classifier = nn.Sequential(nn.Dropout(), nn.Conv2d(16, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Conv2d(32, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        for m in self.modules():  # as torchvision's: without batch norm it learns nothing otherwise
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_uniform_(m.weight)
+                nn.init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.flatten(self.classifier(self.features(x)), 1)
@@ -150,9 +154,9 @@ class DenseLayer(nn.Module):
 class DenseNet(nn.Module):
     """Batch norm in front of the activation and the convolution."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        self.conv0 = nn.Conv2d(3, 8, 3, 1, 1, bias=False)
+        self.conv0 = nn.Conv2d(channels, 8, 3, 1, 1, bias=False)
         self.layers = nn.ModuleList([DenseLayer(8, 4), DenseLayer(12, 4)])
         self.norm = nn.BatchNorm2d(16)
         self.transition = nn.Sequential(nn.Conv2d(16, 8, 1, bias=False), nn.AvgPool2d(2, 2))
@@ -173,9 +177,9 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 
 
 class ShuffleNet(nn.Module):
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.branch2 = nn.Sequential(
             nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
             nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False), nn.BatchNorm2d(4),
