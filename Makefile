@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO_TOOLS := gcc=gcc /usr/include/stdio.h=libc6-dev arm-none-eabi-gcc=gcc-arm-none-eabi \
     /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
 TEST_TOOLS := $(DEMO_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
-    g++=g++ qemu-aarch64=qemu-user gdb-multiarch=gdb-multiarch node=nodejs npm=npm \
+    g++=g++ qemu-aarch64=qemu-user gdb-multiarch=gdb-multiarch node=nodejs npm=npm chromium=chromium \
     aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
     arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 
@@ -65,7 +65,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[report]'
 	@touch $@
 
 # torch first and by itself: resolved together with the rest it can bring gigabytes of CUDA packages

@@ -39,7 +39,8 @@ OF_SYSTEM = {
 ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"), ("targets/build.py", "open"),
              ("targets/flash.py", "copyfile")}  # fmt: skip
 # given a buffer, or a file in a temporary folder
-BUFFERS = {("evaluate/plot.py", "savefig"), ("study/output.py", "savefig"), ("train/loop.py", "save"),
+BUFFERS = {("evaluate/plot.py", "savefig"), ("evaluate/gallery.py", "save"), ("study/output.py", "savefig"),
+           ("train/loop.py", "save"),
            ("cli/infer.py", "save"),
            ("convert/float_onnx.py", "save"), ("convert/float_onnx.py", "write_bytes")}  # fmt: skip
 # opened by os.open for reading, so that a link or a pipe is not followed

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -220,35 +220,45 @@ def _row(line: bytes, columns: tuple[str, ...]) -> Row:
 
 def _agrees(row: Row, radius: str) -> None:
     """ValueError unless votes, counts, class, radius and settings fit together."""
-    votes = [_whole({"votes": part}, "votes") for part in row.extra["votes"].split(",")]
-    selected, count, samples, squared, n = (
-        _whole(row.extra, name) for name in ("selected", "count", "samples", "L", "n")
+    for what in _contradictions(row, radius):
+        raise ValueError(what)
+
+
+def _contradictions(row: Row, radius: str) -> Iterator[str]:
+    cells = row.extra
+    if not _VOTES.fullmatch(cells["votes"]):
+        yield f"votes {cells['votes'][:40]!r} are not whole numbers by commas"
+    votes = [int(part) for part in cells["votes"].split(",")]
+    selected, count, samples, squared, n, seed = (
+        _whole(cells, name) for name in ("selected", "count", "samples", "L", "n", "seed")
     )
-    fixed, full = row.extra["mode"] == "fixed", row.extra["stop"] == Stop.FULL.name.lower()
-    classes = len(votes)
-    wrong = {
-        f"seed {row.extra['seed']} is not of 64 bits": not 0 <= _whole(row.extra, "seed") < 1 << 64,
-        f"a vote below 0 in {row.extra['votes']}": min(votes) < 0,
-        f"selected {selected}, label {row.label}: there are votes of {classes} classes": not (
-            0 <= selected < classes and row.label < classes
-        ),
-        f"{samples} samples, but {sum(votes)} votes": sum(votes) != samples,
-        f"count {count}, but class {selected} has {votes[selected % classes]} votes": votes[selected % classes]
-        != count,
-        f"{samples} samples of n {n}": not 0 < samples <= n,
-        f"stop {row.extra['stop']} after {samples} of {n} samples": full != (samples == n) or (fixed and not full),
-        f"stop {row.extra['stop']} is none of {_STOPS}": row.extra["stop"] not in _STOPS,
-        f"predict {row.predict} with L {squared} and class {selected}": row.predict
-        != (selected if squared else ABSTAIN),
-        f"radius {radius} with L {squared}": squared < 0 or radius != radius_text(squared),
-    }
-    for what, holds in wrong.items():
-        if holds:
-            raise ValueError(what)
+    fixed, full, classes = cells["mode"] == "fixed", cells["stop"] == Stop.FULL.name.lower(), len(votes)
+    if not 0 <= seed < 1 << 64:
+        yield f"seed {seed} is not of 64 bits"
+    if not (0 <= selected < classes and row.label < classes):
+        yield f"selected {selected}, label {row.label}: there are votes of {classes} classes"
+    if sum(votes) != samples:
+        yield f"{samples} samples, but {sum(votes)} votes"
+    if votes[selected] != count:
+        yield f"count {count}, but class {selected} has {votes[selected]} votes"
+    if not 0 < samples <= n:
+        yield f"{samples} samples of n {n}"
+    if full != (samples == n) or (fixed and not full):
+        yield f"stop {cells['stop']} after {samples} of {n} samples"
+    if cells["stop"] not in _STOPS:
+        yield f"stop {cells['stop']} is none of {_STOPS}"
+    if row.predict != (selected if squared else ABSTAIN):
+        yield f"predict {row.predict} with L {squared} and class {selected}"
+    if squared < 0 or radius != radius_text(squared):
+        yield f"radius {radius} with L {squared}"
+
+
+_VOTES = re.compile(r"[0-9]{1,20}(,[0-9]{1,20})*")
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
 
 
 def _whole(values: Mapping[str, str], name: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,20}", values[name]):
+    if not _WHOLE.fullmatch(values[name]):
         raise ValueError(f"{name} {values[name][:40]!r} is not a whole number")
     return int(values[name])
 

@@ -21,16 +21,18 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 @dataclass(frozen=True)
 class Summary:
     """What a report says about a log. Radii in [0,1] pixels; accuracies and percentages as fractions; ``warning`` is
-    empty where the certificate is sound.
+    empty where the certificate is sound. Of images without labels, accuracies and ACR are None.
     """
 
     images: int
     abstained: int
     radii: tuple[float, ...]
-    certified_accuracy: tuple[float, ...]
-    certified_accuracy_eq10: tuple[float, ...]
+    certified_accuracy: tuple[float, ...] | None
+    certified_accuracy_eq10: tuple[float, ...] | None
+    certified_share: tuple[float, ...]
     certified_percentage: float
-    average_certified_radius: float
+    average_certified_radius: float | None
+    mean_radius: float
     warning: str
 
 
@@ -48,9 +50,7 @@ def certified_accuracy_eq10(rows: Sequence[Row], radius: float) -> float:
 
 def certified_percentage(rows: Sequence[Row]) -> float:
     """The fraction of all images that got a certificate, right or wrong: those not abstained on."""
-    if not rows:
-        raise IntrsError("the log holds no image; certify some first")
-    return sum(not row.abstained for row in rows) / len(rows)
+    return sum(not row.abstained for row in _some(rows)) / len(rows)
 
 
 def average_certified_radius(rows: Sequence[Row]) -> float:
@@ -58,44 +58,59 @@ def average_certified_radius(rows: Sequence[Row]) -> float:
     return sum(row.radius for row in rows if row.correct) / _labelled(rows)
 
 
+def certified_share(rows: Sequence[Row], radius: float) -> float:
+    """The fraction of all images with a certified radius >= ``radius``, right or wrong: it needs no labels."""
+    return _Certified([row for row in _some(rows) if not row.abstained]).within(radius) / len(rows)
+
+
 def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
     """All of them at once."""
+    labels = all(row.label >= 0 for row in _some(rows))
+    answered = [row for row in rows if not row.abstained]
+    certified, right = _Certified(answered), _Certified([row for row in answered if row.correct])
     return Summary(
         len(rows),
-        sum(row.abstained for row in rows),
+        len(rows) - len(answered),
         tuple(radii),
-        tuple(certified_accuracy(rows, radius) for radius in radii),
-        tuple(certified_accuracy_eq10(rows, radius) for radius in radii),
+        tuple(right.within(radius) / len(rows) for radius in radii) if labels else None,
+        tuple(right.within(radius) / max(len(answered), 1) for radius in radii) if labels else None,
+        tuple(certified.within(radius) / len(rows) for radius in radii),
         certified_percentage(rows),
-        average_certified_radius(rows),
+        average_certified_radius(rows) if labels else None,
+        sum(row.radius for row in rows) / len(rows),
         warning(rows),
     )
 
 
-def curve(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """Certified accuracy (Cohen's) as a step function: at each point's radius the accuracy falls to the next point's
-    value.
-
-    The first point is at radius 0; between two points the accuracy is that of the right one.
-    """
-    images, right = _labelled(rows), sorted(row.radius for row in rows if row.correct)
-    return [(radius, (len(right) - bisect_left(right, radius)) / images) for radius in sorted({0.0, *right})]
-
-
 def _right(rows: Sequence[Row], radius: float) -> int:
-    """How many are answered rightly and certified against every integer perturbation within ``radius`` (the decimal
-    that it prints as): by the exact L where the log has it.
-    """
-    squared = lattice_squared(exact(radius))
-    return sum(
-        row.correct and (row.radius >= radius if row.squared is None else row.squared >= squared) for row in rows
-    )
+    """How many are answered rightly and certified within ``radius``."""
+    return _Certified([row for row in rows if row.correct]).within(radius)
+
+
+class _Certified:
+    """The certificates of some rows of one log, in order of their size."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        squared = [row.squared for row in rows]
+        self._squared = sorted(value for value in squared if value is not None)
+        self._radii = sorted(row.radius for row, value in zip(rows, squared, strict=True) if value is None)
+
+    def within(self, radius: float) -> int:
+        """How many hold against every integer perturbation within ``radius`` (the decimal that it prints as): by the
+        exact L where the log has it.
+        """
+        exactly = len(self._squared) - bisect_left(self._squared, lattice_squared(exact(radius)))
+        return exactly + len(self._radii) - bisect_left(self._radii, radius)
+
+
+def _some(rows: Sequence[Row]) -> Sequence[Row]:
+    if not rows:
+        raise IntrsError("the log holds no image; certify some first")
+    return rows
 
 
 def _labelled(rows: Sequence[Row]) -> int:
-    if not rows:
-        raise IntrsError("the log holds no image; certify some first")
-    unknown = sum(row.label < 0 for row in rows)
+    unknown = sum(row.label < 0 for row in _some(rows))
     if unknown:
         raise IntrsError(f"the log holds {unknown} image(s) without a label; accuracy needs labels")
     return len(rows)

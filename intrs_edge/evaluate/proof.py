@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.cohen import GAUSSIAN, INTRS, UNPROVED, cohen_of
@@ -27,6 +28,7 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     if not rows or "votes" not in rows[0].extra:
         return
     judge = judge_of(mode_of(rows[0].extra["mode"]), smoothing_of(rows[0]))
+    judge = lru_cache(maxsize=None)(judge)  # many images have the same counts
     for row in rows:
         count, samples = int(row.extra["count"]), int(row.extra["samples"])
         decision = judge(samples, count)
@@ -44,7 +46,15 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
 
 def smoothing_of(row: Row) -> Smoothing:
     """The configuration that a line's settings describe. Raises IntrsError when they describe none."""
-    setting = row.extra
+    return _smoothing_of(*((name, row.extra[name]) for name in _DECIDING))
+
+
+_DECIDING = ("shape", "n0", "n", "mode", "method", "noise", "certificate", "sigma", "alpha")
+
+
+@lru_cache(maxsize=16)  # its tables take a while
+def _smoothing_of(*settings: tuple[str, str]) -> Smoothing:
+    setting = dict(settings)
     numbers = [*setting["shape"].split("x"), setting["n0"], setting["n"]]
     if len(numbers) != 5 or not all(re.fullmatch("[0-9]{1,8}", number) for number in numbers):
         raise IntrsError(f"settings shape {setting['shape']}, n0 {setting['n0']}, n {setting['n']} are no numbers")

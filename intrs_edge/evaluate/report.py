@@ -1,58 +1,75 @@
-"""A report from logs: one self-contained HTML page, or Markdown."""
+"""What logs say, as tables: for the terminal, Markdown, LaTeX and CSV. The page is `page`'s."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate.curves import COHEN, EQ10, SHARE, all_labelled, curve_of
 from intrs_edge.evaluate.log import SETTINGS, Row, labelled
-from intrs_edge.evaluate.metrics import RADII, Summary, summarise
-from intrs_edge.evaluate.plot import svg
+from intrs_edge.evaluate.metrics import RADII, summarise
 from intrs_edge.files import write_atomically
 
-_STYLE = (
-    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
-    "table{border-collapse:collapse}"
-    "td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}th:first-child,td:first-child{text-align:left}"
-)
 NOTES = (
     "A certificate says: every image of integer pixels within this l2 distance of the image that the device received "
     "gets the same answer from the smoothed classifier, except with probability alpha per image. "
     "Certified accuracy after Cohen et al. 2019 counts an abstention as wrong and divides by all images; "
     "equation 10 of Lin et al. 2021 divides by the images that were not abstained on."
 )
+COMPARED = ("shape", "sigma", "n0", "n", "alpha", "noise", "certificate", "mode")
 
 
-def write_report(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[float] = RADII) -> None:
-    """Writes the report on ``logs`` (name -> rows) as ``path``'s suffix says: .html or .md (IntrsError for another)."""
-    if path.suffix == ".html":
-        text = html(logs, radii)
-    elif path.suffix == ".md":
-        text = markdown(logs, radii)
-    else:
-        raise IntrsError(f"report {path}: reports are written as .html or .md")
-    write_atomically(path, text, "report")
+def differences(logs: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Why figures of these logs cannot be set beside each other as they are: other images, other settings."""
+    found = []
+    held = {name: _images(rows) for name, rows in logs.items()}
+    if len(set(held.values())) > 1:
+        told = "; ".join(f"{name}: {len(rows)} of {_setting(rows, 'source') or '?'}" for name, rows in logs.items())
+        found.append(f"the logs hold different images ({told}): their shares are of different wholes")
+    known = {name: rows for name, rows in logs.items() if rows and "sigma" in rows[0].extra}
+    if 0 < len(known) < len(logs):
+        others = ", ".join(name for name in logs if name not in known)
+        found.append(f"it is not known with which settings these logs were made: {others}")
+    for setting in COMPARED:
+        values = {name: _setting(rows, setting) for name, rows in known.items()}
+        if len(set(values.values())) > 1:
+            found.append(f"{setting} differs: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+    return found
+
+
+def _images(rows: Sequence[Row]) -> object:
+    """What two logs of the same images have in common: the digest, or number and label of each."""
+    if rows and "images" in rows[0].extra:
+        return frozenset((row.idx, row.label, row.extra["pixels"]) for row in rows)
+    return frozenset((row.idx, row.label) for row in rows)
 
 
 def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the figures, as text: both conventions, and certificates that are not sound, labelled."""
+    """Header and lines of the figures, as text: both conventions, and certificates that are not sound, labelled.
+
+    Without any labels, shares of certified images stand in the place of accuracies.
+    """
     summaries = {name: summarise(rows, radii) for name, rows in labelled(logs).items()}
-    header = ["", *summaries]
+    of = summaries.values()
     lines = [
-        ["images", *(str(s.images) for s in summaries.values())],
-        ["abstained", *(str(s.abstained) for s in summaries.values())],
-        ["certified percentage (not abstained / all)", *(_pc(s.certified_percentage) for s in summaries.values())],
-        ["average certified radius (ACR)", *(f"{s.average_certified_radius:.4f}" for s in summaries.values())],
+        ["images", *(str(s.images) for s in of)],
+        ["abstained", *(str(s.abstained) for s in of)],
+        ["certified percentage (not abstained / all)", *(percent(s.certified_percentage) for s in of)],
+        ["average certified radius (ACR)", *(_radius(s.average_certified_radius) for s in of)],
     ]
-    for k, radius in enumerate(radii):
-        lines.append(
-            [f"certified accuracy at {radius:g} (Cohen)", *(_pc(s.certified_accuracy[k]) for s in summaries.values())]
-        )
-    for k, radius in enumerate(radii):
-        lines.append([f"certified accuracy at {radius:g} (eq. 10)", *(_eq10(s, k) for s in summaries.values())])
-    return header, lines
+    if any(s.certified_accuracy is None for s in of):
+        lines.append(["mean radius, right or wrong", *(_radius(s.mean_radius) for s in of)])
+        for k, radius in enumerate(radii):
+            lines.append([f"certified at {radius:g}, right or wrong", *(percent(s.certified_share[k]) for s in of)])
+    if any(s.certified_accuracy is not None for s in of):
+        for title, field in (("Cohen", "certified_accuracy"), ("eq. 10", "certified_accuracy_eq10")):
+            for k, radius in enumerate(radii):
+                values = (getattr(s, field) for s in of)
+                lines.append([f"certified accuracy at {radius:g} ({title})", *(percent(v and v[k]) for v in values)])
+    return ["", *summaries], lines
 
 
 def settings_table(logs: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[list[str]]]:
@@ -61,34 +78,72 @@ def settings_table(logs: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[l
     return ["setting", *logs], [[name, *(_setting(rows, name) for rows in logs.values())] for name in SETTINGS]
 
 
-def html(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> str:
-    """The page, its plot inside it."""
-    parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Certification report</title>',
-        f"<style>{_STYLE}</style>",
-        "<h1>Certification report</h1>",
-        svg(logs),
-        "<h2>Figures</h2>",
-        _html_table(*table(logs, radii)),
-        f"<p>{escape(NOTES)}</p>",
-        "<h2>Settings</h2>",
-        _html_table(*settings_table(logs)),
-    ]
-    return "\n".join(parts) + "\n</html>\n"
-
-
 def markdown(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> str:
-    """The same, without the plot."""
+    """The tables as a page of Markdown."""
     figures, settings = _markdown_table(*table(logs, radii)), _markdown_table(*settings_table(logs))
-    return f"# Certification report\n\n{figures}\n\n{NOTES}\n\n## Settings\n\n{settings}\n"
+    warned = "".join(f"**Warning:** {line}.\n\n" for line in differences(logs))
+    return f"# Certification report\n\n{warned}{figures}\n\n{NOTES}\n\n## Settings\n\n{settings}\n"
 
 
-def _pc(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
+def latex(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> str:
+    """A table for a paper (booktabs), a line a log: ACR and certified accuracy (Cohen) in per cent at each radius."""
+    head = " & ".join(["", "ACR", *(f"{radius:g}" for radius in radii)])
+    lines = [
+        "% certified accuracy in per cent (abstaining is wrong) at l2 radii in [0,1] pixels",
+        "% needs \\usepackage{booktabs}",
+        *(f"% warning: {line}" for line in differences(logs)),
+        f"\\begin{{tabular}}{{l{'r' * (len(radii) + 1)}}}",
+        "\\toprule",
+        f"{head} \\\\",
+        "\\midrule",
+    ]
+    for name, rows in labelled(logs).items():
+        summary = summarise(rows, radii)
+        accuracy = summary.certified_accuracy
+        cells = [f"{100 * a:.1f}" for a in accuracy] if accuracy is not None else ["--"] * len(radii)
+        acr = summary.average_certified_radius
+        lines.append(" & ".join([_latex(name), "--" if acr is None else f"{acr:.3f}", *cells]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
 
 
-def _eq10(summary: Summary, k: int) -> str:
-    return _pc(summary.certified_accuracy_eq10[k])
+def csv_table(logs: Mapping[str, Sequence[Row]]) -> str:
+    """The curves as plots draw them, a line a point: fractions, the band's bounds (95 %) beside Cohen's."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["log", "radius", "certified_accuracy", "lower", "upper", "certified_accuracy_eq10", "certified_share"]
+    )
+    for name, rows in labelled(logs).items():
+        share = curve_of(rows, SHARE)
+        accuracies = [curve_of(rows, kind) for kind in (COHEN, EQ10)] if all_labelled(rows) else []
+        for radius in sorted({float(r) for curve in (share, *accuracies) for r in curve.radii}):
+            cells: list[object] = [""] * 4
+            if accuracies:
+                cells = [*accuracies[0].at(radius), accuracies[1].at(radius)[0]]
+            writer.writerow([name, f"{radius:.6f}", *cells, share.at(radius)[0]])
+    return out.getvalue()
+
+
+def write_table(logs: Mapping[str, Sequence[Row]], path: Path, radii: Sequence[float] = RADII) -> None:
+    """Writes a table as ``path``'s suffix says: .md, .tex or .csv (IntrsError for another)."""
+    if path.suffix == ".md":
+        text = markdown(logs, radii)
+    elif path.suffix == ".tex":
+        text = latex(logs, radii)
+    elif path.suffix == ".csv":
+        text = csv_table(logs)
+    else:
+        raise IntrsError(f"table {path}: tables are written as .md, .tex or .csv")
+    write_atomically(path, text, "table")
+
+
+def percent(fraction: float | None) -> str:
+    """One digit after the point; a dash for what is not known."""
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def _radius(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _setting(rows: Sequence[Row], name: str) -> str:
@@ -96,10 +151,10 @@ def _setting(rows: Sequence[Row], name: str) -> str:
     return values.pop() if len(values) == 1 else "several"
 
 
-def _html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-    return f"<table><tr>{head}</tr>{body}</table>"
+def _latex(text: str) -> str:
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {
+        "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"}  # fmt: skip
+    return "".join(special.get(c, c) for c in text)
 
 
 def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

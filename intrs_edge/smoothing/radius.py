@@ -8,9 +8,11 @@ Everything is one question asked of integers: ``needed(L)`` is the probability t
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import accumulate
 from statistics import NormalDist
 
 import mpmath
@@ -196,12 +198,13 @@ class RadiusTable:
         """The squared radius of a count, exactly as ``intrs_radius_squared`` finds it."""
         if not self.compact:
             return self.values[count - self.first] if count >= self.first else 0
-        squared, level = 0, 1
-        for needed in self.values:
-            if count < needed:
-                break
-            squared, level = level, next_level(level)
-        return squared
+        proved = bisect_right(self.values, count)  # a higher level never needs fewer votes
+        return self._levels[proved - 1] if proved else 0
+
+    @cached_property
+    def _levels(self) -> tuple[int, ...]:
+        """The level of each of ``values``, of a compact table."""
+        return tuple(accumulate(range(1, len(self.values)), lambda level, _: next_level(level), initial=1))
 
 
 FULL_TABLE_LIMIT = 4096

@@ -33,6 +33,7 @@ _MODULES = {
     "onnxruntime": ("checks against ONNX Runtime", "pip install 'intrs-edge[dev]'"),
     "tflite_runtime": ("checks against TFLite", "pip install 'intrs-edge[verify]'"),
     "matplotlib": ("plots", "pip install 'intrs-edge[report]'"),
+    "plotly": ("pages of report", "pip install 'intrs-edge[report]'"),
 }
 
 

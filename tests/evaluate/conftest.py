@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from intrs_edge.datasets import ImageSet
-from intrs_edge.evaluate.log import SETTINGS, Row
+from intrs_edge.evaluate.identity import rows_digest
+from intrs_edge.evaluate.log import SETTINGS, Row, certificate_row
+from intrs_edge.smoothing import Smoothing
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Stop, Stream
 
 
@@ -25,6 +28,36 @@ def make_rows() -> Callable[..., list[Row]]:
             Row(k, label, predict, radius, predict == label, "0:00:01")
             for k, (label, predict, radius) in enumerate(cases)
         ]
+
+    return make
+
+
+CLASSES = ("aeroplane", "<b>bird</b>", "a cat with a very long name, which no legend and no table may cut", "deer")
+
+
+@pytest.fixture
+def certified_rows() -> Callable[..., list[Row]]:
+    """Rows as certify writes them, with the radius that their votes prove."""
+
+    def make(*cases: tuple[int, int, int], labels: bool = True, mode: str = "fixed", **changes: str) -> list[Row]:
+        """(votes of the selected class out of 1000, label, selected) -> rows."""
+        settings = {**dict.fromkeys(SETTINGS, "1"), "method": "intrs", "n0": "100", "n": "1000", "mode": mode}
+        settings |= {"shape": "8x8x1", "sigma": "0.25", "alpha": "0.001", "noise": "discrete", "certificate": "sound"}
+        settings |= {"source": "toy:test", "size": str(len(cases)), "select": "", "shard": "1/1", **changes}
+        smoothing = Smoothing((8, 8, 1), "0.25", n=1000, alpha="0.001")
+        rows = []
+        for k, (count, label, selected) in enumerate(cases):
+            squared = smoothing.radius.lookup(count)
+            votes = [0, 0, 0, 0]
+            votes[selected], votes[(selected + 1) % 4] = count, 1000 - count
+            answer = selected if squared else ABSTAIN
+            result = Certificate(answer, selected, count, 1000, squared, Stop.FULL, tuple(votes))
+            names = {"file": f"some/{k}.png", "pixels": f"{k:016x}"}
+            names |= {"predict_name": CLASSES[answer]} if squared else {}
+            names |= {"label_name": CLASSES[label]} if labels else {}
+            rows.append(certificate_row(k, label if labels else -1, result, 0.5, settings, names))
+        digest = rows_digest(rows)
+        return [replace(row, extra={**row.extra, "images": digest}) for row in rows]
 
     return make
 

@@ -144,8 +144,8 @@ def parsed(tmp_path, *lines):
     ("changes", "says"),
     [
         ({"votes": "11,990"}, "1000 samples, but 1001 votes"),
-        ({"votes": "1010,-10"}, "below 0"),
-        ({"votes": "x,990"}, "votes 'x' is not a whole number"),
+        ({"votes": "1010,-10"}, "are not whole numbers"),
+        ({"votes": "x,990"}, "votes 'x,990' are not whole numbers"),
         ({"count": "989"}, "count 989, but class 1 has 990 votes"),
         ({"samples": "1001", "votes": "11,990"}, "1001 samples of n 1000"),
         ({"samples": "999", "votes": "9,990"}, "stop full after 999 of 1000"),

@@ -10,7 +10,7 @@ from intrs_edge.evaluate.metrics import (
     certified_accuracy,
     certified_accuracy_eq10,
     certified_percentage,
-    curve,
+    certified_share,
     summarise,
 )
 
@@ -48,8 +48,12 @@ def test_all_abstained(make_rows):
     assert certified_percentage(rows) == 0
 
 
-def test_the_curve_falls_where_the_accuracy_does(rows):
-    assert curve(rows) == [(0.0, 3 / 5), (0.25, 3 / 5), (0.5, 2 / 5)]
+def test_shares_need_no_labels(rows, make_rows):
+    assert [certified_share(rows, r) for r in (0, 0.25, 0.5, 0.9, 1)] == [4 / 5, 4 / 5, 3 / 5, 1 / 5, 0]
+    unknown = make_rows((-1, 0, 0.5), (-1, -1, 0.0))
+    summary = summarise(unknown, (0.0, 0.5))
+    assert (summary.certified_share, summary.mean_radius) == ((0.5, 0.5), 0.25)
+    assert summary.certified_accuracy is summary.certified_accuracy_eq10 is summary.average_certified_radius is None
 
 
 def test_no_images_and_no_labels_are_refused(make_rows):

@@ -8,8 +8,9 @@ import pytest
 
 from intrs_edge.evaluate.identity import rows_digest
 from intrs_edge.evaluate.log import SETTINGS, LogWriter, certificate_row
-from intrs_edge.evaluate.plot import draw, svg, text_table
-from intrs_edge.evaluate.report import html, markdown, table, write_report
+from intrs_edge.evaluate.page import html
+from intrs_edge.evaluate.plot import draw, text_table
+from intrs_edge.evaluate.report import csv_table, latex, markdown, table
 from intrs_edge.smoothing import Certificate, Smoothing, Stop
 
 
@@ -25,13 +26,19 @@ def rows(certificate):
 
 @pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])
 def test_labels(tmp_path, certificate, expected):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("plotly")
     logs = {"mine": rows(certificate)[1]}
-    for suffix in ("html", "md"):
-        write_report(logs, tmp_path / f"report.{suffix}")
-        assert ("NOT SOUND" in (tmp_path / f"report.{suffix}").read_text()) == expected
     draw(logs, tmp_path / "plot.svg")
     assert ("NOT SOUND" in (tmp_path / "plot.svg").read_text()) == expected
-    for text in (text_table(logs, [0.25]), svg(logs), html(logs), markdown(logs), str(table(logs)[0])):
+    for text in (
+        text_table(logs, [0.25]),
+        html(logs),
+        markdown(logs),
+        str(table(logs)[0]),
+        latex(logs),
+        csv_table(logs),
+    ):
         assert ("NOT SOUND" in text) == expected
 
 

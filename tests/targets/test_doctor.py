@@ -29,6 +29,6 @@ def test_every_need_of_every_board_can_be_installed():
         for names in needs(load_board(board)).values():
             for name in names:
                 assert installation(name).split()[0] in ("apt-get", "pip", "npm")
-    assert {"torch", "matplotlib"} <= {f.name for f in doctor()}
+    assert {"torch", "matplotlib", "plotly"} <= {f.name for f in doctor()}
     with pytest.raises(IntrsError, match="unknown board"):
         doctor("nosuch")
