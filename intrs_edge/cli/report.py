@@ -85,8 +85,7 @@ def run(args: argparse.Namespace) -> int:
         widths = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]
         for each in [header, *lines]:
             first, *rest = (
-                cell.ljust(w) if k == 0 else cell.rjust(w)
-                for k, (cell, w) in enumerate(zip(each, widths, strict=True))
+                cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(each, widths, strict=True))
             )
             print("  ".join([first, *rest]))
     if args.output and args.output.suffix == ".tsv":
