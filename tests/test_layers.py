@@ -21,7 +21,7 @@ LOWER = {
     "evaluate": {"datasets", "train", "convert", "graph", "codegen", "targets", "smoothing", "boards"},
     "study": {"datasets", "train", "convert", "graph", "codegen", "targets", "evaluate", "smoothing", "boards"},
 }
-FOR_ALL = {"__init__", *(p.stem for p in PACKAGE.glob("*.py"))}
+FOR_ALL = {"__init__", "__version__", *(p.stem for p in PACKAGE.glob("*.py"))}
 
 
 def imported(path: Path) -> set[str]:
