@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
+from collections.abc import Iterable, Mapping
 
 LONGEST = 8000  # characters of a message
 _SHOWN = reprlib.Repr()
@@ -19,6 +21,15 @@ class IntrsError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` for the known word that is nearest, or nothing where none is near. A mapping's values are
+    what its keys are called.
+    """
+    names = known if isinstance(known, Mapping) else {name: name for name in known}
+    near = difflib.get_close_matches(word, list(names), 1, 0.6)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 def one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from intrs_edge.boards import words
 from intrs_edge.boards.board import Board
 from intrs_edge.budget import parse_json, parse_toml
-from intrs_edge.errors import IntrsError, shown
+from intrs_edge.errors import IntrsError, meant, shown
 from intrs_edge.paths import shipped
 
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
@@ -41,7 +41,8 @@ def load_board(id_or_path: str) -> Board:
         path = shipped("boards") / f"{id_or_path}.toml"
         if not re.fullmatch(r"[a-z0-9-]+", id_or_path) or not path.is_file():
             raise IntrsError(
-                f"unknown board {id_or_path!r}; known: {', '.join(board_ids())}; or give the path of a .toml"
+                f"unknown board {shown(id_or_path)}; known: {', '.join(board_ids())}; or give the path of a .toml"
+                + meant(id_or_path, board_ids())
             )
     try:
         with path.open("rb") as file:

@@ -6,6 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
+EXAMPLES = (
+    "intrs-edge audit project",
+    "intrs-edge audit project --json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -12,17 +13,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from intrs_edge.cli.options import add_data_dir, decimal, sized
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.build import build_project
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from intrs_edge.evaluate.bench import Comparison
     from intrs_edge.evaluate.bench_board import BoardCost, Estimate
     from intrs_edge.graph.ir import Graph
+
+
+EXAMPLES = (
+    "intrs-edge bench model.onnx",
+    "intrs-edge bench model.onnx --board mps2-an386 --no-host --json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +136,7 @@ def _host(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[Compari
     _say("building")
     generate(graph, GenerateOptions(sigma=args.sigma), folder)
     build_project(folder, os.cpu_count() or 1)
-    reach = int(np.ceil(float(args.sigma) * 255 * 8))
+    reach = math.ceil(float(args.sigma) * 255 * 8)
     inputs = noisy_inputs(image, float(args.sigma), args.batch, derive_input_map(graph, reach).apply)
     work = Workload(graph, inputs, args.threads, args.model)
     with open_target(folder, "host", args.threads) as target:
@@ -159,6 +166,8 @@ def host_path(folder: Path) -> str:
 
 
 def _image(args: argparse.Namespace, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    import numpy as np
+
     if args.image is None:  # smooth blobs: what matters for speed is only that it is not constant
         coarse = np.random.default_rng(1).integers(0, 256, (-(-shape[0] // 4), -(-shape[1] // 4), shape[2]))
         return coarse.repeat(4, 0).repeat(4, 1)[: shape[0], : shape[1]].astype(np.uint8)

@@ -9,6 +9,11 @@ from typing import Any
 
 from intrs_edge.boards import Board, board_ids, load_board
 
+EXAMPLES = (
+    "intrs-edge boards",
+    "intrs-edge boards mps2-an386",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

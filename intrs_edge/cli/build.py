@@ -8,6 +8,11 @@ from pathlib import Path
 
 from intrs_edge.targets.build import build_project
 
+EXAMPLES = (
+    "intrs-edge build project",
+    "intrs-edge build project --jobs 2 --verbose",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from intrs_edge.cli.options import add_images, add_pixels, add_target, decimal, pixel_options, share, sized
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.cohen import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
+from intrs_edge.evaluate.methods import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
 
 if TYPE_CHECKING:
     from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
 PROVED_WRONG = 1  # exit code: the log is right, but a board was caught
+
+
+EXAMPLES = (
+    "intrs-edge certify project 'digits:test[0:10]' --log out.tsv",
+    "intrs-edge certify project photos --log out.tsv --target serial:/dev/ttyACM0,serial:/dev/ttyACM1 --audit 1%",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 from intrs_edge.cli.options import add_data_dir, add_pixels, pixel_options
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, write_atomically
-from intrs_edge.graph.preprocessing import ASK
+from intrs_edge.graph.words import ASK
 
 if TYPE_CHECKING:
     from intrs_edge.datasets import ImageSet
     from intrs_edge.graph.ir import Graph
+
+
+EXAMPLES = (
+    "intrs-edge convert run/model.onnx -o model.tflite",
+    "intrs-edge convert float.onnx -o model.tflite --calibrate 'digits:train[::10]' --sigma 0.25 --input-range 0..1",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

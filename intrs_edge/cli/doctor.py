@@ -6,6 +6,11 @@ import argparse
 import dataclasses
 import json
 
+EXAMPLES = (
+    "intrs-edge doctor",
+    "intrs-edge doctor raspberry-pi-pico",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

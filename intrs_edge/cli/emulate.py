@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+EXAMPLES = (
+    "intrs-edge emulate project",
+    "intrs-edge emulate project --tcp 4000",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from intrs_edge.targets.flash import Plan
 
 
+EXAMPLES = (
+    "intrs-edge flash project --dry-run",
+    "intrs-edge flash project --port /dev/ttyACM0",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from intrs_edge.cli.options import add_pixels, decimal, pixel_options, sized
 
+EXAMPLES = (
+    "intrs-edge generate model.onnx --board mps2-an386 -o project",
+    "intrs-edge generate model.onnx --board microbit --sigma 0.25 --n 10000 --alpha 0.001 -o project --optimize size",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; they are the fields of ``GenerateOptions``."""
@@ -67,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts where needed, generates, says what it takes before anything is flashed."""
+    from intrs_edge.boards import load_board
+
+    load_board(args.board)  # a name that is no board's is said before a model is read
     from intrs_edge.codegen import GenerateOptions, generate
     from intrs_edge.convert import load_model
 

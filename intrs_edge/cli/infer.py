@@ -9,6 +9,11 @@ from pathlib import Path
 from intrs_edge.cli.options import add_target
 from intrs_edge.files import check_regular, write_atomically
 
+EXAMPLES = (
+    "intrs-edge infer project --input codes.npy --output logits.npy",
+    "intrs-edge infer project --input codes.npy --output logits.npy --target emulator",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

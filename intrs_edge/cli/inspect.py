@@ -6,6 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
+EXAMPLES = (
+    "intrs-edge inspect model.onnx",
+    "intrs-edge inspect model.tflite --board nrf52840dk --json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

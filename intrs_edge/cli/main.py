@@ -9,14 +9,18 @@ import argparse
 import importlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 
 from intrs_edge import __version__
+from intrs_edge.cli.defaults import apply_defaults, read_defaults, say
+from intrs_edge.cli.parser import Parser
 from intrs_edge.errors import IntrsError
 
 # name -> what it does; intrs_edge/cli/<name>.py has add_arguments(parser) and run(args) -> exit code
 COMMANDS = {
+    "init": "write intrs.toml: settings that every command in this folder reads",
     "train": "train a network for smoothing, quantisation-aware (needs torch)",
     "convert": "turn a QDQ ONNX model into a fully-integer int8 .tflite",
     "inspect": "show the ops, cost and memory of a model, for every board",
@@ -41,19 +45,45 @@ BUG = 1
 BAD_INPUT = 2
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
+EXAMPLES = (
+    "intrs-edge generate model.onnx --board mps2-an386 -o project && intrs-edge build project",
+    "intrs-edge certify project 'digits:test[0:10]' --target emulator --log out.tsv",
+    "intrs-edge report out.tsv -o report.html",
+)
+# command -> what to do next, of its arguments
+NEXT = {
+    "init": "intrs-edge generate; intrs-edge build; intrs-edge certify; intrs-edge report -o report.html",
+    "train": "intrs-edge generate {out}/model.onnx --board ID -o project   (intrs-edge boards lists them)",
+    "convert": "intrs-edge generate {output} --board ID -o project   (intrs-edge boards lists them)",
+    "inspect": "intrs-edge generate {model} --board ID -o project",
+    "generate": "intrs-edge build {output}",
+    "build": "intrs-edge certify {project} IMAGES --log out.tsv   (and intrs-edge audit {project}, flash {project})",
+    "predict": "intrs-edge certify {project} {images} --log out.tsv",
+    "certify": "intrs-edge report {log} -o report.html --images {images} --project {project}",
+    "verify": "intrs-edge report {log} -o report.html",
+    "flash": "intrs-edge certify {project} IMAGES --log out.tsv --target serial:PORT",
+    "audit": "intrs-edge flash {project}",
+}
+
+
+def build_parser(command: str | None) -> Parser:
     """The parser: every command by name, the arguments of ``command`` only, so that no other module is imported."""
-    parser = argparse.ArgumentParser(
-        prog="intrs-edge", description="Integer-only certified robustness, from a trained network to a microcontroller."
+    parser = Parser(
+        prog="intrs-edge",
+        description="Integer-only certified robustness, from a trained network to a microcontroller.",
+        examples=EXAMPLES,
     )
     parser.add_argument("--version", action="version", version=f"intrs-edge {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
+        if name != command:
+            subparsers.add_parser(name, help=text)
+            continue
+        module = importlib.import_module(f"intrs_edge.cli.{name}")
         described = text[0].upper() + text[1:] + "."
-        # whole names only: --n is not --no-progress
-        sub = subparsers.add_parser(name, help=text, description=described, allow_abbrev=False)
-        if name == command:
-            importlib.import_module(f"intrs_edge.cli.{name}").add_arguments(sub)
+        sub = subparsers.add_parser(name, help=text, description=described, examples=getattr(module, "EXAMPLES", ()))
+        module.add_arguments(sub)
+        parser.command, parser.options = sub, list(sub._option_string_actions)
     return parser
 
 
@@ -75,9 +105,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((a for a in arguments if a in COMMANDS), None)
     code = 0
     try:
-        args = build_parser(command).parse_args(arguments)
+        parser = build_parser(command)
+        if "_ARGCOMPLETE" in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+        if command:
+            parser.check_options(arguments)
+        names = apply_defaults(command, parser.command, read_defaults()) if command and parser.command else []
+        args = parser.parse_args(arguments)
+        if names and command and parser.command:
+            say(command, args, parser.command, names)
         code = int(importlib.import_module(f"intrs_edge.cli.{args.command}").run(args) or 0)
         sys.stdout.flush()
+        if code == 0:
+            _say_next(args)
         return code
     except IntrsError as error:
         print(f"intrs-edge: error: {error}", file=sys.stderr)
@@ -106,6 +148,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BUG
+
+
+def _say_next(args: argparse.Namespace) -> None:
+    """What to do next, to a person at a terminal."""
+    hint = NEXT.get(args.command)
+    if hint is None or getattr(args, "json", False) or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return
+    dim, plain = ("", "") if "NO_COLOR" in os.environ else ("\x1b[2m", "\x1b[0m")
+    words = {name: shlex.quote(str(value)) for name, value in vars(args).items()}
+    print(f"{dim}next: {hint.format(**words)}{plain}", file=sys.stderr)
 
 
 def _say_no_more() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from intrs_edge.datasets.load import SYNTAX
-from intrs_edge.graph.preprocessing import RANGES, RESIZES
-from intrs_edge.graph.reading import PixelOptions
+from intrs_edge.datasets.names import SYNTAX
+from intrs_edge.graph.words import RANGES, RESIZES
+
+if TYPE_CHECKING:
+    from intrs_edge.graph.reading import PixelOptions
 
 
 def add_images(parser: argparse.ArgumentParser, name: str = "images") -> None:
@@ -58,6 +61,8 @@ def add_pixels(parser: argparse.ArgumentParser) -> None:
 
 def pixel_options(args: argparse.Namespace) -> PixelOptions:
     """What `add_pixels` parsed."""
+    from intrs_edge.graph.reading import PixelOptions
+
     return PixelOptions(args.input_range, args.mean, args.std, args.bgr, args.resize, args.force)
 
 

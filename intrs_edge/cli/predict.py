@@ -10,6 +10,12 @@ from intrs_edge.cli.options import add_images, add_target, sized
 NAMES = ("file", "label_name", "predict_name")
 
 
+EXAMPLES = (
+    "intrs-edge predict project 'digits:test[0:10]'",
+    "intrs-edge predict project photos --target serial:/dev/ttyACM0",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")

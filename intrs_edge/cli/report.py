@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import Row, read_log
-from intrs_edge.evaluate.merge import Gaps, gaps, log_text, merge, named
-from intrs_edge.evaluate.proof import check_radii
-from intrs_edge.files import write_atomically
 
 if TYPE_CHECKING:
     from intrs_edge.evaluate.firmware import Firmware
+    from intrs_edge.evaluate.log import Row
+    from intrs_edge.evaluate.merge import Gaps
     from intrs_edge.evaluate.page import Extras
 
 MERGED = "merged"
+
+
+EXAMPLES = (
+    "intrs-edge report out.tsv -o report.html",
+    "intrs-edge report ours.tsv theirs.tsv --plot curve.pdf --latex table.tex",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
             )
             print("  ".join([first, *rest]))
     if args.output and args.output.suffix == ".tsv":
+        from intrs_edge.evaluate.merge import log_text
+        from intrs_edge.files import write_atomically
+
         write_atomically(args.output, log_text(logs[MERGED]), "log")
     elif args.output and args.output.suffix == ".html":
         from intrs_edge.evaluate.page import write_page
@@ -144,6 +151,9 @@ def _extras(args: argparse.Namespace, logs: dict[str, list[Row]]) -> Extras:
 
 def _whole(logs: dict[str, list[Row]], merged: bool) -> dict[str, list[Row]]:
     """The logs, each checked, or the one that they are together; says on stderr which images are missing."""
+    from intrs_edge.evaluate.merge import gaps, merge, named
+    from intrs_edge.evaluate.proof import check_radii
+
     missing: dict[str, Gaps] = {}
     for name, rows in logs.items():
         try:
@@ -167,6 +177,8 @@ def _whole(logs: dict[str, list[Row]], merged: bool) -> dict[str, list[Row]]:
 
 def _named(paths: list[Path]) -> dict[str, list[Row]]:
     """Logs by file name, or by path where two share a name."""
+    from intrs_edge.evaluate.log import read_log
+
     names = [path.stem for path in paths]
     if len(set(map(str, paths))) != len(paths):
         raise IntrsError("report: the same log is named twice")

@@ -12,6 +12,12 @@ from intrs_edge.errors import IntrsError
 DIFFERS = 1  # exit code
 
 
+EXAMPLES = (
+    "intrs-edge study certified-accuracy -o study",
+    "intrs-edge study mine.toml -o study --fraction 10%",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     from intrs_edge.study.settings import study_names

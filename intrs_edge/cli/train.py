@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from intrs_edge.train import TrainConfig
 
 
+EXAMPLES = (
+    "intrs-edge train digits:train -o run",
+    "intrs-edge train --recipe cifar10-resnet8-s0.25 -o run --data-dir data",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
     from intrs_edge.train.config import SCHEDULES, TrainConfig

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from intrs_edge.cli.options import add_data_dir, share, sized
 
+EXAMPLES = (
+    "intrs-edge verify out.tsv project",
+    "intrs-edge verify out.tsv project photos --share 10%",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""

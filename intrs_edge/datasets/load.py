@@ -18,11 +18,10 @@ from intrs_edge.datasets.digits import digits
 from intrs_edge.datasets.fashion_mnist import fashion_mnist
 from intrs_edge.datasets.folder import SUFFIXES, caltech101, image_file, image_folder
 from intrs_edge.datasets.imageset import ImageSet, Origin, Shape, Source
+from intrs_edge.datasets.names import NAMES, SYNTAX
 from intrs_edge.datasets.resize import fitted
 from intrs_edge.errors import IntrsError
 
-NAMES = ("digits", "fashion-mnist", "cifar10", "caltech101")
-SYNTAX = "NAME[:train|:test][SLICE] with NAME one of " + ", ".join(NAMES) + "; or a folder, a PNG/JPEG or a .npy file"
 _SPEC = re.compile(r"(?P<name>.+?)(?::(?P<split>[a-z]+))?(?P<select>\[[^\[\]]*\])?", re.DOTALL)
 
 

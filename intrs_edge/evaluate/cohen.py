@@ -13,10 +13,6 @@ from typing import Any
 
 from intrs_edge.smoothing import Smoothing
 
-INTRS, FP, QUANT = "intrs", "floatrs-fp", "floatrs-quant"
-METHODS = (INTRS, FP, QUANT)
-GAUSSIAN, UNPROVED = "gaussian", "unproved"
-
 
 @dataclass(frozen=True)
 class Cohen(Smoothing):

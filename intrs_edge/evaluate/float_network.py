@@ -22,8 +22,9 @@ from intrs_edge.convert.onnx_file import read_onnx
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.bench_onnx import to_onnx
 from intrs_edge.graph.input_map import image_shape
-from intrs_edge.graph.preprocessing import ASK, Preprocessing
+from intrs_edge.graph.preprocessing import Preprocessing
 from intrs_edge.graph.reading import PixelOptions, declared, resolve, unknown
+from intrs_edge.graph.words import ASK
 
 Floats = npt.NDArray[np.float32]
 Runner = Callable[[Floats], Floats]  # the file's own input layout, batch first -> logits [N, classes]

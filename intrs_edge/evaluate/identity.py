@@ -13,8 +13,8 @@ from intrs_edge.datasets import ImageSet
 from intrs_edge.datasets.imageset import hex_digest
 from intrs_edge.datasets.load import chosen
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.cohen import INTRS
 from intrs_edge.evaluate.log import Row
+from intrs_edge.evaluate.methods import INTRS
 
 
 def image_digest(image: npt.NDArray[np.uint8]) -> str:

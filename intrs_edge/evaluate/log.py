@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.cohen import INTRS
+from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.files import LockedFile
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, radius_text
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.cohen import GAUSSIAN, INTRS, UNPROVED, cohen_of
+from intrs_edge.evaluate.cohen import cohen_of
 from intrs_edge.evaluate.log import Row
+from intrs_edge.evaluate.methods import GAUSSIAN, INTRS, UNPROVED
 from intrs_edge.smoothing import Smoothing
 from intrs_edge.smoothing.results import Mode, Stop
 from intrs_edge.smoothing.sequential import SequentialPlan

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from intrs_edge.datasets import ImageSet
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.certify import Certifier, certified
-from intrs_edge.evaluate.cohen import INTRS
 from intrs_edge.evaluate.identity import image_digest
 from intrs_edge.evaluate.log import RESULT, Row, certificate_row
+from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.evaluate.progress import Progress
 from intrs_edge.evaluate.proof import mode_of
 from intrs_edge.smoothing.results import Certificate, Stream

@@ -18,17 +18,11 @@ import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph, Quant
+from intrs_edge.graph.words import ASK, RANGES, RESIZES
 
 KEY = "intrs.input"
-# real value of pixel p before mean and std: p * slope + offset
-RANGES = {
-    "0..255": (Fraction(1), Fraction(0)),
-    "0..1": (Fraction(1, 255), Fraction(0)),
-    "-1..1": (Fraction(2, 255), Fraction(-1)),
-}
+
 WORDS = {"0..255": "0..255 (pixel)", "0..1": "0..1 (pixel / 255)", "-1..1": "-1..1 (pixel / 127.5 - 1)"}
-RESIZES = ("stretch", "crop")
-ASK = "--input-range 0..255, 0..1 or -1..1 (and --mean, --std, --bgr where they apply)"
 # how far, in codes, the range that an input's codes can say may end from the range that is read into it: an observer
 # that met no more than 254, or scales by 128 for 127.5, misses one; the rounding of the zero point half a one
 NEAR = Fraction(3, 2)

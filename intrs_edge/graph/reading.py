@@ -18,7 +18,6 @@ from intrs_edge.graph.input_map import PIXEL_MAX, derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import signed_ends
 from intrs_edge.graph.preprocessing import (
-    ASK,
     KEY,
     Preprocessing,
     check_fits,
@@ -27,6 +26,7 @@ from intrs_edge.graph.preprocessing import (
     parse,
     read_preprocessing,
 )
+from intrs_edge.graph.words import ASK
 
 # what train makes of the largest noise still reaches 17 codes; a range that is wrong by 255 reaches 3 at most
 FEW = 16

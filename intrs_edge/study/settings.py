@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.cohen import FP, INTRS, METHODS
+from intrs_edge.evaluate.methods import FP, INTRS, METHODS
 from intrs_edge.paths import shipped
 from intrs_edge.typed import from_table, read_toml
 

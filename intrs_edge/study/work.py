@@ -22,10 +22,11 @@ from intrs_edge.datasets import ImageSet, load_images
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certify_images, read_log
 from intrs_edge.evaluate.baselines import FloatSmoothing, fp_classifier, quant_classifier
-from intrs_edge.evaluate.cohen import FP, GAUSSIAN, QUANT, UNPROVED, cohen_of
+from intrs_edge.evaluate.cohen import cohen_of
 from intrs_edge.evaluate.float_network import FloatNetwork, open_float_network
 from intrs_edge.evaluate.identity import log_settings
 from intrs_edge.evaluate.log import Row, printable, rows_so_far
+from intrs_edge.evaluate.methods import FP, GAUSSIAN, QUANT, UNPROVED
 from intrs_edge.files import make_folder, write_atomically, written
 from intrs_edge.graph.ir import Graph
 from intrs_edge.paths import shipped

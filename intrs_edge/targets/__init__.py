@@ -1,7 +1,21 @@
 """Everything that runs a generated project, behind one interface: see docs/targets.md."""
 
-from intrs_edge.targets.base import Target, TargetInfo
-from intrs_edge.targets.open import SPECS, open_target
-from intrs_edge.targets.transport import LinkLostError
+from typing import TYPE_CHECKING
+
+from intrs_edge.lazy import lazy
+
+if TYPE_CHECKING:
+    from intrs_edge.targets.base import Target, TargetInfo
+    from intrs_edge.targets.open import SPECS, open_target
+    from intrs_edge.targets.transport import LinkLostError
 
 __all__ = ["SPECS", "LinkLostError", "Target", "TargetInfo", "open_target"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        **dict.fromkeys(("Target", "TargetInfo"), "intrs_edge.targets.base"),
+        **dict.fromkeys(("SPECS", "open_target"), "intrs_edge.targets.open"),
+        "LinkLostError": "intrs_edge.targets.transport",
+    },
+)

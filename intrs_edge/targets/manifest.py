@@ -9,7 +9,7 @@ from typing import Any
 
 from intrs_edge.codegen.manifest import check_unchanged
 from intrs_edge.errors import IntrsError
-from intrs_edge.graph.preprocessing import ASK
+from intrs_edge.graph.words import ASK
 from intrs_edge.targets.base import Ends
 
 

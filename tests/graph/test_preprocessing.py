@@ -16,9 +16,10 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.graph.builder import GraphBuilder, quant
 from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.graph.ir import Graph
-from intrs_edge.graph.preprocessing import RANGES, Preprocessing, numbers, parse, range_of_scale, range_under
+from intrs_edge.graph.preprocessing import Preprocessing, numbers, parse, range_of_scale, range_under
 from intrs_edge.graph.preprocessing import read_preprocessing as read
 from intrs_edge.graph.reading import FEW, PixelOptions, declared, model_sigma, resolve
+from intrs_edge.graph.words import RANGES
 
 SHAPE = (1, 4, 4, 3)
 
