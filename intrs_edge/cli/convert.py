@@ -24,12 +24,14 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a QDQ or float .onnx, or an int8 .tflite")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="a QDQ or float .onnx, a quantised .pt2, or an int8 .tflite"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the int8 .tflite to write")
     parser.add_argument(
         "--check",
         metavar="IMAGES",
-        help="state the agreement of an .onnx with the result on these images, and both accuracies",
+        help="state the agreement of an .onnx or .pt2 with the result on these images, and both accuracies",
     )
     group = parser.add_argument_group("float models", "quantised after training by onnx2tf, calibrated on noisy images")
     group.add_argument("--calibrate", metavar="IMAGES", help="images to calibrate on, such as digits:train[::10]")

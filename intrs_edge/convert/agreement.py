@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from intrs_edge.convert.onnx_file import opset_of, read_onnx
+from intrs_edge.convert.load import read_source
+from intrs_edge.convert.onnx_file import opset_of
 from intrs_edge.convert.qdq_input import take_normalisation
 from intrs_edge.convert.qdq_tail import keeps_the_class, tail
 from intrs_edge.errors import IntrsError
@@ -74,7 +75,7 @@ def compare_logits(
 def agreement(
     graph: Graph, path: str | Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None = None
 ) -> Agreement:
-    """A graph against the .onnx file that it came from, on uint8 RGB images [K, H, W, C] without noise.
+    """A graph against the .onnx or .pt2 file that it came from, on uint8 RGB images [K, H, W, C] without noise.
 
     Both are given what the graph's `Preprocessing` makes of the pixels. The source runs in ONNX Runtime where that is
     installed, else in onnx's own (slow) evaluator, as for what it does not know yet.
@@ -82,7 +83,7 @@ def agreement(
     p = read_preprocessing(graph)[0]
     pixels = p.ordered(images).astype(np.int64)
     slope, offset = (np.array(part, np.float64) for part in zip(*p.affine(images.shape[3]), strict=True))
-    own = take_normalisation(read_onnx(Path(path)))[1]  # what the source does by itself
+    own = take_normalisation(read_source(Path(path)))[1]  # what the source does by itself
     real = (pixels * slope + offset) * np.array(own.std, np.float64) + np.array(own.mean, np.float64)
     inputs = derive_input_map(graph, 0).apply(pixels)
     return compare_logits(graph, inputs, run_onnx(Path(path), real.astype(np.float32)), labels)
@@ -101,7 +102,7 @@ def run_onnx(path: Path, images: Floats) -> Floats:
 
     A softmax or the like at its end is left out, as conversion leaves it out.
     """
-    model = read_onnx(path)
+    model = read_source(path)
     constants = {t.name for t in model.graph.initializer}
     source = next((i for i in model.graph.input if i.name not in constants), None)
     if source is None:
