@@ -1,10 +1,9 @@
-"""What a training starts from: a float checkpoint of a public residual network (the CIFAR kind and torchvision's name
-their tensors alike: ``conv1``, ``layer1.0.conv1``, ..., ``linear`` or ``fc``), a module's own state_dict, or a model
-that ``train`` wrote."""
+"""What a training starts from: a float checkpoint of a public network (`layouts`), a module's own state_dict, or a
+model that ``train`` wrote."""
 
 from __future__ import annotations
 
-import re
+import itertools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.train.layouts import layout_of
 from intrs_edge.train.network import QatNetwork
-from intrs_edge.train.quantise import QatWeights
+from intrs_edge.train.quantise import ActivationQuant, QatWeights
 
 
 def is_model(path: Path) -> bool:
@@ -67,15 +67,24 @@ def load_model_weights(network: QatNetwork, path: Path) -> None:
                 if layer.name in network.quants:
                     quant = network.quants[layer.name]
                     scale, zero = float(values[f"{layer.name}_scale"]), int(values[f"{layer.name}_zero"])
-                    quant.low.fill_((-128 - zero) * scale)
-                    quant.high.fill_((127 - zero) * scale)
-                    quant.seen.fill_(True)
+                    set_range(quant, scale, zero)
             except KeyError as error:
                 raise IntrsError(
                     f"{path} has no {error.args[0]}: it is another network; give the same --network and --set"
                 ) from error
             except (ValueError, TypeError, RuntimeError, OverflowError) as error:
                 raise IntrsError(f"{path}: the numbers of {layer.name} do not fit together; it is damaged") from error
+
+
+def set_range(quant: ActivationQuant, scale: float, zero: int) -> None:
+    """Gives an observer the range of a float32 scale and a zero point, so that it computes that very scale again."""
+    quant.seen.fill_(True)
+    ulp = 2.0**-24
+    for a, b in sorted(itertools.product(range(-4, 5), repeat=2), key=lambda steps: max(map(abs, steps))):
+        quant.low.fill_((-128 - zero) * scale * (1 + a * ulp))
+        quant.high.fill_((127 - zero) * scale * (1 + b * ulp))
+        if quant.qparams() == (scale, zero):
+            return
 
 
 def _take_weights(module: nn.Module, name: str, values: dict[str, npt.NDArray[Any]]) -> None:
@@ -182,45 +191,38 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_float_checkpoint(network: QatNetwork, path: Path) -> None:
-    """Copies weights and batch statistics into the network, which must have been built with the mean and std of the
-    checkpoint's images. Networks built with ``shortcut="pad"`` match the public CIFAR ResNets, with ``conv``
-    torchvision's.
+    """Copies weights and batch statistics into a built-in network, which must have been built with the mean and std of
+    the checkpoint's images; `layouts` lists the names that are known. Networks built with ``shortcut="pad"`` match the
+    public CIFAR ResNets, with ``conv`` torchvision's. A last layer for another number of classes stays as it is, and
+    ``network.notes`` says so.
 
-    Raises IntrsError naming what does not fit.
+    Raises IntrsError naming what does not fit, or is left over.
     """
-    state = _tensors(path)
-    target = network.state_dict()
-    used = set()
-    for key, value in _renamed(state).items():
-        if key not in target or key.endswith("num_batches_tracked"):
+    state, target = _tensors(path), network.state_dict()
+    names = layout_of(state)
+    head = [f"modules_by_layer.logits.{part}" for part in ("weight", "bias")]
+    new, used = False, set()
+    for key, value in state.items():
+        name = names.get(key, "")
+        if key.endswith("num_batches_tracked"):
             continue
-        if target[key].shape != value.shape:
+        if name not in target:
+            raise IntrsError(f"{path}: the network has no {key}; choose the network it was trained as")
+        if target[name].shape != value.shape:
+            if name in head and target[name].shape[1:] == value.shape[1:]:
+                new = True
+                continue
             raise IntrsError(
-                f"{path}: {key} has shape {tuple(value.shape)}, the network needs {tuple(target[key].shape)}; "
+                f"{path}: {key} has shape {tuple(value.shape)}, the network needs {tuple(target[name].shape)}; "
                 "choose the network it was trained as"
             )
-        target[key].copy_(value)
-        used.add(key)
+        target[name].copy_(value)
+        used.add(name)
     learned = {k for k, _ in network.named_parameters()} | {k for k in target if "running_" in k}
-    if missing := sorted(learned - used):
+    if missing := sorted(learned - used - set(head if new else ())):
         raise IntrsError(
             f"{path} lacks {len(missing)} of the network's tensors, {missing[0]} first; "
             "build the network with shortcut=pad to use a public CIFAR ResNet"
         )
-
-
-def _renamed(state: dict[str, Any]) -> dict[str, Tensor]:
-    """The checkpoint's names as ours: layer2.0.bn1.weight -> modules_by_layer.s2b1_conv1.bn.weight."""
-    out = {}
-    for key, value in state.items():
-        if match := re.fullmatch(r"(linear|fc)\.(weight|bias)", key):
-            out[f"modules_by_layer.logits.{match[2]}"] = value
-        elif match := re.fullmatch(r"(?:layer(\d+)\.(\d+)\.)?(conv|bn)(\d)\.(\w+)", key):
-            stage, block, kind, index, part = match.groups()
-            layer = f"s{stage}b{int(block) + 1}_conv{index}" if stage else "stem"
-            out[f"modules_by_layer.{layer}.{part if kind == 'conv' else f'bn.{part}'}"] = value
-        elif match := re.fullmatch(r"layer(\d+)\.(\d+)\.downsample\.([01])\.(\w+)", key):
-            stage, block, index, part = match.groups()
-            layer = f"s{stage}b{int(block) + 1}_skip"
-            out[f"modules_by_layer.{layer}.{part if index == '0' else f'bn.{part}'}"] = value
-    return out
+    if new:
+        network.notes += (f"the last layer of {path} is for other classes: it begins anew",)

@@ -82,7 +82,7 @@ def train(
         log += json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n"
         write_atomically(config.out / LOG, log)
         model = export_qdq(network, config.out / MODEL)
-    return TrainResult(network, accuracy, model, tuple(_one_answer(network, data, config.seed)))
+    return TrainResult(network, accuracy, model, (*network.notes, *_one_answer(network, data, config.seed)))
 
 
 def _first_network(config: TrainConfig, data: ImageSet, given: nn.Module | None) -> QatNetwork:

@@ -44,6 +44,7 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         self.arch = arch
         self.sigma = sigma
         self.classes = classes
+        self.notes: tuple[str, ...] = ()  # what whoever trains it should know, a line each
         self.input_quant: InputQuant | NormalisedInput = choose_input_quant(sigma)
         if mean or std:
             self.input_quant = normalised_input(sigma, mean or (0.0,), std or (1.0,), arch.input_shape[2])

@@ -1,4 +1,4 @@
-"""The built-in networks, by name: residual networks for small and large images, and a depthwise-separable one."""
+"""The built-in networks, by name: residual networks for small and large images, and depthwise-separable ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ Shape = tuple[int, int, int]
 
 @dataclass
 class _Builder:
-    """Appends layers and keeps the shapes, (C, H, W)."""
+    """Appends layers and keeps the shapes, (C, H, W). same: padding as TensorFlow's SAME; norm: ``eps`` and
+    ``momentum`` of the batch norms, where they are not torch's."""
 
     shapes: dict[str, tuple[int, ...]]
     layers: list[Layer] = field(default_factory=list)
+    same: bool = False
+    norm: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, kind: str, inputs: tuple[str, ...], shape: tuple[int, ...], **rest: Any) -> str:
         self.layers.append(Layer(name, kind, inputs, shape, **rest))
@@ -32,20 +35,29 @@ class _Builder:
         channels: int,
         kernel: int | tuple[int, int] = 3,
         stride: int = 1,
-        relu: bool = True,
+        activation: str = "relu",
         kind: str = "conv",
         groups: int = 1,
     ) -> str:
-        """A convolution or pooling with the usual symmetric padding: odd k pads k // 2, even k one less on top and
-        left."""
-        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
-        pad = ((kh - 1) // 2, (kw - 1) // 2, kh // 2, kw // 2)
-        _, h, w = self.shapes[source]
-        shape = (channels, (h - 1) // stride + 1, (w - 1) // stride + 1)
-        options: dict[str, Any] = {"kernel": (kh, kw), "stride": (stride, stride), "pad": pad, "dilation": (1, 1)}
+        """A convolution or pooling, padded symmetrically (odd k pads k // 2, even k one less on top and left) or as
+        TensorFlow's SAME."""
+        size = (kernel, kernel) if isinstance(kernel, int) else kernel
+        spatial = self.shapes[source][1:]
+        out = tuple((n - 1) // stride + 1 for n in spatial)
+        before = tuple((k - 1) // 2 for k in size)
+        after = tuple(k // 2 for k in size)
+        if self.same:  # the odd pixel right and below
+            totals = [max((o - 1) * stride + k - n, 0) for o, k, n in zip(out, size, spatial, strict=True)]
+            before, after = tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+        options: dict[str, Any] = {
+            "kernel": size,
+            "stride": (stride, stride),
+            "pad": before + after,
+            "dilation": (1, 1),
+        }
         if kind == "conv":
-            options |= {"groups": groups, "norm": True, "bias": False}
-        return self.add(name, kind, (source,), shape, activation="relu" if relu else "", options=options)
+            options |= {"groups": groups, "norm": True, "bias": False, **self.norm}
+        return self.add(name, kind, (source,), (channels, *out), activation=activation, options=options)
 
     def head(self, source: str, classes: int) -> None:
         channels = self.shapes[source][0]
@@ -79,7 +91,7 @@ def resnet(
     b = _Builder({INPUT: (c, h, w)})
     if min(h, w) >= 128:
         x = b.window("stem", INPUT, widths[0], 7, 2)
-        x = b.window("stem_pool", x, widths[0], 3, 2, relu=False, kind="max_pool")
+        x = b.window("stem_pool", x, widths[0], 3, 2, activation="", kind="max_pool")
     else:
         x = b.window("stem", INPUT, widths[0], 3, stem_stride)
     for stage, (count, width) in enumerate(zip(blocks, widths, strict=True), 1):
@@ -91,13 +103,13 @@ def resnet(
             if bottleneck:
                 y = b.window(f"{prefix}_conv1", x, width, 1)
                 y = b.window(f"{prefix}_conv2", y, width, 3, stride)
-                y = b.window(f"{prefix}_conv3", y, out, 1, relu=False)
+                y = b.window(f"{prefix}_conv3", y, out, 1, activation="")
             else:
                 y = b.window(f"{prefix}_conv1", x, width, 3, stride)
-                y = b.window(f"{prefix}_conv2", y, out, 3, relu=False)
+                y = b.window(f"{prefix}_conv2", y, out, 3, activation="")
             if b.shapes[x] != b.shapes[y]:
                 if shortcut == "conv":
-                    skip = b.window(f"{prefix}_skip", x, out, 1, stride, relu=False)
+                    skip = b.window(f"{prefix}_skip", x, out, 1, stride, activation="")
                 else:
                     thin = b.add(
                         f"{prefix}_thin", "slice", (x,), (b.shapes[x][0], *b.shapes[y][1:]),
@@ -139,6 +151,59 @@ def dscnn(
     return Architecture(name, (c, h, w), classes, tuple(b.layers))
 
 
+def inverted(
+    shape: Shape,
+    classes: int,
+    *,
+    stages: Sequence[tuple[int, ...]],
+    percent: int = 100,
+    stem_stride: int = 2,
+    lite: bool = False,
+    name: str = "inverted",
+) -> Architecture:
+    """Inverted residuals with ReLU6 for images of (H, W, C): MobileNetV2 (Sandler et al. 2018), or EfficientNet-Lite
+    (``lite``: TensorFlow's padding and batch norm).
+
+    stages: (expansion, channels, blocks, stride, kernel). percent: of the channels, in multiples of 8 as published; a
+    last layer of 1280 never shrinks.
+    """
+    if not 5 <= percent <= 400 or stem_stride not in (1, 2):
+        raise IntrsError(f"{name} needs a percent of 5 to 400 and a stem stride of 1 or 2")
+    h, w, c = shape
+    b = _Builder({INPUT: (c, h, w)}, same=lite, norm={"eps": 1e-3, "momentum": 0.01} if lite else {})
+    x = b.window("stem", INPUT, _scaled(32, percent), 3, stem_stride, "relu6")
+    number = 0
+    for expansion, channels, blocks, first_stride, kernel in stages:
+        for i in range(blocks):
+            number += 1
+            source, prefix, stride = x, f"b{number}", first_stride if i == 0 else 1
+            wide, out = b.shapes[x][0] * expansion, _scaled(channels, percent)
+            if expansion != 1:
+                x = b.window(f"{prefix}_expand", x, wide, 1, 1, "relu6")
+            x = b.window(f"{prefix}_depthwise", x, wide, kernel, stride, "relu6", groups=wide)
+            x = b.window(f"{prefix}_project", x, out, 1, 1, "")
+            if stride == 1 and b.shapes[source] == b.shapes[x]:
+                x = b.add(f"{prefix}_add", "add", (source, x), b.shapes[x])
+    x = b.window("head", x, _scaled(1280, max(100, percent)), 1, 1, "relu6")
+    b.head(x, classes)
+    return Architecture(name, (c, h, w), classes, tuple(b.layers))
+
+
+def _scaled(channels: int, percent: int) -> int:
+    """A share of the channels, to a multiple of 8 that is at most a tenth less (the published rule)."""
+    wanted = channels * percent / 100
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+_MOBILENET_V2 = (
+    (1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 32, 3, 2, 3), (6, 64, 4, 2, 3), (6, 96, 3, 1, 3), (6, 160, 3, 2, 3),
+    (6, 320, 1, 1, 3),
+)  # fmt: skip
+_EFFICIENTNET = (
+    (1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)  # fmt: skip
 _RESNETS: dict[str, dict[str, object]] = {
     "resnet8": {"blocks": (1, 1, 1), "widths": (16, 32, 64)},
     "resnet20": {"blocks": (3, 3, 3), "widths": (16, 32, 64)},
@@ -146,14 +211,21 @@ _RESNETS: dict[str, dict[str, object]] = {
     "resnet34": {"blocks": (3, 4, 6, 3), "widths": (64, 128, 256, 512)},
     "resnet50": {"blocks": (3, 4, 6, 3), "widths": (64, 128, 256, 512), "bottleneck": True},
 }
-NETWORKS = (*_RESNETS, "ds-cnn")
+_BUILDERS: dict[str, tuple[Callable[..., Architecture], dict[str, object]]] = {
+    **{name: (resnet, keywords) for name, keywords in _RESNETS.items()},
+    "ds-cnn": (dscnn, {}),
+    "mobilenet_v2": (inverted, {"stages": _MOBILENET_V2, "lite": False}),
+    "efficientnet_lite0": (inverted, {"stages": _EFFICIENTNET, "lite": True}),
+}
+_FIXED = {"name", "stages", "lite"}  # what makes the network the one of its name
+NETWORKS = tuple(_BUILDERS)
 
 
 def build_architecture(name: str, shape: Shape, classes: int, options: dict[str, object] | None = None) -> Architecture:
     """The named network for images of (H, W, C) and a number of classes.
 
-    ``options`` override the builder's keywords (``widths``, ``blocks``, ``stem_stride``, ``shortcut``, ``width``);
-    raises IntrsError for an unknown network or option.
+    ``options`` override the builder's keywords (``widths``, ``blocks``, ``stem_stride``, ``shortcut``, ``width``,
+    ``percent``); raises IntrsError for an unknown network or option.
     """
     if name not in NETWORKS:
         raise IntrsError(f"unknown network {name!r}; use one of {', '.join(NETWORKS)}, or FILE.py:FACTORY")
@@ -161,14 +233,12 @@ def build_architecture(name: str, shape: Shape, classes: int, options: dict[str,
         raise IntrsError(
             f"a network needs an input of height, width and channels and at least 2 classes, not {shape} and {classes}"
         )
-    build: Callable[..., Architecture] = dscnn if name == "ds-cnn" else resnet
-    keywords = {**_RESNETS.get(name, {}), "name": name, **(options or {})}
-    known = set(build.__kwdefaults__ or {}) | set(_RESNETS.get(name, {}))
-    if unknown := sorted(set(keywords) - known):
-        raise IntrsError(
-            f"network {name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known - {'name'}))}"
-        )
+    build, own = _BUILDERS[name]
+    options = options or {}
+    known = (set(build.__kwdefaults__ or {}) | set(own)) - _FIXED
+    if unknown := sorted(set(options) - known):
+        raise IntrsError(f"network {name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
     try:
-        return build(shape, classes, **keywords)
+        return build(shape, classes, **{**own, "name": name, **options})
     except TypeError as error:
         raise IntrsError(f"network {name!r}: an option has the wrong type ({error})") from error

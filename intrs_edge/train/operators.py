@@ -54,9 +54,13 @@ class Operator:
 
 def _conv(layer: Layer, source: tuple[int, ...]) -> nn.Module:
     o = layer.options
-    return QatConv(
+    module = QatConv(
         source[0], layer.shape[0], o["kernel"], o["stride"], o["pad"], o["dilation"], o["groups"], o["norm"], o["bias"]
     )
+    for name in ("eps", "momentum"):
+        if name in o and module.bn is not None:
+            setattr(module.bn, name, o[name])
+    return module
 
 
 def _emit_conv(e: Emit, layer: Layer, inputs: list[str], out: str) -> str:
@@ -244,7 +248,8 @@ def _torch_pad(pad: Window) -> list[int]:
 
 
 OPERATORS: dict[str, Operator] = {
-    # options: kernel, stride, dilation (one number an axis), pad (begins..., ends...), groups, norm, bias
+    # options: kernel, stride, dilation (one number an axis), pad (begins..., ends...), groups, norm, bias,
+    # perhaps eps and momentum of the norm
     "conv": Operator(None, _emit_conv, module=_conv),
     # options: kernel, stride, pad, output_pad, norm, bias
     "conv_transpose": Operator(None, _emit_conv_transpose, module=_conv_transpose),

@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.train import TrainConfig, build_network, calibrate
-from intrs_edge.train.checkpoint import load_float_checkpoint
+from intrs_edge.train.checkpoint import load_float_checkpoint, set_range
 from intrs_edge.train.factory import network_of
+from intrs_edge.train.quantise import ActivationQuant
+from tests.train.published import EfficientNetLite0, MobileNetV2, random_state
 
 
 class Block(nn.Module):
@@ -94,11 +96,67 @@ def test_quantised_logits_follow_the_checkpoint(source: tuple[Cifar, Path]):
 
 def test_misfits_are_named(source: tuple[Cifar, Path], tmp_path: Path):
     _, path = source
+    wider = {**OPTIONS, "widths": (8, 12)}
     with pytest.raises(IntrsError, match="choose the network it was trained as"):
-        load_float_checkpoint(build_network("resnet20", (16, 16, 3), 7, options=OPTIONS), path)
+        load_float_checkpoint(build_network("resnet20", (16, 16, 3), 10, options=wider), path)
+    shallower = {**OPTIONS, "blocks": (1,), "widths": (8,)}
+    with pytest.raises(IntrsError, match=r"the network has no module\.layer2|the network has no layer2"):
+        load_float_checkpoint(build_network("resnet20", (16, 16, 3), 10, options=shallower), path)
     with pytest.raises(IntrsError, match="shortcut=pad"):
         load_float_checkpoint(build_network("resnet20", (16, 16, 3), 10, options={**OPTIONS, "shortcut": "conv"}), path)
     (tmp_path / "x").write_bytes(b"no checkpoint")
     with pytest.raises(IntrsError, match="cannot be read"):
         load_float_checkpoint(build_network("resnet8", (16, 16, 3), 10), tmp_path / "x")
     assert TrainConfig(start=path).fingerprint().count("net.th") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "shape"),
+    [
+        ("mobilenet_v2", MobileNetV2, (32, 48, 3)),
+        ("efficientnet_lite0", EfficientNetLite0, (32, 32, 3)),
+        ("efficientnet_lite0", EfficientNetLite0, (45, 38, 3)),
+    ],
+)
+def test_public_layouts_compute_what_their_own_definitions_do(name: str, make: type, shape: tuple, tmp_path: Path):
+    """Half precision kernels too, as some are published."""
+    source, state = random_state(make, 7)
+    torch.save({k: v.half() if v.dim() == 4 else v for k, v in state.items()}, tmp_path / "w.pth")
+    source.load_state_dict({k: v.half().float() if v.dim() == 4 else v for k, v in state.items()})
+    network = network_of(
+        name, shape, tuple("abcdefg"), sigma=0.25, start=tmp_path / "w.pth", mean=(127 / 255,), std=(128 / 255,)
+    ).eval()
+    network.quantise(False)
+    codes = network.quantise_input(np.random.default_rng(0).integers(-60, 300, (2, *shape)))
+    normal = (codes - network.input_quant.zero_point) * float(network.input_quant.scale)
+    with torch.no_grad():
+        ours, theirs = network(codes), source(normal)
+    assert theirs.std() > 0.01
+    assert torch.allclose(ours, theirs, atol=1e-3)
+    assert network.notes == ()
+
+
+def test_a_last_layer_for_other_classes_begins_anew_and_that_is_said(tmp_path: Path):
+    _, state = random_state(MobileNetV2, 10)
+    torch.save(state, tmp_path / "w.pth")
+    settings = {"sigma": 0.1, "start": tmp_path / "w.pth", "mean": (0.0,), "std": (1.0,)}
+    network = network_of("mobilenet_v2", (32, 32, 3), tuple("abcd"), **settings)
+    (note,) = network.notes
+    assert note == f"the last layer of {tmp_path / 'w.pth'} is for other classes: it begins anew"
+    assert torch.equal(network.modules_by_layer["head"].weight, state["features.18.0.weight"])
+    assert network.modules_by_layer["logits"].weight.shape == (4, 1280)
+    with pytest.raises(IntrsError, match="choose the network it was trained as"):
+        network_of("efficientnet_lite0", (32, 32, 3), tuple("abcd"), **settings)
+    with pytest.raises(IntrsError, match="choose the network it was trained as"):
+        network_of("mobilenet_v2", (32, 32, 3), tuple("abcd"), options={"percent": 50}, **settings)
+
+
+def test_a_range_from_a_file_gives_the_files_scale_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for low, high in rng.uniform(0, 30, (400, 2)) * rng.integers(0, 2, (400, 2)):
+        seen, loaded = ActivationQuant(), ActivationQuant()
+        seen.low.fill_(-low)
+        seen.high.fill_(high)
+        scale, zero = seen.qparams()
+        set_range(loaded, float(scale), int(zero))
+        assert loaded.qparams() == (scale, zero)

@@ -16,8 +16,8 @@ from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.train import build_network
-from intrs_edge.train.factory import make_module
 from intrs_edge.train.recipe import load_recipe, recipe_names
+from tests.train.published import EfficientNetLite0, random_state
 
 pytestmark = pytest.mark.xdist_group("recipes")
 CLASSES = ("accordion", "airplanes", "anchor")
@@ -120,6 +120,9 @@ def test_every_recipe_trains(run_cli, archives, clean, tmp_path, name):
     more = ["--start", clean] if "from-clean" in name else []
     if "resnet50" in name:
         more = ["--start", torchvision_resnet50(tmp_path / "r50.pth")]
+    if "efficientnet" in name:
+        torch.save(random_state(EfficientNetLite0, 1000)[1], tmp_path / "lite0.pth")
+        more = ["--start", tmp_path / "lite0.pth"]
     if recipe.size:
         more += ["--size", "32x32"]
     code, text, err = run_cli("train", "--recipe", name, "--data-dir", archives, "-o", out, "--epochs", 2,
@@ -209,30 +212,3 @@ def test_a_recipe_may_go_on_from_a_shipped_model(tmp_path):
     (tmp_path / "r.toml").write_text('about = "a"\nstart = "zoo:digits-tiny"\n' + GOOD.partition("\n")[2])
     recipe = load_recipe(str(tmp_path / "r.toml"))
     assert (recipe.start, recipe.config.start) == (None, shipped("models") / "digits-tiny.onnx")
-
-
-def test_efficientnet_takes_public_weights(tmp_path):
-    """In efficientnet_pytorch's names, kernels in half precision; the last layer is new for other classes."""
-    factory = f"{shipped('recipes') / 'efficientnet_lite0.py'}:efficientnet_lite0"
-    torch.manual_seed(1)
-    source = make_module(factory, 7, {})
-    public = {
-        name.replace("conv.conv.", "conv.").replace("stem.conv.", "stem.").replace("head.conv.", "head."): value
-        for name, value in source.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    public = {name: v.half() if v.dim() > 1 else v for name, v in public.items()}
-    assert {"_conv_stem.weight", "_blocks.1._expand_conv.weight", "_conv_head.weight", "_fc.bias"} <= set(public)
-    torch.save(public, tmp_path / "w.pth")
-    torch.manual_seed(2)
-    same, other = (make_module(factory, n, {"weights": str(tmp_path / "w.pth")}) for n in (7, 5))
-    assert torch.equal(same._fc.weight, source._fc.weight.half().float())
-    assert torch.equal(other._conv_head.conv.weight, source._conv_head.conv.weight.half().float())
-    assert other._fc.weight.shape == (5, 1280)
-    x = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        assert other.eval()(x).shape == (1, 5)
-    del public["_bn0.weight"]
-    torch.save(public, tmp_path / "w.pth")
-    with pytest.raises(IntrsError, match=r"_bn0\.weight does not fit"):
-        make_module(factory, 5, {"weights": str(tmp_path / "w.pth")})

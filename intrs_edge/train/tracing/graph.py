@@ -25,14 +25,31 @@ _TAKEN = {INPUT, "logits", *dir(nn.ModuleDict())}  # names that no layer can hav
 
 @dataclass
 class Traced:
-    """An architecture, the float tensors that its layers begin with (layer name -> parameters and norm), and an input
-    [N, ...] with what the module made of it, the logits [N, classes], where that is known."""
+    """An architecture, and the float tensors that its layers begin with (layer name -> parameters and norm). ``graph``
+    and ``output`` are what it was read from, and the node that gives the logits, where one does."""
 
     arch: Architecture
     weights: dict[str, dict[str, Tensor]]
     norms: dict[str, nn.Module]
-    example: Tensor
-    expected: Tensor | None
+    graph: fx.GraphModule
+    output: fx.Node | None
+
+    def logits(self, example: Tensor) -> Tensor | None:
+        """What the module makes of an input [N, ...], [N, classes]; it computes in the input's precision. None where
+        no node of its own gives the logits."""
+        if self.output is None:
+            return None
+        recorder = _Recorder(self.graph.to(example.dtype))
+        with torch.no_grad():
+            recorder.run(example.clone())
+        value = recorder.seen[self.output]
+        logits: Tensor = value if isinstance(value, Tensor) else value[0]
+        return logits.reshape(len(example), self.arch.classes)
+
+
+def example_of(shape: tuple[int, ...]) -> Tensor:
+    """Random numbers from 0 to 1 for an input of a shape without the batch."""
+    return torch.rand(BATCH, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def trace(module: nn.Module, example: Tensor | tuple[int, ...], name: str = "model") -> Traced:
@@ -107,7 +124,7 @@ class Builder:
     layers: list[Layer] = field(default_factory=list)
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     norms: dict[str, nn.Module] = field(default_factory=dict)
-    values: dict[str, Tensor] = field(default_factory=dict)
+    nodes: dict[str, fx.Node] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     env: dict[fx.Node, Any] = field(default_factory=dict)
     result: Any = None
@@ -115,10 +132,9 @@ class Builder:
     def build(self) -> Traced:
         """Raises IntrsError that lists every problem."""
         recorder = _Recorder(self.graph)
-        example = torch.rand(BATCH, *self.shape, generator=torch.Generator().manual_seed(0))
         try:
             with torch.no_grad():
-                recorder.run(example.clone())
+                recorder.run(example_of(self.shape))
         except Exception as error:
             raise IntrsError(
                 f"{self.name}: it does not run on an input of shape {(BATCH, *self.shape)} "
@@ -142,9 +158,9 @@ class Builder:
         last = self.env.get(output) if isinstance(output, fx.Node) else None
         if not isinstance(last, Value) or last.layer == INPUT:
             raise IntrsError(f"{self.name}: its output is not one tensor that depends on the input; return the logits")
-        return self._finish(last, example)
+        return self._finish(last)
 
-    def _finish(self, last: Value, example: Tensor) -> Traced:
+    def _finish(self, last: Value) -> Traced:
         layers = fuse(self.layers, last.layer, self.weights, self.norms)
         shape = layers[-1].shape
         classes = layers[-1].shape[0] if len(shape) == 1 else int(torch.Size(shape).numel())
@@ -153,13 +169,12 @@ class Builder:
         if classes < 2:
             raise IntrsError(f"{self.name}: its output has the shape {shape}; a classifier needs at least 2 classes")
         names = {layer.name for layer in layers}
-        expected = self.values.get(last.layer)
         return Traced(
             Architecture(self.name, self.shape, classes, tuple(layers)),
             {k: v for k, v in self.weights.items() if k in names},
             {k: v for k, v in self.norms.items() if k in names},
-            example,
-            None if expected is None else expected.reshape(BATCH, classes),
+            self.graph,
+            self.nodes.get(last.layer),
         )
 
     def _follow(self, node: fx.Node, recorder: _Recorder) -> None:
@@ -233,7 +248,7 @@ class Builder:
             name += "_"
         self.layers.append(Layer(name, kind, tuple(v.layer for v in inputs), shape, options=options))
         if isinstance(self.result, Tensor) and self.result.shape[1:] == shape:
-            self.values[name] = self.result
+            self.nodes[name] = node
         return Value(name, shape)
 
     def whole(self, result: Any) -> tuple[int, ...]:
