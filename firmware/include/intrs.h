@@ -105,7 +105,7 @@ enum intrs_stop {
 
 struct intrs_certificate {
     int32_t label;           /* a class, or INTRS_ABSTAIN */
-    uint32_t selected;       /* the class chosen on samples 0 .. INTRS_N0-1 */
+    uint32_t selected;       /* the class chosen on samples 0 .. INTRS_N0-1; with INTRS_N0 0 the leader of those counted */
     uint32_t count;          /* its votes among the samples after those */
     uint32_t samples;        /* how many those were */
     uint32_t radius_squared; /* lattice steps squared, rounded down; 0 with INTRS_ABSTAIN */
@@ -113,25 +113,30 @@ struct intrs_certificate {
 };
 
 /*
- * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them. ws->votes holds the
- * votes of the counting phase afterwards. INTRS_E_ARGUMENT when the mode's tables were not generated.
+ * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them; with INTRS_N0 0 it is
+ * the leader of the samples that are counted, at each checkpoint. ws->votes holds the votes of the counting phase afterwards.
+ * INTRS_E_ARGUMENT when the mode's tables were not generated.
  */
 int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
                   intrs_progress progress, void *context, struct intrs_certificate *out);
 
 /// what counts prove: the tables alone, for whoever counts elsewhere ///
 
-/* floor(R^2) in lattice steps squared for `count` votes of INTRS_N; 0 when nothing can be certified. */
-uint32_t intrs_radius_squared(uint32_t count);
+/*
+ * floor(R^2) in lattice steps squared for `count` votes of INTRS_N, `other` being the most votes of any other class; 0 when nothing
+ * can be certified.
+ */
+uint32_t intrs_radius_squared(uint32_t count, uint32_t other);
 
 /* The next checkpoint of a mode after `samples` of the counting phase, 0 to begin with; 0 when there is none. */
 uint32_t intrs_next_look(uint32_t mode, uint32_t samples);
 
 /*
- * What `count` votes among the first `samples` of the counting phase prove, at a checkpoint of the mode: INTRS_OK when it ends there,
- * with *radius_squared (0: abstain) and *stop as in struct intrs_certificate; INTRS_MORE when it goes on.
+ * What `count` votes among the first `samples` of the counting phase prove, at a checkpoint of the mode, `other` being the most votes
+ * of any other class: INTRS_OK when it ends there, with *radius_squared (0: abstain) and *stop as in struct intrs_certificate;
+ * INTRS_MORE when it goes on.
  */
-int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t *radius_squared, uint32_t *stop);
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop);
 
 /* Whether PREDICT answers when the two leading classes have these votes, top >= second, of INTRS_N. */
 int intrs_decides(uint32_t top, uint32_t second);

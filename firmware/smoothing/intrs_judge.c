@@ -43,14 +43,14 @@ static uint32_t proved(const struct intrs_look *look, uint32_t count)
     return squared;
 }
 
-int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t *radius_squared, uint32_t *stop)
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop)
 {
-    if (!radius_squared || !stop || count > samples) return INTRS_E_ARGUMENT;
+    if (!radius_squared || !stop || count > samples || other > samples - count) return INTRS_E_ARGUMENT;
     *radius_squared = 0;
     *stop = INTRS_STOP_FULL;
     if (mode == INTRS_FIXED) {
         if (samples != INTRS_N) return INTRS_E_ARGUMENT;
-        *radius_squared = intrs_radius_squared(count);
+        *radius_squared = intrs_radius_squared(count, other);
         return INTRS_OK;
     }
     const struct plan plan = plan_of(mode);

@@ -1,9 +1,9 @@
 #include "intrs.h"
 #include "intrs_tables.h"
 
-uint32_t intrs_radius_squared(uint32_t count)
+uint32_t intrs_radius_squared(uint32_t count, uint32_t other)
 {
-    if (count > INTRS_N) return 0;
+    if (count > INTRS_N || other > INTRS_N - count) return 0;
 #if INTRS_RADIUS_FIRST > 0
     return count >= INTRS_RADIUS_FIRST ? intrs_radius_values[count - INTRS_RADIUS_FIRST] : 0;
 #else

@@ -26,8 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sigma", type=decimal, help="noise, in [0,1] pixels (default: what the model was trained for, else 0.25)"
     )
-    parser.add_argument("--n0", type=sized, default=100, help="samples that choose the class (default %(default)s)")
-    parser.add_argument("--n", type=sized, default=1000, help="samples that count it (default %(default)s)")
+    parser.add_argument(
+        "--n0", type=sized, default=0, help="samples that choose the class; 0 (default): the leader of those counted"
+    )
+    parser.add_argument("--n", type=sized, default=1000, help="samples that count the class (default %(default)s)")
     parser.add_argument(
         "--alpha",
         type=decimal,

@@ -31,7 +31,7 @@ class GenerateOptions:
 
     board: str | Path | Board = "host"
     sigma: Decimal | None = None
-    n0: int = 100
+    n0: int = 0
     n: int = 1000
     alpha: Decimal = Decimal("0.001")
     seed: int | None = None

@@ -51,9 +51,9 @@ class FloatSmoothing(ContextMixin):
         looks = [self.smoothing.n] if plan is None else [look.samples for look in plan.looks]
         return next((look for look in looks if look > samples), 0)
 
-    def judge(self, mode: Mode, samples: int, count: int) -> tuple[int, Stop] | None:
+    def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
         """See `targets.base.Judge`."""
-        return self._judges[mode](samples, count)
+        return self._judges[mode](samples, count, other)
 
     def decides(self, top: int, second: int) -> bool:
         """See `targets.base.Judge`."""

@@ -241,6 +241,8 @@ def _contradictions(row: Row, radius: str) -> Iterator[str]:
         yield f"{samples} samples, but {sum(votes)} votes"
     if votes[selected] != count:
         yield f"count {count}, but class {selected} has {votes[selected]} votes"
+    if cells["n0"] == "0" and selected != votes.index(max(votes)):
+        yield f"class {selected}, but class {votes.index(max(votes))} leads, and none was selected before (n0 0)"
     if not 0 < samples <= n:
         yield f"{samples} samples of n {n}"
     if full != (samples == n) or (fixed and not full):

@@ -32,7 +32,9 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     judge = lru_cache(maxsize=None)(judge)  # many images have the same counts
     for row in rows:
         count, samples = int(row.extra["count"]), int(row.extra["samples"])
-        decision = judge(samples, count)
+        votes = [int(v) for v in row.extra["votes"].split(",")]
+        other = max(votes[: int(row.extra["selected"])] + votes[int(row.extra["selected"]) + 1 :], default=0)
+        decision = judge(samples, count, other)
         if decision is None:
             yield row.idx, f"{count} votes of {samples} samples end no certification in mode {row.extra['mode']}"
         elif (int(row.extra["L"]), row.extra["stop"]) != (decision[0], decision[1].name.lower()):
@@ -88,12 +90,14 @@ def mode_of(text: str) -> Mode:
     return modes[text.partition("=")[0]]
 
 
-def judge_of(mode: Mode, smoothing: Smoothing) -> Callable[[int, int], tuple[int, Stop] | None]:
-    """(samples, count) -> squared radius, and why it stopped; None where it would have gone on."""
+def judge_of(mode: Mode, smoothing: Smoothing) -> Callable[[int, int, int], tuple[int, Stop] | None]:
+    """(samples, count, most votes of another class) -> squared radius, and why it stopped; None where it would have
+    gone on.
+    """
     plan = {Mode.TARGET: smoothing.target_plan, Mode.PRECISION: smoothing.precision_plan}.get(mode)
     if plan is not None:
-        return lambda samples, count: _by_plan(plan, samples, count)
-    return lambda samples, count: (smoothing.radius.lookup(count), Stop.FULL)
+        return lambda samples, count, other: _by_plan(plan, samples, count)
+    return lambda samples, count, other: (smoothing.radius.lookup(count), Stop.FULL)
 
 
 def _by_plan(plan: SequentialPlan, samples: int, count: int) -> tuple[int, Stop] | None:

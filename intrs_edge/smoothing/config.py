@@ -27,7 +27,8 @@ class Smoothing:
     """What is claimed, how surely, and with which noise.
 
     shape: (H, W, C) of the image. sigma: standard deviation in [0,1] pixels, a decimal taken as written
-    (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it. alpha: probability of a
+    (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it; with n0 = 0 it is the leader
+    of the n (docs/certificate.md, theorem 3). alpha: probability of a
     false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise:
     "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "sound", or "paper" for the published
     quantile, which is NOT sound.
@@ -37,7 +38,7 @@ class Smoothing:
 
     shape: tuple[int, int, int]
     sigma: Number
-    n0: int = 100
+    n0: int = 0
     n: int = 1000
     alpha: Number = Fraction(1, 1000)
     seed: int | None = None
@@ -56,7 +57,7 @@ class Smoothing:
             raise IntrsError(
                 f"image shape {self.shape} is not (H, W, C) of at most {DIMENSION_MAX} values: give the raw image's"
             )
-        for name, least in (("n0", 1), ("n", 1)):
+        for name, least in (("n0", 0), ("n", 1)):
             value = getattr(self, name)
             if not least <= value <= SAMPLES_MAX:
                 raise IntrsError(
@@ -126,7 +127,7 @@ class Smoothing:
     @cached_property
     def radius(self) -> RadiusTable:
         """Count of n -> squared radius."""
-        return radius_table(self.n, exact(self.alpha), self.rule)
+        return radius_table(self.n, exact(self.alpha), self.rule, selected=self.n0 > 0)
 
     @cached_property
     def predict(self) -> PredictTable:
@@ -138,14 +139,15 @@ class Smoothing:
         """The looks of Mode.TARGET, when a target radius was asked for."""
         if self.target_radius is None:
             return None
-        return target_plan(self.n, exact(self.alpha), self.rule, exact(self.target_radius), self.sigma_steps)
+        target = exact(self.target_radius)
+        return target_plan(self.n, exact(self.alpha), self.rule, target, self.sigma_steps, selected=self.n0 > 0)
 
     @cached_property
     def precision_plan(self) -> SequentialPlan | None:
         """The looks of Mode.PRECISION, when a precision was asked for."""
         if self.precision is None or not isinstance(self.rule, SoundRule):
             return None
-        return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision))
+        return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision), selected=self.n0 > 0)
 
     @cached_property
     def tables_digest(self) -> str:

@@ -76,22 +76,29 @@ def certify(
     classes: int,
     mode: Mode = Mode.FIXED,
 ) -> Certificate:
-    """CERTIFY: the class of samples 0 .. n0-1, counted on the samples after those. Twin of ``intrs_certify``.
+    """CERTIFY: the class of samples 0 .. n0-1, counted on the samples after those; with n0 = 0 the leader of those.
+    Twin of ``intrs_certify``.
 
     Raises IntrsError when the mode's plan was not asked for in ``smoothing``.
     """
     plan = _plan(smoothing, mode)
-    selected = int(np.argmax(votes(classifier, image, stream, smoothing, 0, smoothing.n0, classes)))
+    chosen = votes(classifier, image, stream, smoothing, 0, smoothing.n0, classes)
     counted, samples = np.zeros(classes, np.int64), 0
     for index, look in enumerate(plan.looks if plan is not None else ()):
         counted += votes(classifier, image, stream, smoothing, smoothing.n0 + samples, look.samples - samples, classes)
-        count, samples = int(counted[selected]), look.samples
+        selected, samples = _selected(chosen, counted, smoothing), look.samples
+        count = int(counted[selected])
         decision = plan.decide(index, count) if plan is not None else None
         if decision is not None:
             stop, squared = decision
             return _certificate(selected, counted, squared, stop)
     counted = votes(classifier, image, stream, smoothing, smoothing.n0, smoothing.n, classes)
+    selected = _selected(chosen, counted, smoothing)
     return _certificate(selected, counted, smoothing.radius.lookup(int(counted[selected])), Stop.FULL)
+
+
+def _selected(chosen: npt.NDArray[np.int64], counted: npt.NDArray[np.int64], smoothing: Smoothing) -> int:
+    return int(np.argmax(chosen if smoothing.n0 else counted))
 
 
 def _certificate(selected: int, counted: npt.NDArray[np.int64], squared: int, stop: Stop) -> Certificate:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.binomial import checked_alpha, fraction_to_scale, smallest_count
+from intrs_edge.smoothing.binomial import checked_alpha
 from intrs_edge.smoothing.claims import Claims, Rule
+from intrs_edge.smoothing.decision import Designer
 from intrs_edge.smoothing.noise import Number, exact
 from intrs_edge.smoothing.radius import SoundRule, level_counts, next_level
 from intrs_edge.smoothing.results import Stop, lattice_squared
@@ -51,29 +52,34 @@ class Look:
 class SequentialPlan:
     """The looks of one certification, the last of them at all samples.
 
-    Made by ``for_target`` or ``for_precision``; sound by a union bound over the looks (docs/certificate.md, section 5).
+    Made by ``for_target``, whose error is added up exactly, or by ``for_precision``, whose looks share alpha
+    (docs/certificate.md, section 5).
     """
 
     looks: tuple[Look, ...]
 
     @classmethod
-    def for_target(cls, n: int, alpha: Number, sigma: Number, radius: Number, tv: Number = 0) -> SequentialPlan:
+    def for_target(
+        cls, n: int, alpha: Number, sigma: Number, radius: Number, tv: Number = 0, selected: bool = False
+    ) -> SequentialPlan:
         """Decides R >= radius from at most n samples with error alpha.
 
-        sigma and radius in [0,1] pixels; tv: total variation of the sampler's noise vector. Raises IntrsError for a
-        radius below one lattice step or out of reach of n samples.
+        sigma and radius in [0,1] pixels; tv: total variation of the sampler's noise vector; selected: whether the class
+        is chosen on other samples. Raises IntrsError for a radius below one lattice step or out of reach of n samples.
         """
         steps = 255 * exact(sigma, "sigma")
         rule = SoundRule(steps, exact(tv, "tv"))
-        return target_plan(n, checked_alpha(alpha), rule, exact(radius, "target radius"), steps)
+        return target_plan(n, checked_alpha(alpha), rule, exact(radius, "target radius"), steps, selected)
 
     @classmethod
-    def for_precision(cls, n: int, alpha: Number, sigma: Number, precision: Number, tv: Number = 0) -> SequentialPlan:
+    def for_precision(
+        cls, n: int, alpha: Number, sigma: Number, precision: Number, tv: Number = 0, selected: bool = False
+    ) -> SequentialPlan:
         """Reports a radius to ``precision`` (0.1 is 10 %, 0.02 .. 0.5) from at most n samples with error alpha; units
         as above.
         """
         rule = SoundRule(255 * exact(sigma, "sigma"), exact(tv, "tv"))
-        return precision_plan(n, checked_alpha(alpha), rule, exact(precision, "precision"))
+        return precision_plan(n, checked_alpha(alpha), rule, exact(precision, "precision"), selected)
 
     def decide(self, index: int, count: int) -> tuple[Stop, int] | None:
         """(stop, squared radius) when look ``index`` ends the certification at this count, else None; exactly as
@@ -126,34 +132,32 @@ def _spend(alpha: Fraction, samples: list[int], usable: Callable[[int, Fraction]
     return [*[None] * before, alpha]
 
 
-def target_plan(n: int, alpha: Fraction, rule: Rule, target: Fraction, sigma_steps: Fraction) -> SequentialPlan:
+def target_plan(
+    n: int, alpha: Fraction, rule: Rule, target: Fraction, sigma_steps: Fraction, selected: bool
+) -> SequentialPlan:
     """The plan that decides R >= target ([0,1] pixels) with error alpha.
 
-    Raises IntrsError for a target below one lattice step or beyond what n samples prove even when all agree.
+    selected: whether the class is chosen on other samples; else it is the leader at each look. Raises IntrsError for a
+    target below one lattice step or beyond what n samples prove even when all agree.
     """
     squared = lattice_squared(target) if target > 0 else 0
     if squared < 1:
         raise IntrsError(f"a target radius of {float(target):g} is below one lattice step, 1/255: ask for a larger one")
-    needed = rule.needed(squared)
-    samples = look_samples(n)
-    errors = _spend(alpha, samples, lambda k, error: smallest_count(k, needed, error) <= k)
-    accept = [smallest_count(k, needed, error) if error else k + 1 for k, error in zip(samples, errors, strict=True)]
-    if accept[-1] > n:
+    decision = Designer(n, alpha, rule, squared, selected).design()
+    if decision is None:
         raise IntrsError(
             f"{n} samples cannot prove a radius of {float(target):g} at alpha {float(alpha):g} and sigma "
             f"{float(sigma_steps / 255):g}, even if all agree: take more samples or a smaller target"
         )
-    edge = Fraction(accept[-1], n)
-    looks = []
-    for k, count in zip(samples[:-1], accept[:-1], strict=True):
-        # the counts that an image at the edge falls below with a probability of at most GIVE_UP / looks
-        misses = smallest_count(k, fraction_to_scale(1 - edge, up=True), GIVE_UP / (len(samples) - 1))
-        proofs = (count,) if count <= k else ()
-        looks.append(Look(k, max(0, k - misses + 1), k, squared, proofs))
-    return SequentialPlan((*looks, Look(n, 0, n, squared, (accept[-1],))))
+    return SequentialPlan(
+        tuple(
+            Look(samples, reject, samples, squared, (accept,) if accept <= samples else ())
+            for samples, accept, reject in zip(decision.looks, decision.accept, decision.reject, strict=True)
+        )
+    )
 
 
-def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction) -> SequentialPlan:
+def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction, selected: bool) -> SequentialPlan:
     """The plan that stops once the radius is known to ``precision`` (0.1 is 10 %), with error alpha.
 
     It stops when the radius proved so far is within ``precision`` of what all n samples are expected to prove (their
@@ -186,17 +190,16 @@ def precision_plan(n: int, alpha: Fraction, rule: SoundRule, precision: Fraction
         if interval is None or error is None:
             looks.append(Look(k, reject, k, 1, ()))
         else:
-            squared, accept = _levels_between(k, error, rule, *interval)
+            squared, accept = _levels_between(Claims(k, error, rule, selected), *interval)
             looks.append(Look(k, reject, interval[1], squared, accept))
     last = errors[-1] or alpha
-    return SequentialPlan((*looks, Look(n, 0, n, 1, level_counts(Claims(n, last, rule)))))
+    return SequentialPlan((*looks, Look(n, 0, n, 1, level_counts(Claims(n, last, rule, selected)))))
 
 
-def _levels_between(n: int, alpha: Fraction, rule: SoundRule, low: int, high: int) -> tuple[int, tuple[int, ...]]:
+def _levels_between(claims: Claims, low: int, high: int) -> tuple[int, tuple[int, ...]]:
     """The last level that count ``low`` proves, and the counts that prove it and each level after it up to count
     ``high``.
     """
-    claims = Claims(n, alpha, rule)
     least, most = claims.radii(np.array([low, high])).tolist()
     levels = [1]
     while next_level(levels[-1]) <= most:

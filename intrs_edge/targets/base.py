@@ -104,17 +104,23 @@ class Judge(Protocol):
     def next_look(self, mode: Mode, samples: int) -> int:
         """The next checkpoint after ``samples`` of the counting phase; 0 when there is none."""
 
-    def judge(self, mode: Mode, samples: int, count: int) -> tuple[int, Stop] | None:
-        """(squared radius, why it stops) for ``count`` votes of the first ``samples``; None when the mode goes on."""
+    def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
+        """(squared radius, why it stops) for ``count`` votes of the first ``samples`` and ``other`` at most for any
+        other class; None when the mode goes on.
+        """
 
     def decides(self, top: int, second: int) -> bool:
         """Whether PREDICT answers with these votes of the two leading classes."""
 
 
-def certificate_of(judge: Judge, mode: Mode, selected: int, counted: Votes) -> Certificate | None:
-    """The certificate that the votes [classes] of a counting phase up to a checkpoint prove; None when it goes on."""
+def certificate_of(judge: Judge, mode: Mode, selected: int | None, counted: Votes) -> Certificate | None:
+    """The certificate that the votes [classes] of a counting phase up to a checkpoint prove; None when it goes on.
+
+    selected: the class that other samples chose; None: the leader of these, the lowest where several lead.
+    """
+    selected = int(counted.argmax()) if selected is None else selected
     count, samples = int(counted[selected]), int(counted.sum())
-    decision = judge.judge(mode, samples, count)
+    decision = judge.judge(mode, samples, count, most_of_others(counted, selected))
     if decision is None:
         return None
     squared, stop = decision
@@ -122,11 +128,18 @@ def certificate_of(judge: Judge, mode: Mode, selected: int, counted: Votes) -> C
     return Certificate(label, selected, count, samples, squared, stop, tuple(counted.tolist()))
 
 
+def most_of_others(counted: Votes, selected: int) -> int:
+    """The most votes of any class but ``selected``."""
+    return int(np.delete(counted, selected).max(initial=0))
+
+
 @dataclass(frozen=True)
 class Begun:
-    """A certification at a checkpoint where it goes on: the class that was selected, the votes [classes] so far."""
+    """A certification at a checkpoint where it goes on: the class that was selected (None: the leader of those counted
+    will be), the votes [classes] so far.
+    """
 
-    selected: int
+    selected: int | None
     counted: Votes
 
 
@@ -139,7 +152,8 @@ def certify_by_votes(
     """
     if begun is None:
         samples = first_look(judge, mode)
-        selected = int(votes(0, n0).argmax())  # the lowest class of those with most votes, as the firmware
+        # the lowest class of those with most votes, as the firmware
+        selected = int(votes(0, n0).argmax()) if n0 else None
         begun = Begun(selected, votes(n0, samples))
     counted = begun.counted
     while (found := certificate_of(judge, mode, begun.selected, counted)) is None:

@@ -212,7 +212,7 @@ class HostTarget(ContextMixin):
                     some = self._choices(space, data, stream, len(chosen), batches * self._batch)
                     chosen = np.concatenate([chosen, some])
                     continue
-                selected = int(self._tally(chosen[:n0]).argmax())
+                selected = int(self._tally(chosen[:n0]).argmax()) if n0 else None
                 counted = self._tally(chosen[n0 : n0 + look])
                 found = certificate_of(self, mode, selected, counted)
                 if found is not None:
@@ -238,10 +238,10 @@ class HostTarget(ContextMixin):
         """See Judge."""
         return int(self._lib.intrs_next_look(ctypes.c_uint32(mode), ctypes.c_uint32(samples)))
 
-    def judge(self, mode: Mode, samples: int, count: int) -> tuple[int, Stop] | None:
+    def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
         """See Judge; raises IntrsError for samples that are no checkpoint."""
         squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
-        numbers = (ctypes.c_uint32(mode), ctypes.c_uint32(samples), ctypes.c_uint32(count))
+        numbers = tuple(ctypes.c_uint32(v) for v in (mode, samples, count, other))
         status = self._lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
         if status == _MORE:
             return None

@@ -168,9 +168,13 @@ class LinkTarget(ContextMixin):
                 raise self._fault(f"class {selected} with {count} of {samples} votes, which are {votes.tolist()}")
             if samples not in looks:
                 raise self._fault(f"it stopped at {samples} samples, where this mode has no checkpoint")
-            proved = certificate_of(judge, mode, selected, votes)
+            proved = certificate_of(judge, mode, selected if self.info.n0 else None, votes)
             if proved is None:
                 raise self._fault(f"it stopped with {count} of {samples} votes, where this mode goes on")
+            if selected != proved.selected:
+                raise self._fault(
+                    f"class {selected} for the votes {votes.tolist()}, where class {proved.selected} leads"
+                )
             if (label, squared, stop) != (proved.label, proved.radius_squared, proved.stop):
                 raise self._fault(
                     f"label {label}, squared radius {squared} and stop {stop} for {count} of {samples} votes; the "

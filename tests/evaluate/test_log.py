@@ -163,6 +163,7 @@ def parsed(tmp_path, *lines):
         ({"radius": "nan"}, "not a distance"),
         ({"correct": "0"}, "correct is 0"),
         ({"correct": "7"}, "correct is 7"),
+        ({"n0": "0", "selected": "0", "count": "10", "predict": "0", "correct": "0"}, "class 0, but class 1 leads"),
         ({"idx": "-1"}, "idx -1"),
         ({"label": "-2", "correct": "0"}, "label -2"),
         ({"n": "9" * 21}, "not a whole number"),

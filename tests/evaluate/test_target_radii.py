@@ -59,5 +59,5 @@ def test_a_target_with_more_digits_than_are_printed():
 @pytest.mark.parametrize("target", ["0.05", "0.25", "0.5", "1", "2"])
 def test_the_plans_squared_radius_is_the_one_that_is_printed(target):
     rule = SoundRule(Fraction(255))
-    plan = target_plan(5000, Fraction(1, 1000), rule, Fraction(target), Fraction(255))
+    plan = target_plan(5000, Fraction(1, 1000), rule, Fraction(target), Fraction(255), selected=False)
     assert {look.squared for look in plan.looks} == {lattice_squared(Fraction(target))}

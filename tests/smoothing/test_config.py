@@ -68,7 +68,7 @@ GOLDEN = "8c6d4ebbb56ea43090cc24c0e655b18384919522495b7b8483f8cd70609a5659"
         ({"sigma": "0.001"}, "sigma of 0.255 lattice steps"),
         ({"sigma": "x"}, "sigma 'x' is not a number"),
         ({"n": 0}, "n of 0 samples"),
-        ({"n0": 0}, "n0 of 0 samples"),
+        ({"n0": -1}, "n0 of -1 samples"),
         ({"n": 10**8}, "n of 100000000 samples"),
         ({"alpha": "0.5"}, "alpha 0.5"),
         ({"alpha": "0"}, "alpha 0"),

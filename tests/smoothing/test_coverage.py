@@ -39,9 +39,7 @@ def false_share(
 def configuration(n: int, alpha: str, threshold: int) -> Smoothing:
     """A target just beyond what the classifier's p_A proves: the hardest place for the decision."""
     target = (threshold + 1) / 255
-    return Smoothing(
-        shape=(1, 1, 1), sigma="0.25", n0=20, n=n, alpha=alpha, target_radius=f"{target:.6f}", precision="0.2"
-    )
+    return Smoothing(shape=(1, 1, 1), sigma="0.25", n=n, alpha=alpha, target_radius=f"{target:.6f}", precision="0.2")
 
 
 @pytest.mark.parametrize("mode", list(Mode))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -73,12 +74,14 @@ def test_predict_and_certify_equal_the_reference(build, image_number):
     assert certificate == certify(toy_classifier, image, stream, SMALL, CLASSES)
 
 
-SEQUENTIAL = Smoothing(shape=(5, 5, 1), sigma="0.25", n0=20, n=300, target_radius="0.05", precision="0.2")
+SEQUENTIAL = Smoothing(shape=(5, 5, 1), sigma="0.25", n=300, target_radius="0.05", precision="0.2")
 
 
-@pytest.mark.parametrize("mode", [Mode.TARGET, Mode.PRECISION])
-def test_sequential_modes_stop_where_the_reference_stops(build, mode):
-    device = build(SEQUENTIAL, batch=4)
+@pytest.mark.parametrize("n0", [0, 20])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_mode_stops_where_the_reference_stops(build, mode, n0):
+    smoothing = replace(SEQUENTIAL, n0=n0)
+    device = build(smoothing, batch=4)
     stops = set()
     for number in range(24):
         # from black to white: the toy's margin, and with it p_A, changes from image to image
@@ -87,9 +90,9 @@ def test_sequential_modes_stop_where_the_reference_stops(build, mode):
         stream = Stream(5, number)
         status, certificate = device.certify(image, stream, mode)
         assert status == 0
-        assert certificate == certify(toy_classifier, image, stream, SEQUENTIAL, CLASSES, mode)
+        assert certificate == certify(toy_classifier, image, stream, smoothing, CLASSES, mode)
         stops.add(certificate.stop)
-    assert {Stop.ACCEPT, Stop.REJECT} <= stops
+    assert stops == {Stop.FULL} if mode == Mode.FIXED else {Stop.ACCEPT, Stop.REJECT} <= stops
 
 
 def test_modes_without_tables_are_refused(build):
@@ -142,16 +145,17 @@ def test_radius_table_of_the_device(build, n):
     smoothing = Smoothing(shape=(2, 2, 1), sigma="0.25", n=n)
     device = build(smoothing)
     device.lib.intrs_radius_squared.restype = ctypes.c_uint32
-    found = [device.lib.intrs_radius_squared(ctypes.c_uint32(c)) for c in range(n + 1)]
+    found = [device.lib.intrs_radius_squared(ctypes.c_uint32(c), ctypes.c_uint32(0)) for c in range(n + 1)]
     assert found == [smoothing.radius.lookup(c) for c in range(n + 1)]
     assert found[-1] > 0
-    assert device.lib.intrs_radius_squared(ctypes.c_uint32(n + 1)) == 0
+    assert device.lib.intrs_radius_squared(ctypes.c_uint32(n + 1), ctypes.c_uint32(0)) == 0
+    assert device.lib.intrs_radius_squared(ctypes.c_uint32(n - 1), ctypes.c_uint32(2)) == 0  # more votes than samples
 
 
-def judged(device, mode: int, samples: int, count: int) -> tuple[int, int, int]:
+def judged(device, mode: int, samples: int, count: int, other: int = 0) -> tuple[int, int, int]:
     """Status, squared radius and stop of ``intrs_judge``."""
     squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
-    numbers = (ctypes.c_uint32(v) for v in (mode, samples, count))
+    numbers = (ctypes.c_uint32(v) for v in (mode, samples, count, other))
     status = device.lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
     return status, squared.value, stop.value
 
@@ -180,6 +184,8 @@ def test_the_device_judges_any_count_as_the_tables_say(build):
                 assert (status, squared, stop) == ((1, 0, 0) if decision is None else (0, decision[1], decision[0]))
     assert device.lib.intrs_next_look(3, 0) == 0
     assert judged(device, 3, n, n)[0] == INTRS_E_ARGUMENT
+    assert judged(device, 0, n, n - 1, 1)[0] == 0
+    assert judged(device, 0, n, n - 1, 2)[0] == INTRS_E_ARGUMENT  # more votes than samples
     for top in range(n + 1):
         for second in range(n - top + 1):
             right = top >= second and smoothing.predict.decides(top, second)

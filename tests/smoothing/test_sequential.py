@@ -1,7 +1,10 @@
-"""The sequential plans: exact type-I error by dynamic programming, what they save, and what they claim."""
+"""The sequential plans: what they claim, and the precision mode's exact error and savings (test_decision.py has the
+other's).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,9 +14,9 @@ from study_data import probabilities
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import SequentialPlan, Smoothing, Stop, certified_radius_squared
-from intrs_edge.smoothing.binomial import smallest_count, tail_at_most
+from intrs_edge.smoothing.claims import Claims
 from intrs_edge.smoothing.radius import PaperRule, SoundRule, next_level
-from intrs_edge.smoothing.sequential import GIVE_UP, Look, look_samples, precision_plan, target_plan
+from intrs_edge.smoothing.sequential import Look, look_samples, precision_plan, target_plan
 
 ALPHA = Fraction(1, 1000)
 Floats = npt.NDArray[np.float64]
@@ -62,21 +65,6 @@ def first_count_above(look: Look, allowed: int) -> int:
     return look.samples + 1
 
 
-@pytest.mark.parametrize(
-    ("n", "target"), [(1000, "0.1"), (1000, "0.25"), (1000, "0.5"), (100_000, "0.1"), (100_000, "0.5")]
-)
-def test_type_one_error_of_the_decision(n, target):
-    """At the largest p_A for which R >= target is false, the decision is wrong with a probability of at most alpha."""
-    sigma = Fraction("63.75")
-    rule = SoundRule(sigma)
-    plan = target_plan(n, ALPHA, rule, Fraction(target), sigma)
-    p = rule.needed(plan.looks[-1].squared) / 2**256
-    error = error_probability(plan, p, plan.looks[-1].squared - 1)
-    print(f"n {n}, target {target}: exact type-I error {error:.2e}")
-    assert 1e-4 < error <= 1e-3  # docs/certificate.md, section 5: and not idle
-    assert error_probability(plan, p + 0.02, plan.looks[-1].squared - 1) > 1e-3  # the check can fail
-
-
 @pytest.mark.parametrize(("n", "precision"), [(1000, "0.2"), (20_000, "0.1")])
 def test_type_one_error_of_the_precision_mode(n, precision):
     """For p_A at several edges between levels: any radius above the true one is reported with a probability of at most
@@ -84,7 +72,7 @@ def test_type_one_error_of_the_precision_mode(n, precision):
     """
     sigma = Fraction("63.75")
     rule = SoundRule(sigma)
-    plan = precision_plan(n, ALPHA, rule, Fraction(precision))
+    plan = precision_plan(n, ALPHA, rule, Fraction(precision), selected=True)
     worst = 0.0
     for squared in (1, 40, 1000, 4000, 9000, 20_000):
         p = rule.needed(squared) / 2**256
@@ -93,23 +81,23 @@ def test_type_one_error_of_the_precision_mode(n, precision):
     assert 1e-4 < worst <= 1e-3
 
 
+@pytest.mark.parametrize("selected", [True, False])
 @pytest.mark.parametrize("n", [1000, 20_000])
-def test_each_look_proves_what_it_says(n):
+def test_each_look_proves_what_it_says(n, selected):
     """Union bound: every accept count has a tail within its look's share, and the shares sum to alpha at most."""
     sigma = Fraction("63.75")
     rule = SoundRule(sigma)
-    plans = [target_plan(n, ALPHA, rule, Fraction("0.2"), sigma), precision_plan(n, ALPHA, rule, Fraction("0.2"))]
-    for plan in plans:
-        accepting = [look for look in plan.looks[:-1] if look.accept]
-        share = ALPHA / 2 / len(accepting)
-        for look in plan.looks:
-            allowed = ALPHA / 2 if look is plan.looks[-1] else share
-            level = look.squared
-            for count in look.accept:
-                assert tail_at_most(look.samples, count, rule.needed(level), allowed)
-                level = next_level(level)
-            assert list(look.accept) == sorted(look.accept)
-            assert 0 <= look.reject <= look.samples
+    plan = precision_plan(n, ALPHA, rule, Fraction("0.2"), selected)
+    accepting = [look for look in plan.looks[:-1] if look.accept]
+    share = ALPHA / 2 / len(accepting)
+    for look in plan.looks:
+        claims = Claims(look.samples, ALPHA / 2 if look is plan.looks[-1] else share, rule, selected)
+        level = look.squared
+        for count in look.accept:
+            assert claims.proves(count, level)
+            level = next_level(level)
+        assert list(look.accept) == sorted(look.accept)
+        assert 0 <= look.reject <= look.samples
 
 
 def test_looks():
@@ -138,32 +126,6 @@ def simulate(plan: SequentialPlan, p: Floats, seed: int) -> tuple[Floats, Floats
     return used, squared, counts.astype(np.float64)
 
 
-SAVINGS = [
-    ("0.25", 100_000, "0.25", 25),
-    ("0.25", 100_000, "0.5", 25),
-    ("1", 100_000, "0.5", 25),
-    ("1", 100_000, "1", 25),
-    ("0.25", 1000, "0.25", 4),
-    ("1", 1000, "0.5", 4),
-    ("1", 1000, "1", 4),
-]
-
-
-@pytest.mark.parametrize(("sigma", "n", "target", "factor"), SAVINGS)
-def test_samples_saved_by_the_decision(sigma, n, target, factor):
-    smoothing = Smoothing(shape=(32, 32, 3), sigma=sigma, n=n, target_radius=target)
-    plan = smoothing.target_plan
-    assert plan is not None
-    p = np.tile(probabilities(sigma), 20)
-    used, squared, _ = simulate(plan, p, 1)
-    fixed = smallest_count(n, smoothing.rule.needed(plan.looks[-1].squared), ALPHA)
-    full = np.random.default_rng(2).binomial(n, p) >= fixed
-    lost = 100 * (full.mean() - (squared > 0).mean())
-    print(f"sigma {sigma}, n {n}, R >= {target}: {n / used.mean():.1f}x fewer samples, {lost:.2f} points lost")
-    assert n / used.mean() >= factor
-    assert lost < (0.2 if n > 1000 else 1.0)
-
-
 def test_samples_saved_by_a_precision():
     smoothing = Smoothing(shape=(32, 32, 3), sigma="1", n=100_000, precision="0.1")
     plan = smoothing.precision_plan
@@ -178,26 +140,14 @@ def test_samples_saved_by_a_precision():
     assert within > 0.85
 
 
-def test_an_edge_image_is_rarely_given_up():
-    """GIVE_UP bounds the chance of a false rejection where all samples would just prove the target."""
-    sigma = Fraction("63.75")
-    plan = target_plan(1000, ALPHA, SoundRule(sigma), Fraction("0.25"), sigma)
-    p = plan.looks[-1].accept[0] / 1000
-    alive, before, given_up = np.ones(1), 0, 0.0
-    for look in plan.looks[:-1]:
-        alive = convolve(alive, binomial_pmf(look.samples - before, p))
-        before = look.samples
-        counts = np.arange(look.samples + 1)
-        given_up += alive[counts < look.reject].sum()
-        alive[counts < look.reject] = 0
-    assert 0 < given_up <= float(GIVE_UP)
-
-
 def test_public_constructors_are_the_plans_of_a_configuration():
     smoothing = Smoothing(shape=(4, 4, 1), sigma="0.25", n=1000, target_radius="0.25", precision="0.2")
     tv = smoothing.total_variation
     assert SequentialPlan.for_target(1000, "0.001", "0.25", "0.25", tv) == smoothing.target_plan
     assert SequentialPlan.for_precision(1000, "0.001", "0.25", "0.2", tv) == smoothing.precision_plan
+    selected = replace(smoothing, n0=100)
+    assert SequentialPlan.for_target(1000, "0.001", "0.25", "0.25", tv, selected=True) == selected.target_plan
+    assert SequentialPlan.for_precision(1000, "0.001", "0.25", "0.2", tv, selected=True) == selected.precision_plan
 
 
 def test_decide():
@@ -241,9 +191,11 @@ def test_precisions_out_of_range(precision):
 
 
 def test_few_samples_make_one_look():
-    plan = target_plan(20, Fraction(1, 10), SoundRule(Fraction(64)), Fraction("0.1"), Fraction(64))
-    assert [look.samples for look in plan.looks] == [20]
-    assert plan.looks[0].accept[0] == smallest_count(20, SoundRule(Fraction(64)).needed(650), Fraction(1, 10))
+    rule = SoundRule(Fraction(64))
+    for selected in (True, False):
+        plan = target_plan(20, Fraction(1, 10), rule, Fraction("0.1"), Fraction(64), selected)
+        assert [look.samples for look in plan.looks] == [20]
+        assert plan.looks[0].accept == tuple(Claims(20, Fraction(1, 10), rule, selected).counts([650]).tolist())
 
 
 def test_the_paper_rule_has_no_plans():

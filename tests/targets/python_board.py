@@ -21,7 +21,7 @@ class ToyJudge:
     def next_look(self, mode, samples):
         return N if mode == Mode.FIXED and samples < N else 0
 
-    def judge(self, mode, samples, count):
+    def judge(self, mode, samples, count, other):
         return (count if count > N // 2 else 0), Stop.FULL
 
     def decides(self, top, second):

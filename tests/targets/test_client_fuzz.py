@@ -70,7 +70,7 @@ def sensible(name, found):
         label = found.top if JUDGE.decides(first, second) else -1
         others = N - first - second
         return 0 <= found.top < CLASSES and 0 <= others <= 8 * second <= 8 * first and found.label == label
-    squared, stop = JUDGE.judge(Mode.FIXED, N, found.count)
+    squared, stop = JUDGE.judge(Mode.FIXED, N, found.count, 0)
     return (
         0 <= found.selected < CLASSES
         and len(found.votes) == CLASSES

@@ -6,6 +6,7 @@ On the demo model. The Python side has numpy's noise and numpy's network: nothin
 from decimal import Decimal
 
 import numpy as np
+import pytest
 
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
@@ -20,10 +21,11 @@ from intrs_edge.targets.build import build_project
 IMAGES = 6
 
 
-def test_python_host_and_emulated_board_stop_alike(tmp_path):
+@pytest.mark.parametrize("n0", [0, 50])
+def test_python_host_and_emulated_board_stop_alike(tmp_path, n0):
     graph = load_model(shipped("models") / "digits-resnet.onnx")
     options = GenerateOptions(
-        board="mps2-an386", sigma=Decimal("0.25"), n0=50, n=600, target_radius=Decimal("0.25"), precision=Decimal("0.2")
+        board="mps2-an386", sigma=Decimal("0.25"), n0=n0, n=600, target_radius=Decimal("0.25"), precision=Decimal("0.2")
     )
     generate(graph, options, tmp_path / "p")
     build_project(tmp_path / "p", jobs=2)

@@ -108,7 +108,7 @@ int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct
     const uint32_t total = INTRS_N0 + INTRS_N;
     const int status = votes_of(ws, image, stream, INTRS_N0, INTRS_N, ws->votes, progress, context, INTRS_N0, total);
     *out = (struct intrs_certificate){.selected = 1, .count = ws->votes[1], .samples = INTRS_N};
-    out->radius_squared = intrs_radius_squared(out->count);
+    out->radius_squared = intrs_radius_squared(out->count, 0);
     out->label = out->radius_squared != 0 ? 1 : INTRS_ABSTAIN;
     return status;
 }
@@ -118,9 +118,9 @@ uint32_t intrs_next_look(uint32_t mode, uint32_t samples)
     return mode == INTRS_FIXED && samples < INTRS_N ? INTRS_N : 0;
 }
 
-int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t *radius_squared, uint32_t *stop)
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop)
 {
-    *radius_squared = intrs_radius_squared(count);
+    *radius_squared = intrs_radius_squared(count, other);
     *stop = INTRS_STOP_FULL;
     return mode == INTRS_FIXED && samples == INTRS_N ? INTRS_OK : INTRS_E_ARGUMENT;
 }
@@ -138,7 +138,8 @@ int intrs_check(uint32_t *crc)
     return INTRS_TOY_DAMAGED ? INTRS_E_DAMAGED : INTRS_OK;
 }
 
-uint32_t intrs_radius_squared(uint32_t count)
+uint32_t intrs_radius_squared(uint32_t count, uint32_t other)
 {
+    (void)other;
     return count > INTRS_N / 2u ? count : 0;
 }
