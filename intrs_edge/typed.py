@@ -13,13 +13,14 @@ from intrs_edge.errors import IntrsError
 MAX_FILE_BYTES = 1 << 14
 
 
-def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The content of a small TOML file. Raises IntrsError, ``what`` naming its kind, when it cannot be read."""
+def read_toml(path: Path, what: str, limit: int = MAX_FILE_BYTES) -> dict[str, Any]:
+    """The content of a TOML file of at most ``limit`` bytes. Raises IntrsError, ``what`` its kind, when it cannot
+    be read."""
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-        if len(text) > MAX_FILE_BYTES:
-            raise IntrsError(f"{what} {path}: longer than {MAX_FILE_BYTES} bytes; it is a few dozen lines")
+            text = file.read(limit + 1)
+        if len(text) > limit:
+            raise IntrsError(f"{what} {path}: longer than {limit} bytes; it is a few dozen lines")
         return parse_toml(text.decode("utf-8"), f"{what} {path}:")
     except OSError as error:
         raise IntrsError(f"{what} {path}: cannot be read ({error.strerror}); name another file") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from intrs_edge.cli.options import add_data_dir, decimal, sized
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.build import build_project
+from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
     parser.add_argument("--board", metavar="ID", help="also count instructions on this board, in the emulator")
     parser.add_argument("--no-host", action="store_true", help="the board only")
     parser.add_argument("--image", metavar="IMAGE", help="one image, as digits:test[7] (default: a made-up one)")

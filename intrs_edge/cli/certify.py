@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from intrs_edge.cli.options import add_images, add_pixels, add_target, decimal, pixel_options, share, sized
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.methods import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
+from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
     from intrs_edge.targets.manifest import Manifest
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--network",
-        type=Path,
+        type=model_file,
         metavar="FILE",
         help="of floatrs-fp: a float .onnx, or a quantised one to be read as float",
     )

@@ -10,6 +10,7 @@ from intrs_edge.cli.options import add_data_dir, add_pixels, pixel_options
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import check_regular, write_atomically
 from intrs_edge.graph.words import ASK
+from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
     from intrs_edge.datasets import ImageSet
@@ -25,7 +26,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a QDQ or float .onnx, a quantised .pt2, or an int8 .tflite"
+        "model", type=model_file, metavar="MODEL", help="a QDQ or float .onnx, a quantised .pt2, or an int8 .tflite"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the int8 .tflite to write")
     parser.add_argument(

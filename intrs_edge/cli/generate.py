@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from intrs_edge.cli.options import add_pixels, decimal, pixel_options, sized
+from intrs_edge.zoo import model_file
 
 EXAMPLES = (
     "intrs-edge generate model.onnx --board mps2-an386 -o project",
@@ -18,7 +19,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; they are the fields of ``GenerateOptions``."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the project")
     parser.add_argument(
         "--board", default="host", metavar="ID", help="a board's id (intrs-edge boards) or TOML file (default: host)"

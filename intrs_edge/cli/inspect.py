@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
+
+from intrs_edge.zoo import model_file
 
 EXAMPLES = (
     "intrs-edge inspect model.onnx",
@@ -14,7 +15,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
     parser.add_argument(
         "--board", action="append", metavar="ID", help="only this board, or a TOML file (may be repeated)"
     )

@@ -33,6 +33,7 @@ COMMANDS = {
     "flash": "program the board, and check that the build answers",
     "emulate": "run the board in its emulator, for any serial program",
     "audit": "prove a built project integer-only, without allocation or recursion, with a stack bound",
+    "models": "list the shipped networks, or copy one",
     "boards": "list the boards, or explain one",
     "doctor": "what is installed for which board, and how to install the rest",
     "bench": "speed of this machine against other engines, instructions on a board",

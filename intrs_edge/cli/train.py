@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir
 from intrs_edge.errors import IntrsError
+from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
     from intrs_edge.train import TrainConfig
@@ -127,7 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=d.threads, help="0: torch's choice (default)")
     parser.add_argument(
         "--start",
-        type=Path,
+        type=model_file,
         metavar="FILE",
         help="a float checkpoint (state_dict) or a model.onnx of train to begin from",
     )

@@ -47,7 +47,7 @@ def run(work: Work) -> Result:
     runs = len(cases) * (len(radii) if of_radius else 1)
     series, lines, notes, figures = [], [], set(), {}
     for case in cases:
-        found = []
+        found: list[tuple[float, int, float]] = []
         every: list[Row] = []
         if not of_radius:
             runs -= 1
@@ -55,6 +55,10 @@ def run(work: Work) -> Result:
         for radius in radii:
             if of_radius:
                 runs -= 1
+                if not work.reachable(case, radius):
+                    found.append((0.0, found[0][1], 0.0))
+                    notes.add(f"{case.name}: n {work.study.n} proves no radius of {radius}, so nothing was run for it")
+                    continue
                 every = work.rows(case, runs, radius)
             found.append((share(every, radius), len(every), sum(int(r.extra["samples"]) for r in every) / len(every)))
             notes |= {f"{case.name}: {warning(every)}"} if warning(every) else set()

@@ -11,8 +11,8 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.methods import FP, INTRS, METHODS
 from intrs_edge.paths import shipped
 from intrs_edge.typed import from_table, read_toml
+from intrs_edge.zoo import model_file
 
-ZOO = "zoo:"
 EVERY = ("kind", "title", "about", "images", "case", "seed")
 _CERTIFYING = ("n0", "n", "alpha", "mode", "radii")
 KINDS: dict[str, tuple[str, ...]] = {
@@ -44,12 +44,12 @@ class Case:
     @property
     def path(self) -> Path:
         """The model's file."""
-        return model_path(self.model)
+        return model_file(self.model)
 
     @property
     def float_path(self) -> Path:
         """The float network's file, or the model that is read as one."""
-        return model_path(self.network or self.model)
+        return model_file(self.network or self.model)
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,6 @@ class Study:
 def study_names() -> list[str]:
     """The names of those that are shipped, sorted."""
     return sorted(path.stem for path in shipped("studies").glob("*.toml"))
-
-
-def model_path(text: str) -> Path:
-    """A file's path, or that of a model of the zoo, zoo:NAME. Raises IntrsError for a name that there is not."""
-    if not text.startswith(ZOO):
-        return Path(text)
-    path = shipped("models") / f"{text.removeprefix(ZOO)}.onnx"
-    if path.parent != shipped("models") or not path.is_file():
-        known = ", ".join(sorted(p.stem for p in shipped("models").glob("*.onnx")))
-        raise IntrsError(f"{text}: no such model; known: {known}")
-    return path
 
 
 def load_study(name_or_path: str) -> tuple[str, Study]:

@@ -28,9 +28,11 @@ from intrs_edge.evaluate.identity import log_settings
 from intrs_edge.evaluate.log import Row, printable, rows_so_far
 from intrs_edge.evaluate.methods import FP, GAUSSIAN, QUANT, UNPROVED
 from intrs_edge.files import make_folder, write_atomically, written
+from intrs_edge.graph.input_map import image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.paths import shipped
-from intrs_edge.smoothing.results import Mode
+from intrs_edge.smoothing.noise import exact
+from intrs_edge.smoothing.results import Mode, lattice_squared
 from intrs_edge.study.settings import EVERY, KINDS, Case, Study, slug
 from intrs_edge.targets import open_target
 from intrs_edge.targets.build import build_project
@@ -124,6 +126,12 @@ class Work:
     def graph(self, case: Case) -> Graph:
         """The model of a case."""
         return load_model(case.path)
+
+    def reachable(self, case: Case, radius: Decimal) -> bool:
+        """Whether all n samples together prove a radius."""
+        graph = self.graph(case)
+        smoothing = self.options(case).for_model(graph)[0].smoothing(image_shape(graph))
+        return smoothing.radius.lookup(smoothing.n) >= lattice_squared(exact(str(radius)))
 
     def rows(self, case: Case, left: int, radius: Decimal | None = None) -> list[Row]:
         """The log's rows of a case, fixed or decided for ``radius``: those that are there, or certified now.

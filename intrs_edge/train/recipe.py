@@ -11,8 +11,8 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.train.config import TrainConfig
 from intrs_edge.typed import check_names, read_toml, typed
+from intrs_edge.zoo import PREFIX, model_file
 
-ZOO = "zoo:"
 _OF_A_RUN = ("out", "resume", "progress", "threads")  # what a recipe does not decide
 _SIDE_MAX = 4096
 
@@ -65,9 +65,8 @@ def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
     if size is not None and (len(size) != 2 or any(type(n) is not int or not 1 <= n <= _SIDE_MAX for n in size)):
         raise IntrsError(f"recipe {path}: size {size} is not [height, width] of 1 to {_SIDE_MAX} pixels")
     config, start = _config(content["train"], path), content.get("start")
-    if start is not None and start.startswith(ZOO):
-        config = dataclasses.replace(config, start=shipped("models") / f"{start.removeprefix(ZOO)}.onnx")
-        start = None
+    if start is not None and start.startswith(PREFIX):
+        config, start = dataclasses.replace(config, start=model_file(start)), None
     return Recipe(
         path.stem, content["about"], content["data"], content.get("test"), tuple(size) if size else None, start, config
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +15,22 @@ from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.paths import shipped
 from intrs_edge.train import build_architecture
 from intrs_edge.train.noise import NoiseBank
+from intrs_edge.train.recipe import load_recipe
 
 from .conftest import check_contract
 
 MODELS = {"digits-resnet": (133_696, 40_000, 0.95), "digits-tiny": (30_000, 12_000, 0.94)}
 
 
-@pytest.fixture(scope="module")
-def settings() -> dict[str, dict]:
-    spec = importlib.util.spec_from_file_location("train_digits", shipped("models") / "train_digits.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {name: {**module.COMMON, **own} for name, own in module.MODELS.items()}
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_shipped_model(name: str, settings: dict[str, dict]):
+def test_shipped_model(name: str):
     macs, size, noisy = MODELS[name]
     path = shipped("models") / f"{name}.onnx"
     assert path.stat().st_size <= size
     graph = load_model(path)
     assert graph.metadata["intrs.sigma"] == "0.25"
-    own = settings[name]
-    assert build_architecture(own["network"], (8, 8, 1), 10, own["network_options"]).macs <= macs
+    own = load_recipe(name).config
+    assert build_architecture(own.network, (8, 8, 1), 10, own.network_options).macs <= macs
     check_contract(graph, 100)
 
     data = load_images("digits:test")
@@ -53,19 +46,11 @@ def test_shipped_model(name: str, settings: dict[str, dict]):
     assert right >= noisy - 0.015, right
 
 
-def test_every_model_is_in_the_readme_with_its_command(settings: dict[str, dict]):
-    text = (shipped("models") / "README.md").read_text()
-    files = {p.stem for p in shipped("models").glob("*.onnx")}
-    assert {name for name in files if f"`{name}.onnx`" in text} == files
-    assert set(settings) == set(MODELS) <= files
-    assert text.count("intrs-edge train cifar10:train") == len([name for name in files if name.startswith("cifar10")])
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
-def test_the_command_gives_a_network_as_good(name: str, tmp_path: Path, settings: dict[str, dict]):
-    from intrs_edge.train import TrainConfig, train
+def test_the_recipe_gives_a_network_as_good(name: str, tmp_path: Path):
+    from intrs_edge.train import train
 
     data, test = load_images("digits:train"), load_images("digits:test")
-    result = train(TrainConfig(out=tmp_path, progress=False, **settings[name]), data, test)
+    result = train(replace(load_recipe(name).config, out=tmp_path, progress=False, threads=1), data, test)
     assert result.noisy_accuracy >= MODELS[name][2] - 0.015

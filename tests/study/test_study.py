@@ -183,6 +183,14 @@ def test_shipped_logs_are_taken_and_compared(run_cli, toml, tmp_path, monkeypatc
     assert (code, "image 0: votes" in text) == ((1, True) if different else (0, False))
 
 
+def test_a_radius_out_of_reach_is_none(toml, tmp_path):
+    result = run_study(opened(toml(ONE.replace("[0.1]", "[0.1, 2.0]")), tmp_path / "a"))
+    assert result.figures["int8"]["2.0"]["share"] == 0.0
+    assert result.figures["int8"]["0.1"]["share"] > 0.5
+    assert any("proves no radius of 2.0" in note for note in result.notes)
+    assert [p.name for p in (tmp_path / "a" / "logs").iterdir()] == ["int8-r0.1.tsv"]
+
+
 def test_a_folder_of_another_model_is_refused(toml, tmp_path):
     """Its projects and rounds would be those of the model that was there."""
     model = tmp_path / "m.onnx"

@@ -109,7 +109,7 @@ def test_recipes_there_are():
         assert (config.learning_rate, config.momentum, config.weight_decay, config.batch) == (0.1, 0.9, 1e-4, 256)
         assert (config.epochs, config.steps, config.entropy) == (150, (50 / 150, 100 / 150), 0.5)
         assert (config.flip, config.shift) == (True, 4)
-    for name in names:
+    for name in (n for n in names if "-s" in n):
         assert f"{load_recipe(name).config.sigma:g}" == f"{float(name.partition('-s')[2][:4]):g}"
 
 
