@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "intrs-edge models",
     "intrs-edge models cifar10-resnet20-s0.25 -o here",
-    "intrs-edge generate zoo:cifar10-resnet20-s0.25 --board nucleo-l4r5zi -o project",
 )
 
 
