@@ -39,7 +39,7 @@ from intrs_edge.typed import read_toml
 from intrs_edge.zoo import Certified, Entry, OnBoard, entries
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS, RESULTS = ROOT / "models", ROOT / "results" / "certified-accuracy"
+MODELS, RESULTS = ROOT / "models", ROOT / "results"
 BOARDS = (
     "microbit", "microbit-v2", "raspberry-pi-pico", "raspberry-pi-pico2", "nrf52840dk", "nucleo-l4r5zi",
     "nucleo-f446re", "stm32f746g-disco", "nucleo-h743zi", "b-u585i-iot02a",
@@ -135,8 +135,11 @@ def certified(name: str) -> tuple[Certified, ...]:
     found = []
     for case in study["case"]:
         for radius in map(str, study["radii"] if case["model"] == f"zoo:{name}" else ()):
-            log = RESULTS / f"{slug(case['name'])}-r{radius}.tsv.gz"
-            if log.is_file():
+            names = (
+                f"{folder}/{slug(case['name'])}-r{radius}.tsv.gz" for folder in ("union-bound", "certified-accuracy")
+            )
+            log = next((RESULTS / n for n in names if (RESULTS / n).is_file()), None)
+            if log is not None:
                 rows = read_log(log)
                 share = certified_accuracy(rows, float(radius))
                 low, high = band(share, len(rows))

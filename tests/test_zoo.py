@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ from intrs_edge.boards import board_ids
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
+from intrs_edge.evaluate.merge import gaps
 from intrs_edge.graph import reference
 from intrs_edge.graph.digest import graph_digest
 from intrs_edge.graph.reading import resolve
@@ -126,9 +128,14 @@ def logs() -> list[Path]:
 
 @pytest.mark.parametrize("log", logs(), ids=lambda p: p.stem)
 def test_a_shipped_log_is_sound_whole_and_of_a_shipped_model(run_cli, log, tmp_path):
-    code, _, err = run_cli("report", log, "--json")
-    assert (code, err) == (0, "")  # every radius proved by its votes, no image missing
-    row = read_log(log)[0]
+    rows = read_log(log)
+    if log.parent.name == "union-bound":
+        script("results").union_bound(rows)
+        assert gaps(rows).count == 0
+    else:
+        code, _, err = run_cli("report", log, "--json")
+        assert (code, err) == (0, "")  # every radius proved by its votes, no image missing
+    row = rows[0]
     hashes = set()
     for name in NAMES:
         hashes.add(hashlib.sha256(zoo.entry(name).path.read_bytes()).hexdigest()[:16])  # of floatrs-fp
@@ -136,6 +143,18 @@ def test_a_shipped_log_is_sound_whole_and_of_a_shipped_model(run_cli, log, tmp_p
             code, _, _ = run_cli("generate", f"zoo:{name}", "-o", tmp_path / name)
             hashes.add(json.loads((tmp_path / name / "project.json").read_text())["model_hash"][:16])
     assert row.extra["model"] in hashes
+
+
+def test_the_union_bound_refuses_what_it_does_not_prove():
+    results, log = script("results"), next(p for p in logs() if p.parent.name == "union-bound")
+    rows = read_log(log)
+    results.union_bound(rows)
+    k = next(k for k, row in enumerate(rows) if int(row.extra["L"]))
+    samples = int(rows[k].extra["samples"])
+    for change in ({"count": str(samples * 2 // 3)}, {"samples": str(samples + 1)}, {"L": "9999"}):
+        changed = [*rows[:k], replace(rows[k], extra={**rows[k].extra, **change}), *rows[k + 1 :]]
+        with pytest.raises(IntrsError, match=f"image {rows[k].idx}: "):
+            results.union_bound(changed)
 
 
 def test_the_results_page_is_the_scripts(monkeypatch):
@@ -150,7 +169,7 @@ def test_the_results_page_is_the_scripts(monkeypatch):
 
 def test_the_results_page_has_the_figures_of_the_logs():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    for log in sorted((ROOT / "results" / "certified-accuracy").glob("*.tsv.gz")):
+    for log in logs():
         radius = float(log.name.partition("-r")[2].rpartition("-r")[2].removesuffix(".tsv.gz"))
         assert f"| {100 * certified_accuracy(read_log(log), radius):.1f} (" in text
 
