@@ -82,3 +82,8 @@ class Certificate:
     def radius(self) -> float:
         """``radius_squared`` in [0,1] pixels, as logs print it (``radius_text``)."""
         return float(radius_text(self.radius_squared))
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        what = "abstains" if self.label == ABSTAIN else f"class {self.label}, radius {self.radius:.3f}"
+        return f"<b>{what}</b> ({self.count} of {self.samples} votes)"

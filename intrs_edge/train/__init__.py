@@ -7,6 +7,8 @@ work without it, and the others say in a line what to install.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from intrs_edge.errors import IntrsError
@@ -72,3 +74,15 @@ def __getattr__(name: str) -> Any:
             raise
         raise IntrsError("training needs PyTorch; install it with: pip install 'intrs-edge[train]'") from error
     return value
+
+
+class _Callable(ModuleType):
+    """``intrs_edge.train(...)`` trains (`api.train`), though the name is this package's."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        from intrs_edge import api  # noqa: PLC0415 - which imports from everywhere
+
+        return api.train(*arguments, **settings)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,220 @@
+"""What the command line does, from Python: ``import intrs_edge as ie``. Paths are str or Path, errors IntrsError."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intrs_edge.errors import IntrsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intrs_edge.codegen import Report
+    from intrs_edge.datasets import ImageSet
+    from intrs_edge.evaluate.log import Row
+    from intrs_edge.graph.ir import Graph
+    from intrs_edge.targets import Target
+    from intrs_edge.train import TrainResult
+
+PathLike = str | os.PathLike[str]
+
+
+class Log(list["Row"]):
+    """The rows of a log, by the image's number. ``name``: what reports call it."""
+
+    def __init__(self, rows: Iterable[Row], name: str) -> None:
+        super().__init__(rows)
+        self.name = name
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A line an image: Cohen's columns, then those of docs/evaluate.md; numbers are numbers. Needs pandas."""
+        try:
+            import pandas  # noqa: PLC0415 - not needed otherwise
+        except ImportError:
+            raise IntrsError("to_pandas needs pandas: pip install pandas") from None
+        lines = [
+            {"idx": r.idx, "label": r.label, "predict": r.predict, "radius": r.radius, "correct": r.correct, **r.extra}
+            for r in self
+        ]
+        table = pandas.DataFrame(lines)
+        for column in ("selected", "count", "samples", "L", "n0", "n"):
+            if column in table:
+                table[column] = pandas.to_numeric(table[column])
+        return table
+
+    def report(self, output: PathLike, **more: Any) -> Path:
+        """See `report`."""
+        return report({self.name: self}, output, **more)
+
+    def __repr__(self) -> str:
+        certified = sum(not row.abstained for row in self)
+        return f"<Log {self.name}: {len(self)} images, {certified} certified>"
+
+    def _repr_html_(self) -> str:
+        from intrs_edge.evaluate.report import table  # noqa: PLC0415
+
+        if not self:
+            return escape(repr(self))
+        header, lines = table({self.name: self})
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project. ``told``: what `generate` had to say, None for one that was opened."""
+
+    path: Path
+    told: Report | None = None
+
+    def build(self) -> Project:
+        """See `build`."""
+        return build(self)
+
+    def certify(self, images: str | ImageSet, log: PathLike, **more: Any) -> Log:
+        """See `certify`."""
+        return certify(self, images, log, **more)
+
+    def open(self, target: str = "host") -> Target:
+        """What runs it, for images one by one: a context manager with infer, votes, predict and certify."""
+        from intrs_edge.targets import open_target  # noqa: PLC0415
+
+        return open_target(self.path, target)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.told.as_text() if self.told else f'project {self.path}')}</pre>"
+
+
+def load(model: PathLike) -> Graph:
+    """An int8 .tflite or a QDQ .onnx as a graph."""
+    from intrs_edge.convert import load_model  # noqa: PLC0415
+
+    return load_model(Path(model))
+
+
+def train(images: str, out: PathLike, *, data_dir: PathLike | None = None, **settings: Any) -> TrainResult:
+    """Trains on images such as "digits:train", quantisation-aware and under noise; ``.model`` of the result is a file
+    for `load`. settings: fields of ``TrainConfig``, such as network, sigma, epochs. Needs torch.
+    """
+    from intrs_edge.datasets import load_images  # noqa: PLC0415
+    from intrs_edge.train import TrainConfig  # noqa: PLC0415
+    from intrs_edge.train import train as run  # noqa: PLC0415
+
+    config = TrainConfig(out=Path(out), **settings)
+    data = load_images(images, _optional(data_dir))
+    return run(config, data, None)
+
+
+def generate(model: PathLike | Graph, out: PathLike, **options: Any) -> Project:
+    """The C project of a model. options: fields of ``GenerateOptions``: board, sigma, n0, n, alpha, seed, ..."""
+    from intrs_edge.codegen import GenerateOptions  # noqa: PLC0415
+    from intrs_edge.codegen import generate as run  # noqa: PLC0415
+
+    for name in ("sigma", "alpha", "target_radius", "precision"):
+        if isinstance(options.get(name), float | int | str):
+            options[name] = Decimal(str(options[name]))  # 0.1 is one tenth
+    graph = load(model) if isinstance(model, str | os.PathLike) else model
+    return Project(Path(out), run(graph, GenerateOptions(**options), Path(out)))
+
+
+def build(project: PathLike | Project, jobs: int | None = None) -> Project:
+    """Compiles a project with CMake. jobs: compilers at a time, all cores without it."""
+    from intrs_edge.targets.build import build_project  # noqa: PLC0415
+
+    opened = project if isinstance(project, Project) else Project(Path(project))
+    build_project(opened.path, jobs or os.cpu_count() or 1)
+    return opened
+
+
+def certify(
+    project: PathLike | Project,
+    images: str | ImageSet,
+    log: PathLike,
+    *,
+    target: str = "host",
+    seed: int | None = None,
+    data_dir: PathLike | None = None,
+    progress: bool = False,
+) -> Log:
+    """Certifies images (text as ``intrs-edge certify`` takes it, or a set that `load_images` gave) into a log.
+
+    A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits.
+    """
+    from intrs_edge.cli.certify import run_seed  # noqa: PLC0415
+    from intrs_edge.datasets import load_images  # noqa: PLC0415
+    from intrs_edge.evaluate.certify import certify_images  # noqa: PLC0415
+    from intrs_edge.evaluate.identity import log_settings, warnings_of  # noqa: PLC0415
+    from intrs_edge.targets import open_target  # noqa: PLC0415
+    from intrs_edge.targets.manifest import read_manifest  # noqa: PLC0415
+
+    folder = project.path if isinstance(project, Project) else Path(project)
+    manifest = read_manifest(folder)
+    manifest.check_images()
+    if isinstance(images, str):
+        images = load_images(images, _optional(data_dir), manifest.image_shape, resize=manifest.resize)
+    classes = [str(name) for name in manifest.raw["classes"]]
+    warnings_of(images, classes)  # refuses labels that the network has no class for
+    with open_target(folder, target) as opened:
+        drawn = run_seed(seed, manifest.raw["settings"]["seed"], Path(log), opened)
+        settings = log_settings(manifest.raw, drawn, "fixed", images)
+        rows = certify_images(images, opened, Path(log), settings, seed=drawn, classes=classes, show=progress)
+    return Log(rows, Path(log).stem)
+
+
+def read_log(path: PathLike) -> Log:
+    """A log of certify, or any with Cohen's six columns."""
+    from intrs_edge.evaluate.log import read_log as read  # noqa: PLC0415
+
+    return Log(read(Path(path)), Path(path).stem)
+
+
+def report(
+    logs: Log | Sequence[Log] | Mapping[str, Sequence[Row]],
+    output: PathLike,
+    *,
+    images: str | None = None,
+    project: PathLike | Project | None = None,
+    data_dir: PathLike | None = None,
+) -> Path:
+    """Writes a page (.html), a plot (.svg, .png, .pdf) or a table (.md, .tex, .csv) on one or several logs.
+
+    images: for a gallery in the page; project: for the firmware in it. Gives the file's path.
+    """
+    named: Mapping[str, Sequence[Row]]
+    if isinstance(logs, Log):
+        named = {logs.name: logs}
+    elif isinstance(logs, Mapping):
+        named = logs
+    else:
+        named = {log.name: log for log in logs}
+    path = Path(output)
+    if path.suffix == ".html":
+        from intrs_edge.evaluate.firmware import firmware_of  # noqa: PLC0415
+        from intrs_edge.evaluate.gallery import gallery  # noqa: PLC0415
+        from intrs_edge.evaluate.page import Extras, write_page  # noqa: PLC0415
+
+        found = (
+            None if project is None else firmware_of(project.path if isinstance(project, Project) else Path(project))
+        )
+        pictures = {name: gallery(rows, images, _optional(data_dir)) for name, rows in named.items()} if images else {}
+        write_page(named, path, extras=Extras(pictures, dict.fromkeys(named, found) if found else {}))
+    elif path.suffix in (".svg", ".png", ".pdf"):
+        from intrs_edge.evaluate.plot import draw  # noqa: PLC0415
+
+        draw(named, path)
+    else:
+        from intrs_edge.evaluate.report import write_table  # noqa: PLC0415
+
+        write_table(named, path)
+    return path
+
+
+def _optional(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
