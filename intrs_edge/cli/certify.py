@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the boards' answers that the host recomputes (1%%)",
     )
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
+    parser.add_argument("--live", action="store_true", help="show the votes of each image as they build up")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.evaluate import certify_images
     from intrs_edge.evaluate.identity import log_settings, warnings_of
     from intrs_edge.evaluate.log import warning
-    from intrs_edge.evaluate.metrics import RADII
+    from intrs_edge.evaluate.metrics import RADII, summarise
     from intrs_edge.evaluate.plot import text_table
     from intrs_edge.targets.manifest import read_manifest
 
@@ -127,16 +131,25 @@ def run(args: argparse.Namespace) -> int:
         settings = log_settings(manifest.raw, seed, mode_text, images) | own
         liars: dict[str, str] = getattr(target, "liars", {})
         try:
-            rows = certify_images(
-                images, target, args.log, settings, seed=seed, mode=mode, classes=classes, show=args.progress
-            )
+            with _shown(args, manifest, classes, target) as certifier:
+                show = args.progress and not args.live
+                rows = certify_images(
+                    images, certifier, args.log, settings, seed=seed, mode=mode, classes=classes, show=show
+                )
         except IntrsError as error:
             if not liars:
                 raise
             print(f"intrs-edge: error: {error}", file=sys.stderr)
             return PROVED_WRONG
     for name, why in liars.items():
-        print(f"PROVED WRONG: {name}: {why}; every image that it took part in was certified again without it")
+        print(
+            f"PROVED WRONG: {name}: {why}; every image that it took part in was certified again without it",
+            file=sys.stderr if args.json else sys.stdout,
+        )
+    if args.json:
+        found = asdict(summarise(rows)) | {"log": str(args.log), "seed": seed, "proved_wrong": liars}
+        print(json.dumps(found, indent=2))
+        return PROVED_WRONG if liars else 0
     certified = sum(not row.abstained for row in rows)
     print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
     if warning(rows):
@@ -144,6 +157,23 @@ def run(args: argparse.Namespace) -> int:
     if all(row.label >= 0 for row in rows):
         print(text_table({"certified accuracy": rows}, RADII))
     return PROVED_WRONG if liars else 0
+
+
+@contextmanager
+def _shown(args: argparse.Namespace, manifest: Manifest, classes: list[str], target: Any) -> Iterator[Any]:
+    """The target, or with --live one that shows what it counts."""
+    if not args.live:
+        yield target
+        return
+    from intrs_edge.evaluate.live import LiveTarget, terminal
+    from intrs_edge.targets import open_target
+
+    console = terminal()
+    with (
+        open_target(args.project, "host") as judge,
+        LiveTarget(target, judge, manifest.raw["settings"], classes, args.target, console) as live,  # type: ignore[arg-type]
+    ):
+        yield live
 
 
 def _check_method(args: argparse.Namespace) -> None:
@@ -156,7 +186,7 @@ def _check_method(args: argparse.Namespace) -> None:
         raise IntrsError("--method floatrs-fp needs a network: --network FILE, float, or quantised to be read as float")
     if args.method != FP and named:
         raise IntrsError(f"{named[0]} is of --method {FP}: leave it out, or name that method")
-    boards = {"--target": args.target != "host", "--journal": args.journal, "--audit": args.audit,
+    boards = {"--target": args.target != "host", "--live": args.live, "--journal": args.journal, "--audit": args.audit,
               "--seed device": args.seed == DEVICE}  # fmt: skip
     asked = [name for name, value in boards.items() if value]
     if args.method != INTRS and asked:

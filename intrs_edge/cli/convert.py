@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, help="of the noise (default 0)")
     add_pixels(parser)
     add_data_dir(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON: output, ops, bytes")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,8 +55,16 @@ def run(args: argparse.Namespace) -> int:
     graph = _graph(args)
     data = write_tflite(graph)
     write_atomically(args.output, data)
-    print(f"{len(graph.ops)} ops, {len(data):,} bytes -> {args.output}")
+    if args.json:
+        print(json.dumps({"output": str(args.output), "ops": len(graph.ops), "bytes": len(data)}))
+    else:
+        print(f"{len(graph.ops)} ops, {len(data):,} bytes -> {args.output}")
     return 0
+
+
+def _say(args: argparse.Namespace, line: str) -> None:
+    """What is found on the way; beside the results where these are for a program."""
+    print(line, file=sys.stderr if args.json else sys.stdout)
 
 
 def _graph(args: argparse.Namespace) -> Graph:
@@ -63,14 +74,14 @@ def _graph(args: argparse.Namespace) -> Graph:
     graph = _calibrated(args) if args.calibrate else _quantised(args)
     reading = resolve(graph, pixel_options(args))
     for line in reading.lines():
-        print(line)
+        _say(args, line)
     if args.check:
         if not reading.known:
             raise IntrsError(
                 f"--check {args.check}: it is not known what a pixel means to this model: say it with {ASK}"
             )
         images = _images(args, args.check, image_shape(graph), reading.preprocessing.resize)
-        print(_checked(reading.graph, args.model, images))
+        _say(args, _checked(reading.graph, args.model, images))
     return reading.graph
 
 
@@ -84,10 +95,10 @@ def _calibrated(args: argparse.Namespace) -> Graph:
     if is_quantised(args.model):
         raise IntrsError(f"{args.model}: already quantised, --calibrate would lose its scales: leave it out")
     images = _images(args, args.calibrate, onnx_image_shape(args.model), args.resize).images
-    print(f"calibrating on {len(images)} noisy images; this takes a minute")
+    _say(args, f"calibrating on {len(images)} noisy images; this takes a minute")
     graph = from_float_onnx(args.model, images, args.sigma, pixels=pixel_options(args), seed=args.seed or 0)
     if read_preprocessing(graph)[0].range is not None:
-        print(f"agreement with {args.model}: {agreement(graph, args.model, images[:100])}")
+        _say(args, f"agreement with {args.model}: {agreement(graph, args.model, images[:100])}")
     return graph
 
 
@@ -102,7 +113,7 @@ def _quantised(args: argparse.Namespace) -> Graph:
     notes: list[str] = []
     graph = normalize(load_model(args.model, notes))
     for note in notes:
-        print(f"note: {note}")
+        _say(args, f"note: {note}")
     try:
         validate(signed_ends(graph))
     except IntrsError as error:

@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the board's kernels are chosen for (default %(default)s)",
     )
     add_pixels(parser)
+    parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
     load_board(args.board)  # a name that is no board's is said before a model is read
     from intrs_edge.codegen import GenerateOptions, generate
+    from intrs_edge.codegen.project import STEPS
     from intrs_edge.convert import load_model
 
     options = GenerateOptions(
@@ -97,7 +99,18 @@ def run(args: argparse.Namespace) -> int:
         pixels=pixel_options(args),
     )
     notes: list[str] = []
-    report = generate(load_model(args.model, notes), options, args.output)
+    show = args.progress and sys.stderr.isatty()
+
+    def step(name: str) -> None:
+        if show:
+            sys.stderr.write(f"\r[{STEPS.index(name) + 1}/{len(STEPS)}] {name}\x1b[K")
+            sys.stderr.flush()
+
+    try:
+        report = generate(load_model(args.model, notes), options, args.output, step)
+    finally:
+        if show:
+            sys.stderr.write("\r\x1b[K")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     print(json.dumps(report.as_json(), indent=2) if args.json else report.as_text())

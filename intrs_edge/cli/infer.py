@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from pathlib import Path
 
 from intrs_edge.cli.options import add_target
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, required=True, metavar="Y.npy", help="[K, classes] is written here, int8 or uint8"
     )
     add_target(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON: output, shape, dtype")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,5 +48,8 @@ def run(args: argparse.Namespace) -> int:
     saved = io.BytesIO()
     np.save(saved, outputs)
     write_atomically(args.output, saved.getvalue())
-    print(f"{len(outputs)} x {outputs.shape[1]} logits -> {args.output}")
+    if args.json:
+        print(json.dumps({"output": str(args.output), "shape": list(outputs.shape), "dtype": str(outputs.dtype)}))
+    else:
+        print(f"{len(outputs)} x {outputs.shape[1]} logits -> {args.output}")
     return 0

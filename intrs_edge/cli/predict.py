@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from intrs_edge.cli.options import add_images, add_target, sized
@@ -24,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=sized, help="seed of the noise (default: the project's if it was generated with one, else fresh)"
     )
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """One tab-separated line an image: idx, label, predict (-1: abstains), the top two counts, samples, the seed, and
-    the names of file, label and answer.
+    """One line an image, tab-separated or JSON: idx, label, predict (-1: abstains), the top two counts, samples, the
+    seed, and the names of file, label and answer.
     """
     from intrs_edge.cli.certify import run_seed
     from intrs_edge.datasets import load_images
@@ -41,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
-    print("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES, sep="\t")
+    columns = ("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES)
+    if not args.json:
+        print(*columns, sep="\t")
     classes = [str(name) for name in manifest.raw["classes"]]
     with open_target(args.project, args.target) as target:
         seed = run_seed(args.seed, manifest.raw["settings"]["seed"], None, target)
@@ -50,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
             result = target.predict(image, Stream(seed, int(idx)))
             correct = int(result.label == label and label >= 0)
             names["predict_name"] = classes[result.label] if result.label >= 0 else ""
-            told = (printable(names[name]) for name in NAMES)
-            print(idx, label, result.label, correct, *result.votes, result.samples, seed, *told, sep="\t", flush=True)
+            told = [printable(names[name]) for name in NAMES]
+            line = [int(idx), int(label), result.label, correct, *result.votes, result.samples, seed, *told]
+            if args.json:  # a line an image, as they come
+                print(json.dumps(dict(zip(columns, line, strict=True))), flush=True)
+            else:
+                print(*line, sep="\t", flush=True)
     return 0

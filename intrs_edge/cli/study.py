@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="certify anew what there is a shipped log of, and compare line by line; exit code 1 where one differs",
     )
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="0: all cores (default)")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress lines")
 
 
@@ -59,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     out = args.output or Path(name)
     work = Work(name, settings, out, args.data_dir, f"1/{every}", args.threads or None, args.again, args.progress)
     result = run_study(work)
+    if args.json:
+        found = {"header": result.header, "lines": result.lines, "notes": [*result.notes, *work.differences]}
+        print(json.dumps(found | {"folder": str(out), "ok": result.ok}, indent=2))
+        return 0 if result.ok else DIFFERS
     print(text(result.header, result.lines))
     for note in (*result.notes, *work.differences):
         print(f"- {note}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -141,6 +142,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{name} of pixel / 255 that the images of --start were normalised with, one or one per channel",
         )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    parser.add_argument("--json", action="store_true", help="print JSON: model, noisy_accuracy, warnings")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     # what is not given stays absent, so that a recipe's value stands: the help has named the defaults by then
     names = {f.name for f in fields(TrainConfig)}
@@ -161,11 +163,16 @@ def run(args: argparse.Namespace) -> int:
     test = test or (spec.replace(":train", ":test", 1).partition("[")[0] if ":train" in spec else None)
     test_set = load_images(test, args.data_dir, data.shape, args.split_seed) if test else None
     result = train(config, data, test_set)
-    if test_set is not None:
+    if test_set is not None and not args.json:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
     for line in result.warnings:
         print(f"intrs-edge: warning: {line}", file=sys.stderr)
-    print(f"wrote {result.model}")
+    if args.json:
+        accuracy = None if test_set is None else result.noisy_accuracy
+        found = {"model": str(result.model), "noisy_accuracy": accuracy, "warnings": list(result.warnings)}
+        print(json.dumps(found, indent=2))
+    else:
+        print(f"wrote {result.model}")
     return 0
 
 

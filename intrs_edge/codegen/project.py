@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,22 @@ from intrs_edge.smoothing import Smoothing
 Files = dict[str, bytes]
 
 
-def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[str]) -> Report:
-    """Writes the project of a validated int8 graph to ``out_dir`` and says what it takes.
+STEPS = ("model", "tables", "host", "board", "files")
+
+
+def generate(
+    graph: Graph,
+    options: GenerateOptions,
+    out_dir: str | os.PathLike[str],
+    step: Callable[[str], object] = lambda name: None,
+) -> Report:
+    """Writes the project of a validated int8 graph to ``out_dir`` and says what it takes. step: is told each of STEPS
+    as it begins.
 
     The folder appears whole or not at all; an earlier generated project is replaced, any other folder that is not empty
     is refused. Raises IntrsError for what the options, the board or the model do not allow, before anything is written.
     """
+    step("model")
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
@@ -56,6 +66,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     reading = resolve(graph, options.pixels)
     graph, given = reading.graph, replace(given, metadata=reading.graph.metadata)
     options, notes = options.for_model(graph)
+    step("tables")
     smoothing = options.smoothing(image_shape(graph))
     reach = smoothing.distribution.last
     input_map = derive_input_map(graph, reach) if reading.known else no_map(image_shape(graph)[2])
@@ -63,6 +74,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     manifest = make_manifest(given, options, board, smoothing, input_map, reading)
     graph = simplify(graph)  # after the file is written: .tflite has no words for explicit padding
 
+    step("host")
     host = _host_model(graph, options, input_map)
     files: Files = {"model.tflite": model_bytes}
     for path, text in render_tables(smoothing).items():
@@ -72,6 +84,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     files |= _target_files("host", host, manifest, host_files)
     files["host/exports.map"] = render("exports.map.j2").encode()
     manifest["host"] = describe(host)
+    step("board")
     if board.id == "host":
         files |= _build_files(files, host, host_files, board, None, None, options.optimize)
         model, tables = host, sum(table_bytes(smoothing).values())
@@ -81,6 +94,7 @@ def generate(graph: Graph, options: GenerateOptions, out_dir: str | os.PathLike[
     else:
         model, files, sizes = _fitted(files, host, host_files, graph, options, board, smoothing, input_map, manifest)
         manifest["target"] = describe(model)
+    step("files")
     manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
     manifest["digest"] = digest(manifest)
     first = model.levels[0]

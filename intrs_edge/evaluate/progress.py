@@ -1,23 +1,23 @@
-"""One line of progress on stderr: images done, and the time that is left."""
+"""Progress on stderr: how many are done, at what rate, and the time that is left."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-
-_WIDTH = 24
+from typing import Any
 
 
 class Progress:
-    """Redraws itself on a terminal; elsewhere it prints a line every ten seconds at most."""
+    """A bar that redraws itself on a terminal (rich's: no colour under NO_COLOR); elsewhere a line every ten seconds at
+    most, and the last one.
+    """
 
     def __init__(self, total: int, show: bool = True, what: str = "images") -> None:
-        self.total, self.what = total, what
+        self.total, self.what, self.show = total, what, show
         self.done = self.skipped = 0
         self.start = self.shown = time.monotonic()
-        self.terminal = sys.stderr.isatty()
-        self.show = show
+        self._bar: Any = None
 
     def skip(self, count: int) -> None:
         """Counts images that an earlier run has done."""
@@ -33,33 +33,44 @@ class Progress:
     def step(self) -> None:
         """One more is done."""
         self.done += 1
+        if not self.show:
+            return
+        if self._bar is not None:
+            self._bar.update(0, completed=self.done, told=self.told(time.monotonic()))
+            return
         now = time.monotonic()
-        if self.show and (now - self.shown >= (0.1 if self.terminal else 10.0) or self.done == self.total):
+        if now - self.shown >= 10 or self.done == self.total:
             self.shown = now
-            self._draw(now)
+            sys.stderr.write(f"{self.done}/{self.total} {self.what}, {self.told(now)}\n")
+            sys.stderr.flush()
 
-    def _draw(self, now: float) -> None:
-        fresh = self.done - self.skipped
-        left = (now - self.start) / max(fresh, 1) * (self.total - self.done)
-        filled = _WIDTH * self.done // max(self.total, 1)
-        line = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {self.done}/{self.total} {self.what}, {_clock(left)} left"
-        sys.stderr.write(f"\r{line}\x1b[K" if self.terminal else f"{line}\n")
-        sys.stderr.flush()
+    def told(self, now: float) -> str:
+        """Rate and time left, of what this run did itself."""
+        fresh, seconds = self.done - self.skipped, now - self.start
+        rate = fresh / seconds if seconds > 0 else 0.0
+        left = _clock((self.total - self.done) / rate) if rate else "?"
+        return f"{rate:.3g}/s, {left} left"
 
     def __enter__(self) -> Progress:
+        if self.show and sys.stderr.isatty():
+            from rich.console import Console  # noqa: PLC0415 - a tenth of a second
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
+            from rich.progress import Progress as Bar  # noqa: PLC0415
+
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}, {task.fields[told]}"))
+            self._bar = Bar(*columns, console=Console(stderr=True))
+            self._bar.add_task(self.what, total=self.total, completed=self.done, told="")
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.terminal and self.show:
-            sys.stderr.write("\n")
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def _clock(seconds: float) -> str:
     whole = round(seconds)
-    return (
-        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-        if whole >= 3600
-        else f"{whole // 60}:{whole % 60:02d}"
-    )
+    minutes = f"{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
+    return (f"{whole // 3600}:" if whole >= 3600 else "") + f"{minutes}:{whole % 60:02d}"

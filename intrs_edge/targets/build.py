@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
@@ -14,8 +19,9 @@ from intrs_edge.files import check_regular, written
 LOG = "build.log"
 
 
-def build_project(project: Path, jobs: int = 1, verbose: bool = False) -> list[Path]:
-    """Runs ``cmake -B build`` and ``cmake --build build``; gives the files built.
+def build_project(project: Path, jobs: int = 1, verbose: bool = False, show: bool = False) -> list[Path]:
+    """Runs ``cmake -B build`` and ``cmake --build build``; gives the files built. show: a line of progress, on a
+    terminal.
 
     Raises IntrsError when DIR is no project, CMake is missing, or a step fails: the message holds the compiler's first
     error and names the log with the rest.
@@ -32,10 +38,45 @@ def build_project(project: Path, jobs: int = 1, verbose: bool = False) -> list[P
     log = project / LOG
     check_regular(log)
     with written(log), log.open("w", encoding="utf-8") as out:
+        shown = show and not verbose and sys.stderr.isatty()
         _step(configure, log, out.fileno(), verbose)
-        _step([cmake, "--build", str(build), "--parallel", str(max(1, jobs))], log, out.fileno(), verbose)
+        with _followed(log) if shown else contextlib.nullcontext():
+            _step([cmake, "--build", str(build), "--parallel", str(max(1, jobs))], log, out.fileno(), verbose)
     built = ("host/libintrs.so", "host/intrs", "board/intrs.elf", "board/intrs.bin", "board/intrs.uf2", "board/intrs")
     return [build / name for name in built if (build / name).is_file()]
+
+
+@contextlib.contextmanager
+def _followed(log: Path) -> Iterator[None]:
+    """Shows how far the build is, as CMake's generators write it into the log: ``[n/m]``, or per cent."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        start = time.monotonic()
+        while not ended.wait(0.1):
+            if line := progress_line(log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - start):
+                sys.stderr.write(f"\r{line}\x1b[K")
+                sys.stderr.flush()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        sys.stderr.write("\r\x1b[K")
+
+
+def progress_line(text: str, seconds: float) -> str:
+    """``[n/m]`` of a log so far, files a second and the time left; nothing before the first step."""
+    found = re.findall(r"^\[ *(\d+)(?:/(\d+)|%)\]", text, re.MULTILINE)
+    if not found:
+        return ""
+    done, total = int(found[-1][0]), int(found[-1][1] or 100)
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f"{(total - done) / rate:.0f} s left" if rate else ""
+    return f"[{done}/{total}]{' %' if not found[-1][1] else ''} {rate:.1f}/s, {left}"
 
 
 def _step(command: list[str], log: Path, out: int, verbose: bool) -> None:
