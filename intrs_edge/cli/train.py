@@ -25,7 +25,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
-    from intrs_edge.train.config import SCHEDULES, TrainConfig
+    from intrs_edge.train.config import DEVICES, SCHEDULES, TrainConfig
     from intrs_edge.train.networks import NETWORKS
     from intrs_edge.train.recipe import recipe_names
 
@@ -141,6 +141,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="N,N,...",
             help=f"{name} of pixel / 255 that the images of --start were normalised with, one or one per channel",
         )
+    parser.add_argument(
+        "--float",
+        dest="plain_float",
+        action="store_true",
+        help="keep the network in fp32, under a continuous Gaussian (a baseline to compare with): model.onnx is float",
+    )
+    parser.add_argument(
+        "--validate",
+        type=int,
+        default=d.validate,
+        metavar="N",
+        help="test images that are looked at after each epoch, under noise (default %(default)s)",
+    )
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=d.checkpoint_minutes,
+        metavar="M",
+        help="also write a checkpoint this often within an epoch (default %(default)s)",
+    )
+    parser.add_argument(
+        "--fast-dev-run",
+        action="store_true",
+        help="two batches of each kind of epoch, in a folder of their own, to see that all of it works",
+    )
+    parser.add_argument("--device", choices=DEVICES, default=d.device, help="default %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--json", action="store_true", help="print JSON: model, noisy_accuracy, warnings")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")

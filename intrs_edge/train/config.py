@@ -10,9 +10,15 @@ from pathlib import Path
 
 from intrs_edge.errors import IntrsError
 
+DEVICES = ("cpu", "cuda")
 SCHEDULES = ("steps", "cosine", "onecycle")
 WARM_UP = 0.3  # of a one-cycle schedule (Smith and Topin 2018): the share in which the rate rises
 START_FACTOR = 25.0  # and what its first rate is divided by
+
+# what changes nothing in what is trained
+OF_A_RUN = (
+    "out", "resume", "progress", "threads", "validate", "checkpoint_minutes", "fast_dev_run", "device"
+)  # fmt: skip
 
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, 1e6),
@@ -29,6 +35,8 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("bank", 1, 1 << 31),
     ("seed", 0, 2**63 - 1),
     ("threads", 0, 4096),
+    ("validate", 0, 1e9),
+    ("checkpoint_minutes", 0, 1e6),
 )
 
 
@@ -44,7 +52,10 @@ class TrainConfig:
     over two noisy copies, 0 for none (their eta is 0.5). bank: noise samples drawn once and reshuffled every epoch.
     start: a float checkpoint (``state_dict``) or a model.onnx of ``train`` to begin from. mean, std: what the images of
     that checkpoint were normalised with, of pixel / 255, one or one per channel. threads: 0 leaves torch's
-    choice.
+    choice. plain_float: a network that stays fp32, under a continuous Gaussian on real pixels (the paper's baseline);
+    ``model.onnx`` is a float model. validate: how many test images are looked at after each epoch. checkpoint_minutes:
+    a checkpoint is also written this often within an epoch. fast_dev_run: two batches an epoch and one or two epochs,
+    to see that all of it works, in ``out/fast-dev-run``. device: ``cpu`` or ``cuda``.
     """
 
     network: str = "resnet8"
@@ -71,8 +82,13 @@ class TrainConfig:
     start: Path | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    plain_float: bool = False
     resume: bool = False
     progress: bool = True
+    validate: int = 1000
+    checkpoint_minutes: float = 5.0
+    fast_dev_run: bool = False
+    device: str = "cpu"
 
     def check(self) -> None:
         """Raises IntrsError naming the first setting that is out of range."""
@@ -84,7 +100,9 @@ class TrainConfig:
             raise IntrsError(
                 f"training setting 'schedule' is {self.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
             )
-        if self.float_epochs >= self.epochs:
+        if self.device not in DEVICES:
+            raise IntrsError(f"training setting 'device' is {self.device!r}; it must be one of {', '.join(DEVICES)}")
+        if self.float_epochs >= self.epochs and not self.plain_float:
             raise IntrsError(
                 f"training setting 'float_epochs' is {self.float_epochs} of {self.epochs} epochs; leave at least one "
                 "for quantisation-aware training"
@@ -94,8 +112,7 @@ class TrainConfig:
 
     def fingerprint(self) -> str:
         """The settings that a checkpoint must share with the run that resumes it, as JSON."""
-        skip = {"out", "resume", "progress", "threads"}
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in skip}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in OF_A_RUN}
         return json.dumps(values, sort_keys=True, default=str)
 
     def rate(self, done: float) -> float:

@@ -3,6 +3,7 @@ beyond here."""
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 
@@ -50,6 +51,8 @@ def freeze(network: QatNetwork) -> FrozenNetwork:
             f"layer {blind[0]!r} has seen no data, so its scale is unknown ({len(blind)} of {len(network.quants)} "
             "layers); train with quantisation for at least one batch, or calibrate the network"
         )
+    if network.input_scale.device.type != "cpu":
+        network = copy.deepcopy(network).cpu()
     names = (INPUT, *(layer.name for layer in network.arch.layers))
     quant, weights = {}, {}
     with torch.no_grad():

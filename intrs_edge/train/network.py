@@ -46,8 +46,12 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         self.classes = classes
         self.notes: tuple[str, ...] = ()  # what whoever trains it should know, a line each
         self.input_quant: InputQuant | NormalisedInput = choose_input_quant(sigma)
+        self.mean, self.std = tuple(mean) or (0.0,), tuple(std) or (1.0,)
         if mean or std:
-            self.input_quant = normalised_input(sigma, mean or (0.0,), std or (1.0,), arch.input_shape[2])
+            self.input_quant = normalised_input(sigma, self.mean, self.std, arch.input_shape[2])
+        scale, zero = self.input_quant.scale, self.input_quant.zero_point
+        self.register_buffer("input_scale", torch.tensor(scale), persistent=False)
+        self.register_buffer("input_zero", torch.tensor(zero, dtype=torch.int32), persistent=False)
         self.quantising = True
         self.modules_by_layer = nn.ModuleDict()
         self.quants = nn.ModuleDict()
@@ -80,6 +84,17 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         q = self.arch.in_torch_order(self.input_quant.quantise(pixels))
         return torch.from_numpy(np.ascontiguousarray(q)).float()
 
+    def real_input(self, values: npt.NDArray[np.floating[Any]]) -> Tensor:
+        """Real pixels [N, H, W, C], pixel / 255 with noise, not rounded -> what ``forward`` takes, for a network that
+        is not quantised."""
+        real = torch.from_numpy(np.ascontiguousarray(self.arch.in_torch_order(values), np.float32))
+        normal = (real - torch.from_numpy(self.per_channel(self.mean))) / torch.from_numpy(self.per_channel(self.std))
+        return normal / float(self.input_quant.scale) + self.input_quant.zero_point
+
+    def per_channel(self, values: Sequence[float]) -> npt.NDArray[np.float32]:
+        """One number, or one a channel, shaped to meet [N, *input]."""
+        return np.asarray(values, np.float32).reshape(-1, *[1] * (len(self.arch.input) - 1))
+
     def noisy(self, images: npt.NDArray[np.generic] | Tensor) -> Tensor:
         """Images with fresh discrete Gaussian noise, as the network's input: what ``forward`` takes.
 
@@ -102,7 +117,7 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         while name != INPUT and name not in self.quants:
             name = self.source[name]
         if name == INPUT:
-            return torch.tensor(self.input_quant.scale), torch.tensor(self.input_quant.zero_point, dtype=torch.int32)
+            return self.input_scale, self.input_zero
         scale, zero = self.quants[name].qparams()
         return scale, zero
 
@@ -147,10 +162,15 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
             if isinstance(module, (ActivationQuant, QatWeights, QatPrelu, QatNetwork)):
                 module.quantising = quantising
 
+    def logits(self, inputs: Tensor) -> npt.NDArray[np.float32]:
+        """What ``forward`` takes -> logits [N, classes] of the frozen network, wherever it lies."""
+        with _evaluating(self):
+            found: npt.NDArray[np.float32] = self(inputs.to(self.input_scale.device)).cpu().numpy()
+        return found
+
     def predict(self, pixels: npt.NDArray[np.integer[Any]], batch: int = 256) -> npt.NDArray[np.float32]:
         """Lattice integers [N, H, W, C] -> logits [N, classes] of the frozen network."""
-        with _evaluating(self):
-            parts = [self(self.quantise_input(pixels[i : i + batch])).numpy() for i in range(0, len(pixels), batch)]
+        parts = [self.logits(self.quantise_input(pixels[i : i + batch])) for i in range(0, len(pixels), batch)]
         return np.concatenate(parts) if parts else np.zeros((0, self.arch.classes), np.float32)
 
 

@@ -218,13 +218,17 @@ def _resize(layer: Layer, inputs: Inputs) -> Tensor:
 
 
 def _emit_resize(e: Emit, layer: Layer, inputs: list[str], out: str) -> str:
-    sizes = e.constant(f"{layer.name}_sizes", np.array([1, *layer.shape], np.int64))
+    scales = layer.options["scales"]
+    if all(float(np.float32(s)) == s for s in scales):  # for any batch; rounded scales might pick other pixels
+        target = ["", e.constant(f"{layer.name}_scales", np.array([1, 1, *scales], np.float32))]
+    else:
+        target = ["", "", e.constant(f"{layer.name}_sizes", np.array([1, *layer.shape], np.int64))]
     if layer.options["mode"] == "nearest":
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
         corners = "align_corners" if layer.options["align_corners"] else "half_pixel"
         how = {"mode": "linear", "coordinate_transformation_mode": corners}
-    return e.node("Resize", [*inputs, "", "", sizes], out, **how)
+    return e.node("Resize", [*inputs, *target], out, **how)
 
 
 def _permute(layer: Layer, inputs: Inputs) -> Tensor:
@@ -300,6 +304,6 @@ OPERATORS: dict[str, Operator] = {
     "slice": Operator(_slice, _emit_slice, "kept"),
     # options: pad (begins..., ends...), without the batch; zeros
     "pad": Operator(_pad, _emit_pad, "kept"),
-    # options: mode (nearest or bilinear), align_corners
+    # options: mode (nearest or bilinear), align_corners, scales (output by input pixels, as exact fractions)
     "resize": Operator(_resize, _emit_resize, "averaged"),
 }

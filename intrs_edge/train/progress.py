@@ -1,10 +1,11 @@
-"""One line of progress on a terminal, one line an epoch elsewhere. No dependency."""
+"""One line of progress on a terminal, and one line an epoch everywhere. No dependency."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 
 class Progress:
@@ -42,10 +43,14 @@ class Progress:
         sys.stderr.write(f"\r{text} \x1b[K")
         sys.stderr.flush()
 
-    def epoch_done(self, row: dict[str, float]) -> None:
-        """Starts the next epoch's line."""
+    def epoch_done(self, row: dict[str, Any]) -> None:
+        """Says how an epoch ended, a line each, and starts the next one's."""
         self.epoch += 1
         self.batch = 0
-        if self.show and not self.live:
-            text = f"loss {row['loss']:.4f} accuracy {row['accuracy']:.4f} {row['seconds']} s"
-            sys.stderr.write(f"epoch {self.epoch}/{self.epochs} {text}\n")
+        if self.show:
+            valid = row.get("noisy_validation_accuracy")
+            known = "" if valid is None else f" noisy test images {valid:.4f}"
+            text = f"loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}{known} {row['seconds']} s"
+            sys.stderr.write(f"{chr(13) if self.live else ''}epoch {self.epoch}/{self.epochs} {text}")
+            sys.stderr.write(" \x1b[K\n" if self.live else "\n")
+            sys.stderr.flush()

@@ -223,7 +223,9 @@ def weight_scale(weight: Tensor, bias: Tensor, input_scale: Tensor, per_channel:
 def fake_quantise_weight(weight: Tensor, scale: Tensor, axis: int = 0) -> Tensor:
     """Rounds weights to their int8 lattice, gradients straight through; several scales run along ``axis``."""
     if scale.numel() == 1:
-        return torch.fake_quantize_per_tensor_affine(weight, scale, torch.zeros(1, dtype=torch.int32), -127, 127)
+        return torch.fake_quantize_per_tensor_affine(
+            weight, scale, torch.zeros(1, dtype=torch.int32, device=weight.device), -127, 127
+        )
     return torch.fake_quantize_per_channel_affine(
         weight, scale, torch.zeros_like(scale, dtype=torch.int32), axis, -127, 127
     )

@@ -9,11 +9,10 @@ from typing import Any, get_type_hints
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
-from intrs_edge.train.config import TrainConfig
+from intrs_edge.train.config import OF_A_RUN, TrainConfig
 from intrs_edge.typed import check_names, read_toml, typed
 from intrs_edge.zoo import PREFIX, model_file
 
-_OF_A_RUN = ("out", "resume", "progress", "threads")  # what a recipe does not decide
 _SIDE_MAX = 4096
 
 
@@ -74,7 +73,7 @@ def parse_recipe(content: dict[str, Any], path: Path) -> Recipe:
 
 def _config(values: dict[str, Any], path: Path) -> TrainConfig:
     types = get_type_hints(TrainConfig)
-    fields = {f.name: types[f.name] for f in dataclasses.fields(TrainConfig) if f.name not in (*_OF_A_RUN, "start")}
+    fields = {f.name: types[f.name] for f in dataclasses.fields(TrainConfig) if f.name not in (*OF_A_RUN, "start")}
     check_names(values, fields, f"recipe {path}, train")
     read = {name: typed(value, fields[name], f"recipe {path}: train.{name}") for name, value in values.items()}
     network = str(read.get("network", ""))

@@ -51,7 +51,7 @@ def test_learns_and_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, monke
     assert whole.noisy_accuracy > 0.95
     assert whole.model.exists()
 
-    save, calls = loop._save, []
+    save, calls = loop.save_run, []
 
     def stop_in_the_third_epoch(*arguments: object) -> None:
         if len(calls) == 2:
@@ -59,10 +59,10 @@ def test_learns_and_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, monke
         calls.append(1)
         save(*arguments)
 
-    monkeypatch.setattr(loop, "_save", stop_in_the_third_epoch)
+    monkeypatch.setattr(loop, "save_run", stop_in_the_third_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(_config(tmp_path / "parts"), data, data)
-    monkeypatch.setattr(loop, "_save", save)
+    monkeypatch.setattr(loop, "save_run", save)
     torch.rand(7)  # the global generator must not matter
     train(_config(tmp_path / "parts", resume=True), data, data)
     assert (tmp_path / "parts/model.onnx").read_bytes() == whole.model.read_bytes()
@@ -78,13 +78,13 @@ def test_another_seed_gives_another_network(tmp_path: Path):
 
 def test_last_part_is_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ranges = []
-    save = loop._save
+    save = loop.save_run
 
     def record(config: TrainConfig, network, *rest: object) -> None:
         ranges.append([(float(q.low), float(q.high)) for q in network.quants.values()])
         save(config, network, *rest)
 
-    monkeypatch.setattr(loop, "_save", record)
+    monkeypatch.setattr(loop, "save_run", record)
     train(_config(tmp_path / "r", freeze=0.5, epochs=6), _data())
     assert ranges[0] != ranges[1] != ranges[2]
     assert ranges[3] == ranges[4] == ranges[5]
@@ -96,7 +96,7 @@ def test_one_line_for_every_misuse(tmp_path: Path):
     train(_config(out, epochs=1), data)
     for config, says in (
         (_config(out, epochs=1), "is there already"),
-        (_config(out, epochs=2, resume=True), "other settings .epochs: 1 there, 2 now"),
+        (_config(out, epochs=2, sigma=0.2, resume=True), "other settings .sigma: 0.1 there, 0.2 now"),
         (_config(tmp_path / "none", resume=True), "nothing to resume"),
         (_config(tmp_path / "x", batch=1), "'batch' is 1"),
         (_config(tmp_path / "x", steps=(2.0,)), "'steps'"),
@@ -149,21 +149,21 @@ def test_a_network_with_one_answer_is_said(tmp_path: Path):
         logits = result.network.modules_by_layer["logits"]
         logits.weight.zero_()
         logits.bias.copy_(torch.tensor([-1.0, 1.0]))
-    (line,) = loop._one_answer(result.network, data, 0)
+    (line,) = loop._one_answer(_config(tmp_path), result.network, data)
     assert "'right' for each of 96 noisy training images" in line
     one_class = dataclasses.replace(data, labels=np.ones(len(data), np.int64))
-    assert list(loop._one_answer(result.network, one_class, 0)) == []
+    assert list(loop._one_answer(_config(tmp_path), result.network, one_class)) == []
 
 
 def test_float_epochs_first_then_quantised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen = []
-    save = loop._save
+    save = loop.save_run
 
     def record(config: TrainConfig, network, *rest: object) -> None:
         seen.append((network.quantising, [bool(q.seen) for q in network.quants.values()]))
         save(config, network, *rest)
 
-    monkeypatch.setattr(loop, "_save", record)
+    monkeypatch.setattr(loop, "save_run", record)
     data = _data(400)
     config = _config(tmp_path / "r", epochs=4, float_epochs=3, schedule="onecycle")
     result = train(config, data, data)

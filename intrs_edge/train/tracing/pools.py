@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
@@ -136,7 +137,8 @@ def interpolate(
         scaled = zip(v.shape[1:], _scales(scale_factor), t.whole(t.result)[1:], strict=True)
         if any(n * scale != out for n, scale, out in scaled):
             raise Unsupported("a scale that gives no whole number of pixels; give size")
-    return t.layer(node, "resize", (v,), mode=mode, align_corners=bool(align_corners))
+    ratios = tuple(Fraction(out, n) for n, out in zip(v.shape[1:], t.whole(t.result)[1:], strict=True))
+    return t.layer(node, "resize", (v,), mode=mode, align_corners=bool(align_corners), scales=ratios)
 
 
 def _scales(value: Any) -> tuple[float, ...]:
