@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
@@ -50,6 +52,11 @@ by a run of its own (`--target-radius`, alpha 0.001 per image and radius, radius
 at most; in brackets the exact 95 % band of so many images. The logs at n = 100 000 are of 0.1.0, whose looks a union
 bound proves: this script proves each of their lines again. Published rows are of all 10 000 test images at N = 100 000,
 in floating point."""
+EFFICIENCY = ROOT / "results" / "efficiency.json"
+SPEED = """\
+The study `efficiency`, one run: seconds an image of 100 000 samples on one thread of a busy two-core x86-64 machine
+(AVX2), the methods in turn; `--target-radius 0.5` is the mean over 50 images. Boards are estimates from counted
+instructions, a stated number of cycles for each, and the stated power."""
 THREE = """\
 The same network, images, n and alpha by three methods (study `three-methods`); the floating-point ones carry no proof
 on a machine."""
@@ -158,7 +165,22 @@ def page() -> str:
             markdown(["", *(f"r = {float(r):g}" for r in RADII)], lines),
             _made(three),
         ]
+    if EFFICIENCY.is_file():
+        parts += _efficiency(json.loads(EFFICIENCY.read_text(encoding="utf-8")))
     return "\n\n".join(parts) + "\n"
+
+
+def _efficiency(found: dict[str, Any]) -> list[str]:
+    """The study efficiency: ``figures.json`` of a run, kept as results/efficiency.json."""
+    lines = []
+    for case, figures in found.items():
+        for name, seconds in figures["seconds"].items():
+            speedup = figures["speedup_over_torch"][name]
+            lines.append([f"{case}: {name}", f"{seconds:.4g}", f"{speedup:.1f}", "measured"])
+        for board, guess in figures["boards"].items():
+            energy = f", {guess['seconds'] * guess['milliwatts'] / 1000:.3g} J" if guess["milliwatts"] else ""
+            lines.append([f"{case}: {board}", f"{guess['seconds']:.4g}", "", f"ESTIMATE{energy}"])
+    return ["## Efficiency", SPEED, markdown(["", "s / image", "over PyTorch fp32", ""], lines)]
 
 
 def _most(cells: dict[str, Cell | None]) -> int:
