@@ -300,7 +300,8 @@ def test_attacks_move_no_further_than_they_may():
 def test_efficiency_measures_in_turn_and_keeps_its_rounds(toml, tmp_path, monkeypatch):
     path = toml(
         'kind = "efficiency"\ntitle = "E"\nabout = "a"\nimages = "digits:test[::60]"\nn0 = 20\n'
-        'n = 200\ntarget_radius = 0.1\nrounds = 3\nsamples = 64\nthreads = 1\n[[case]]\nname = "int8"\nmodel = "zoo:digits-tiny"\n'
+        "n = 200\ntarget_radius = 0.1\nrounds = 3\nsamples = 64\nthreads = 1\n"
+        '[[case]]\nname = "int8"\nmodel = "zoo:digits-tiny"\n'
     )
     order, timed = [], efficiency._timed
     monkeypatch.setattr(efficiency, "_timed", lambda action: order.append(action) or timed(action))
