@@ -25,6 +25,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; the defaults are those of ``TrainConfig``."""
+    from intrs_edge.graph.words import RESIZES
     from intrs_edge.train.config import DEVICES, SCHEDULES, TrainConfig
     from intrs_edge.train.networks import NETWORKS
     from intrs_edge.train.recipe import recipe_names
@@ -42,7 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"settings from a file, which other options overrule: a .toml or one of {', '.join(recipe_names())}",
     )
     parser.add_argument(
-        "--size", type=_size, metavar="HxW", help="stretch image files to this size (default: the recipe's, else none)"
+        "--size",
+        type=_size,
+        metavar="HxW[xC]",
+        help="bring images to this size, C 1 for grey (default: the recipe's, else none)",
+    )
+    parser.add_argument(
+        "--resize",
+        choices=RESIZES,
+        default=d.resize,
+        help="how: stretch, or crop the middle and scale; the model says it (default: files are stretched)",
     )
     parser.add_argument(
         "--test", metavar="IMAGES", help="images to measure on afterwards (default: the set's test split)"
@@ -184,10 +194,13 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.train import train
 
     config, spec, test, size = _settings(args)
-    shape = (*size, 3) if size else None
-    data = load_images(spec, args.data_dir, shape, args.split_seed)
+    if config.resize and not size:
+        raise IntrsError(f"--resize {config.resize} needs a size: give --size HxW")
+    shape = None if size is None else (size[0], size[1], size[2] if len(size) == 3 else 3)
+    resize = config.resize or None
+    data = load_images(spec, args.data_dir, shape, args.split_seed, resize=resize)
     test = test or (spec.replace(":train", ":test", 1).partition("[")[0] if ":train" in spec else None)
-    test_set = load_images(test, args.data_dir, data.shape, args.split_seed) if test else None
+    test_set = load_images(test, args.data_dir, data.shape, args.split_seed, resize=resize) if test else None
     result = train(config, data, test_set)
     if test_set is not None and not args.json:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
@@ -202,7 +215,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> tuple[TrainConfig, str, str | None, tuple[int, int] | None]:
+def _settings(args: argparse.Namespace) -> tuple[TrainConfig, str, str | None, tuple[int, ...] | None]:
     """(settings, training images, test images, size of the images): the recipe's, overruled by what was given."""
     from intrs_edge.train import TrainConfig
     from intrs_edge.train.recipe import load_recipe
@@ -222,11 +235,14 @@ def _settings(args: argparse.Namespace) -> tuple[TrainConfig, str, str | None, t
     return config, args.data or recipe.data, args.test or recipe.test, args.size or recipe.size
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, cross, width = text.partition("x")
-    if not cross or not (height.isdigit() and width.isdigit()) or not 1 <= min(int(height), int(width)) <= 4096:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, such as 64x64")
-    return int(height), int(width)
+def _size(text: str) -> tuple[int, ...]:
+    parts = text.split("x")
+    if not all(part.isdigit() and len(part) < 5 for part in parts):
+        parts = []
+    size = tuple(int(part) for part in parts)
+    if len(size) not in (2, 3) or not all(1 <= n <= 4096 for n in size[:2]) or size[2:] not in ((), (1,), (3,)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW or HxWxC with 1 or 3 channels, such as 64x64")
+    return size
 
 
 def _fractions(text: str) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.words import RESIZES
 
 DEVICES = ("cpu", "cuda")
 SCHEDULES = ("steps", "cosine", "onecycle")
@@ -52,10 +53,11 @@ class TrainConfig:
     over two noisy copies, 0 for none (their eta is 0.5). bank: noise samples drawn once and reshuffled every epoch.
     start: a float checkpoint (``state_dict``) or a model.onnx of ``train`` to begin from. mean, std: what the images of
     that checkpoint were normalised with, of pixel / 255, one or one per channel. threads: 0 leaves torch's
-    choice. plain_float: a network that stays fp32, under a continuous Gaussian on real pixels (the paper's baseline);
-    ``model.onnx`` is a float model. validate: how many test images are looked at after each epoch. checkpoint_minutes:
-    a checkpoint is also written this often within an epoch. fast_dev_run: two batches an epoch and one or two epochs,
-    to see that all of it works, in ``out/fast-dev-run``. device: ``cpu`` or ``cuda``.
+    choice. resize: how the images came to their size, ``stretch`` or ``crop`` (`load_images` does it), which the model
+    then says; empty where they had it. plain_float: a network that stays fp32, under a continuous Gaussian on real
+    pixels (the paper's baseline); ``model.onnx`` is a float model. validate: how many test images are looked at after
+    each epoch. checkpoint_minutes: a checkpoint is also written this often within an epoch. fast_dev_run: two batches
+    an epoch and one or two epochs, to see that all of it works, in ``out/fast-dev-run``. device: ``cpu`` or ``cuda``.
     """
 
     network: str = "resnet8"
@@ -82,6 +84,7 @@ class TrainConfig:
     start: Path | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    resize: str = ""
     plain_float: bool = False
     resume: bool = False
     progress: bool = True
@@ -100,6 +103,8 @@ class TrainConfig:
             raise IntrsError(
                 f"training setting 'schedule' is {self.schedule!r}; it must be one of {', '.join(SCHEDULES)}"
             )
+        if self.resize not in ("", *RESIZES):
+            raise IntrsError(f"training setting 'resize' is {self.resize!r}; it must be one of {', '.join(RESIZES)}")
         if self.device not in DEVICES:
             raise IntrsError(f"training setting 'device' is {self.device!r}; it must be one of {', '.join(DEVICES)}")
         if self.float_epochs >= self.epochs and not self.plain_float:

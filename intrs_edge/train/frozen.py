@@ -72,7 +72,7 @@ def freeze(network: QatNetwork) -> FrozenNetwork:
                 b = torch.round(bias.double() / unit).to(torch.int32).numpy()
                 q = _lattice(weight, scale, module.channel_axis)
                 weights[layer.name] = Weights(q, scale.numpy().copy(), b, module.channel_axis)
-    metadata = {"intrs.sigma": repr(float(network.sigma)), "intrs.input": json.dumps(_said(network.input_quant.reads))}
+    metadata = {"intrs.sigma": repr(float(network.sigma)), "intrs.input": json.dumps(_said(network.reads))}
     if network.classes:
         metadata["intrs.classes"] = json.dumps(list(network.classes))
     return FrozenNetwork(network.arch, quant, weights, metadata)

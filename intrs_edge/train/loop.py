@@ -77,6 +77,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     network = _first_network(config, data, network).to(device)
+    network.resize = config.resize
     optimizer = torch.optim.SGD(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
     )

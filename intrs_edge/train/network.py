@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.preprocessing import Preprocessing
 from intrs_edge.train.architecture import INPUT, Architecture, Layer
 from intrs_edge.train.inputs import InputQuant, NormalisedInput, choose_input_quant, normalised_input
 from intrs_edge.train.networks import build_architecture
@@ -44,6 +46,7 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         self.arch = arch
         self.sigma = sigma
         self.classes = classes
+        self.resize = ""  # how images of other sizes came to this one: "stretch", "crop"
         self.notes: tuple[str, ...] = ()  # what whoever trains it should know, a line each
         self.input_quant: InputQuant | NormalisedInput = choose_input_quant(sigma)
         self.mean, self.std = tuple(mean) or (0.0,), tuple(std) or (1.0,)
@@ -90,6 +93,11 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         real = torch.from_numpy(np.ascontiguousarray(self.arch.in_torch_order(values), np.float32))
         normal = (real - torch.from_numpy(self.per_channel(self.mean))) / torch.from_numpy(self.per_channel(self.std))
         return normal / float(self.input_quant.scale) + self.input_quant.zero_point
+
+    @property
+    def reads(self) -> Preprocessing:
+        """What a pixel means, and how an image came to its size, as the written model says it."""
+        return replace(self.input_quant.reads, resize=self.resize or None)
 
     def per_channel(self, values: Sequence[float]) -> npt.NDArray[np.float32]:
         """One number, or one a channel, shaped to meet [N, *input]."""

@@ -92,7 +92,8 @@ class _FloatWriter:
             graph, opset_imports=[helper.make_opsetid("", self.opset)], producer_name="intrs-edge"
         )
         model.ir_version = 8 if self.opset <= 18 else 10  # what the opset's contemporaries read
-        metadata = {"intrs.sigma": repr(float(self.network.sigma)), "intrs.input": json.dumps({"range": "0..1"})}
+        said = {"range": "0..1"} | ({"resize": self.network.resize} if self.network.resize else {})
+        metadata = {"intrs.sigma": repr(float(self.network.sigma)), "intrs.input": json.dumps(said)}
         if self.network.classes:
             metadata["intrs.classes"] = json.dumps(list(self.network.classes))
         helper.set_model_props(model, metadata)

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
@@ -191,3 +192,33 @@ def test_the_command_line_has_it_all(run_cli, tmp_path: Path):
     assert f"wrote {tmp_path / 'r/fast-dev-run/model.onnx'}" in text
     assert "epoch 1/1 loss" in err
     assert open_float_network(tmp_path / "r/fast-dev-run/model.onnx").classes == 10
+
+
+@pytest.mark.parametrize(("size", "shape"), [("8x12", (8, 12, 3)), ("8x12x1", (8, 12, 1))])
+@pytest.mark.parametrize("more", [(), ("--float",)])
+def test_images_of_mixed_sizes(size: str, shape: tuple, more: tuple, run_cli, tmp_path: Path):
+    """The model says how they came to its size."""
+    rng = np.random.default_rng(0)
+    for label in ("left", "right"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (20 + i, 30 - i, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / label / f"{i}.png")
+    command = ("train", f"{tmp_path / 'set'}:train", "--size", size, "--network", "ds-cnn", "--set", "width=4",
+               "--set", "blocks=1", "--epochs", 1, "--batch", 4, "--bank", 4096, "--flip", "--shift", 1)  # fmt: skip
+    code, _, err = run_cli(*command, *more, "-o", tmp_path / "r", "--resize", "crop")
+    assert code == 0, err
+    said = {p.key: p.value for p in onnx.load(tmp_path / "r/model.onnx").metadata_props}
+    assert json.loads(said["intrs.input"])["resize"] == "crop"
+    if not more:
+        graph = load_model(tmp_path / "r/model.onnx")
+        assert graph.tensors[graph.inputs[0]].shape == (1, *shape)
+    code, _, err = run_cli("train", f"{tmp_path / 'set'}:train", "-o", tmp_path / "s", "--resize", "crop")
+    assert (code, "--resize crop needs a size" in err) == (2, True)
+
+
+@pytest.mark.parametrize("size", ["8", "8x", "8x8x2", "0x8", "8x5000", "8x8x3x1", "axb"])
+def test_a_wrong_size_is_one_line(size: str, run_cli, tmp_path: Path):
+    code, _, err = run_cli("train", "digits:train", "-o", tmp_path / "r", "--size", size)
+    assert code == 2
+    assert "is not HxW or HxWxC" in err
