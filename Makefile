@@ -14,7 +14,7 @@ TEST_TOOLS := $(DEMO_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/
     aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
     arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 
-.PHONY: demo test boards fresh pythons lint types check-c pytest install tools-demo tools-test rp2040js clean help
+.PHONY: docs demo test boards fresh pythons lint types check-c pytest install tools-demo tools-test rp2040js clean help
 
 help:
 	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
@@ -22,7 +22,12 @@ help:
 	@echo "make boards the demo model on every board: build, audit, run, compare every count; writes README's table (ten minutes)"
 	@echo "make fresh  make demo and make test on a bare Debian root, as on a machine that has nothing yet (root; mmdebstrap)"
 	@echo "make pythons  the core's tests on every other Python that is found here"
+	@echo "make docs   the documentation as a site (into site/)"
 	@echo "make clean  remove demo/, build outputs and caches (keeps $(VENV))"
+
+# the documentation as a site (into site/); a link or a reference that leads nowhere fails
+docs: $(VENV)/.all
+	$(BIN)/python -m mkdocs build --strict
 
 demo: $(VENV)/.core | tools-demo
 	$(BIN)/python scripts/demo.py
@@ -77,5 +82,5 @@ $(VENV)/.all: pyproject.toml | $(BIN)/python
 install: $(VENV)/.all
 
 clean:
-	rm -rf demo fresh build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf demo fresh build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
