@@ -5,6 +5,7 @@
  *   INTRS_RNG            0 xoshiro128++, 1 LFSR113
  *   INTRS_NOISE_LAST     the largest magnitude drawn, ceil(8 sigma) lattice steps
  *   INTRS_GUIDE_BITS     8 or 16
+ *   INTRS_TWO_SIDED      1: intrs_bound_values and intrs_lead_values; 0: intrs_radius_values
  *   INTRS_RADIUS_FIRST   full table: the smallest certified count; 0: the table holds counts per level
  *   INTRS_RADIUS_VALUES, INTRS_PREDICT_VALUES   lengths
  *   INTRS_TARGET_LOOKS, INTRS_PRECISION_LOOKS   0 when the mode was not asked for
@@ -40,11 +41,34 @@ static inline uint32_t intrs_next_level(uint32_t level) { return level + (level 
 
 /// radius and prediction ///
 
+#if INTRS_TWO_SIDED
+/*
+ * In 1/4096 lattice steps, sigma times the normal deviate of the lower bound that a count proves. INTRS_BOUND_STEP 0: of count
+ * INTRS_BOUND_FIRST + i. Else: the smallest count of INTRS_N that proves INTRS_BOUND_LOW + i INTRS_BOUND_STEP. INTRS_BOUND_MARGIN is
+ * taken off the sum of two.
+ */
+extern const int32_t intrs_bound_values[INTRS_BOUND_VALUES];
+#if INTRS_LEAD_VALUES > 0
+extern const uint32_t intrs_lead_values[INTRS_LEAD_VALUES]; /* as intrs_predict_values: what a leader needs to claim anything */
+#endif
+#else
 /* Full: squared radius of count INTRS_RADIUS_FIRST + i. Compact: smallest count of INTRS_N that proves level i. */
 extern const uint32_t intrs_radius_values[INTRS_RADIUS_VALUES];
+#endif
 
 /* With a lead of at least level i, the most votes that the two leading classes may have together. */
 extern const uint32_t intrs_predict_values[INTRS_PREDICT_VALUES];
+
+/* Whether a table of such totals lets a class with `top` votes lead one with `second`, top >= second (docs/certificate.md, lemma 2). */
+static inline int intrs_lead_decides(const uint32_t *totals, uint32_t values, uint32_t top, uint32_t second)
+{
+    uint32_t limit = 0, level = 1;
+    for (uint32_t i = 0; i < values && top - second >= level; i++) {
+        limit = totals[i];
+        level = intrs_next_level(level);
+    }
+    return top + second <= limit;
+}
 
 /// sequential plans ///
 

@@ -1,16 +1,10 @@
 #include "intrs.h"
 #include "intrs_tables.h"
 
-// two-sided binomial test at 1/2, as the largest total that each lead decides (docs/certificate.md, lemma 2)
 int intrs_decides(uint32_t top, uint32_t second)
 {
     if (top < second || second > INTRS_N || top > INTRS_N - second) return 0;
-    uint32_t limit = 0, level = 1;
-    for (uint32_t i = 0; i < INTRS_PREDICT_VALUES && top - second >= level; i++) {
-        limit = intrs_predict_values[i];
-        level = intrs_next_level(level);
-    }
-    return top + second <= limit;
+    return intrs_lead_decides(intrs_predict_values, INTRS_PREDICT_VALUES, top, second);
 }
 
 int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,

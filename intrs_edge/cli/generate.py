@@ -59,9 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--certificate",
-        choices=("sound", "paper"),
-        default="sound",
-        help="sound (default), or the published quantile, which is NOT sound",
+        choices=("two-sided", "one-sided", "paper"),
+        default="two-sided",
+        help="two-sided (default) bounds the class and its rivals, one-sided the class alone; paper: the published "
+        "quantile, which is NOT sound",
     )
     parser.add_argument(
         "--optimize",

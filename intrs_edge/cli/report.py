@@ -139,8 +139,11 @@ def _extras(args: argparse.Namespace, logs: dict[str, list[Row]]) -> Extras:
                 raise IntrsError(f"log {name}: {error}") from None
     for project in args.project:
         found = firmware_of(project)
-        settings = project_settings(found.manifest)
-        ours = [name for name, rows in logs.items() if rows and settings.items() <= rows[0].extra.items()]
+        ours = [
+            name
+            for name, rows in logs.items()
+            if rows and project_settings(found.manifest, rows[0].extra.get("mode", "")).items() <= rows[0].extra.items()
+        ]
         if not ours:
             raise IntrsError(f"{project}: none of the logs was made with this project; name the one that it was")
         firmware |= dict.fromkeys(ours, found)

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     rows = read_log(args.log)
-    check_project(rows, project_settings(manifest.raw), str(args.log), str(args.project))
+    mode = rows[0].extra.get("mode", "") if rows else ""
+    check_project(rows, project_settings(manifest.raw, mode), str(args.log), str(args.project))
     seed = secrets.randbits(32) if args.seed is None else args.seed
     chosen = some_of(rows, args.share, seed)
     spec = args.images or f"{rows[0].extra['source']}[{','.join(str(row.idx) for row in chosen)}]"

@@ -37,7 +37,7 @@ class GenerateOptions:
     seed: int | None = None
     noise: str = "discrete"
     rng: str = "xoshiro128++"
-    certificate: str = "sound"
+    certificate: str = "two-sided"
     optimize: str = "speed"
     target_radius: Decimal | None = None
     precision: Decimal | None = None

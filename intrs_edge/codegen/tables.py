@@ -15,6 +15,7 @@ from intrs_edge.codegen.cwrite import crc_text
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
+from intrs_edge.smoothing.twosided import TwoSidedTable
 
 NOT_SOUND = "NOT SOUND: the published quantile, for comparison only"
 
@@ -30,6 +31,8 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
             f"{smoothing.n} samples certify nothing at alpha {float(smoothing.alpha):g} and "
             f"sigma {float(smoothing.sigma):g}, even if all agree: take more samples"
         )
+    two_sided = isinstance(radius, TwoSidedTable)
+    leads = _lead_values(smoothing)
     counts: list[int] = []
     target = _looks(smoothing.target_plan, counts)
     precision = _looks(smoothing.precision_plan, counts)
@@ -39,7 +42,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         )
     values = {
         "summary": summary(smoothing),
-        "claim": "sound: docs/certificate.md, theorem 1" if smoothing.sound else NOT_SOUND,
+        "claim": proof_of(smoothing),
         "tv": f"{float(smoothing.total_variation):.3e}, {charged(smoothing)}",
         "table_hash": smoothing.table_hash,
         "rng": smoothing.rng,
@@ -48,6 +51,10 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "guide_bits": noise.guide_bits,
         "radius_first": radius.first,
         "radius_values": radius.values,
+        "two_sided": two_sided,
+        "bound": radius,
+        "lead_values": leads,
+        "leads": _rows(leads),
         "predict_values": smoothing.predict.totals,
         "target_looks": target,
         "precision_looks": precision,
@@ -55,7 +62,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "hi": _rows(noise.hi),
         "lo": _rows(noise.lo),
         "guide": _rows(noise.guide),
-        "radius": _rows(radius.values),
+        "radius": _rows(radius.values, suffix="" if two_sided else "u"),
         "predict": _rows(smoothing.predict.totals),
         "plan": _rows(counts or [0]),
         "blocks": _blocks(smoothing, counts or [0]),
@@ -74,8 +81,23 @@ def summary(smoothing: Smoothing) -> str:
     """One line: noise, sigma, samples, alpha, generator."""
     return (
         f"{smoothing.noise} noise, sigma {float(smoothing.sigma):g} ({float(smoothing.sigma_steps):g} steps), "
-        f"n0 {smoothing.n0}, n {smoothing.n}, alpha {float(smoothing.alpha):g}, {smoothing.rng}"
+        f"n0 {smoothing.n0}, n {smoothing.n}, alpha {float(smoothing.alpha):g}, {smoothing.certificate}, "
+        f"{smoothing.rng}"
     )
+
+
+def proof_of(smoothing: Smoothing) -> str:
+    """What proves the fixed mode's radius, or that nothing does."""
+    if not smoothing.sound:
+        return NOT_SOUND
+    theorems = "theorems 5 and 6" if smoothing.certificate == "two-sided" else "theorem 1"
+    return f"{smoothing.certificate}, sound: docs/certificate.md, {theorems}"
+
+
+def _lead_values(smoothing: Smoothing) -> tuple[int, ...]:
+    """The totals that a leader's claim needs; none where the class is selected, or the certificate one-sided."""
+    radius = smoothing.radius
+    return radius.leads.totals if isinstance(radius, TwoSidedTable) and radius.leads is not None else ()
 
 
 def charged(smoothing: Smoothing) -> str:
@@ -103,7 +125,7 @@ def table_bytes(smoothing: Smoothing) -> dict[str, int]:
     counts = sum(len(k.accept) for p in plans for k in p.looks)
     return {
         "noise": smoothing.distribution.flash_bytes,
-        "radius": 4 * len(smoothing.radius.values),
+        "radius": 4 * (len(smoothing.radius.values) + len(_lead_values(smoothing))),
         "predict": 4 * len(smoothing.predict.totals),
         "sequential": 20 * looks + 4 * counts,
         "jump": 1024,
@@ -118,7 +140,7 @@ def _blocks(smoothing: Smoothing, counts: list[int]) -> list[tuple[str, str]]:
         "intrs_noise_hi": noise.hi,
         "intrs_noise_lo": noise.lo,
         "intrs_noise_guide": noise.guide.astype(f"uint{noise.guide_bits}"),
-        "intrs_radius_values": np.array(smoothing.radius.values, np.uint32),
+        **_radius_blocks(smoothing),
         "intrs_predict_values": np.array(smoothing.predict.totals, np.uint32),
         "intrs_plan_counts": np.array(counts, np.uint32),
         "intrs_jump_table": np.array(jump, np.uint32),
@@ -132,6 +154,14 @@ def _blocks(smoothing: Smoothing, counts: list[int]) -> list[tuple[str, str]]:
         if looks:
             blocks[f"intrs_{name}_plan"] = np.array(looks, _LOOK)
     return [(name, crc_text(data)) for name, data in blocks.items()]
+
+
+def _radius_blocks(smoothing: Smoothing) -> dict[str, npt.NDArray[Any]]:
+    values, leads = smoothing.radius.values, _lead_values(smoothing)
+    if not isinstance(smoothing.radius, TwoSidedTable):
+        return {"intrs_radius_values": np.array(values, np.uint32)}
+    blocks: dict[str, npt.NDArray[Any]] = {"intrs_bound_values": np.array(values, np.int32)}
+    return blocks | ({"intrs_lead_values": np.array(leads, np.uint32)} if leads else {})
 
 
 _LOOK = np.dtype(
@@ -148,10 +178,10 @@ def _looks(plan: SequentialPlan | None, counts: list[int]) -> list[tuple[str, ..
     return rows
 
 
-def _rows(values: Iterable[int] | Sequence[int], width: int = 112) -> str:
+def _rows(values: Iterable[int] | Sequence[int], width: int = 112, suffix: str = "u") -> str:
     lines, line = [], ""
     for value in values:
-        item = f"{int(value)}u,"
+        item = f"{int(value)}{suffix},"
         if line and len(line) + len(item) + 1 > width:
             lines.append(line)
             line = ""

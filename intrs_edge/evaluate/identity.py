@@ -61,15 +61,19 @@ def image_settings(images: ImageSet) -> dict[str, str]:
 
 def log_settings(manifest: Mapping[str, Any], seed: int, mode: str, images: ImageSet) -> dict[str, str]:
     """The setting columns of the log, from a project's manifest and the images."""
-    return project_settings(manifest) | {"mode": mode, "seed": str(seed)} | image_settings(images)
+    return project_settings(manifest, mode) | {"mode": mode, "seed": str(seed)} | image_settings(images)
 
 
-def project_settings(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The columns that a project decides."""
+def project_settings(manifest: Mapping[str, Any], mode: str) -> dict[str, str]:
+    """The columns that a project decides, in the log of a mode."""
     settings = manifest["settings"]
+    certificate = str(settings["certificate"])
+    if certificate == "two-sided" and mode != "fixed":
+        certificate = "one-sided"  # which is what the plans of the sequential modes prove
     return {
         "method": INTRS,
-        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise", "certificate")},
+        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise")},
+        "certificate": certificate,
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],
     }

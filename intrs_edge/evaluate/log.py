@@ -109,7 +109,7 @@ def warning(rows: Sequence[Row]) -> str:
     """
     if any(row.extra.get("method", INTRS) != INTRS for row in rows):
         return NO_PROOF
-    return NOT_SOUND if any(row.extra.get("certificate", "sound") != "sound" for row in rows) else ""
+    return NOT_SOUND if any(row.extra.get("certificate") == "paper" for row in rows) else ""
 
 
 def format_row(row: Row) -> str:

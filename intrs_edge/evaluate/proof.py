@@ -76,10 +76,13 @@ def _smoothing_of(*settings: tuple[str, str]) -> Smoothing:
         n,
         setting["alpha"],
         noise=setting["noise"],
-        certificate=setting["certificate"],
+        certificate=_RENAMED.get(setting["certificate"], setting["certificate"]),
         target_radius=target,
         precision=precision,
     )
+
+
+_RENAMED = {"sound": "one-sided"}  # as logs called it before there was another one that is sound
 
 
 def mode_of(text: str) -> Mode:
@@ -97,7 +100,7 @@ def judge_of(mode: Mode, smoothing: Smoothing) -> Callable[[int, int, int], tupl
     plan = {Mode.TARGET: smoothing.target_plan, Mode.PRECISION: smoothing.precision_plan}.get(mode)
     if plan is not None:
         return lambda samples, count, other: _by_plan(plan, samples, count)
-    return lambda samples, count, other: (smoothing.radius.lookup(count), Stop.FULL)
+    return lambda samples, count, other: (smoothing.radius.lookup(count, other), Stop.FULL)
 
 
 def _by_plan(plan: SequentialPlan, samples: int, count: int) -> tuple[int, Stop] | None:

@@ -17,9 +17,11 @@ from intrs_edge.smoothing.prediction import PredictTable, predict_table
 from intrs_edge.smoothing.radius import PaperRule, RadiusTable, SoundRule, radius_table
 from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.smoothing.sequential import SequentialPlan, precision_plan, target_plan
+from intrs_edge.smoothing.twosided import TwoSidedTable, two_sided_table
 
 SAMPLES_MAX = 10**7
 DIMENSION_MAX = 1 << 24
+CERTIFICATES = ("two-sided", "one-sided", "paper")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Smoothing:
     (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it; with n0 = 0 it is the leader
     of the n (docs/certificate.md, theorem 3). alpha: probability of a
     false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise:
-    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "sound", or "paper" for the published
-    quantile, which is NOT sound.
+    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "one-sided"; "two-sided", where all samples
+    are taken (the sequential modes stay one-sided); or "paper" for the published quantile, which is NOT sound.
     target_radius ([0,1] pixels) and precision (0.1 is 10 %) ask for the tables of the two sequential modes. Raises
     IntrsError for anything out of range.
     """
@@ -44,7 +46,7 @@ class Smoothing:
     seed: int | None = None
     noise: str = "discrete"
     rng: str = "xoshiro128++"
-    certificate: str = "sound"
+    certificate: str = "one-sided"
     target_radius: Number | None = None
     precision: Number | None = None
 
@@ -67,9 +69,10 @@ class Smoothing:
             raise IntrsError(f"seed {self.seed} is outside 0 .. 2^64-1: give a 64-bit seed")
         generator(self.rng)
         noise(self.noise, self.sigma_steps)
-        if self.certificate not in ("sound", "paper"):
+        if self.certificate not in CERTIFICATES:
             raise IntrsError(
-                f"unknown certificate {self.certificate!r}: choose sound, or paper for the published figures"
+                f"unknown certificate {self.certificate!r}: choose two-sided or one-sided, or paper for the published "
+                "figures"
             )
         sequential = self.target_radius is not None or self.precision is not None
         if self.certificate == "paper" and (self.noise != "discrete" or sequential):
@@ -122,11 +125,16 @@ class Smoothing:
     @property
     def sound(self) -> bool:
         """False for the paper's quantile, whose claims are not proved."""
-        return self.certificate == "sound"
+        return self.certificate != "paper"
 
     @cached_property
-    def radius(self) -> RadiusTable:
-        """Count of n -> squared radius."""
+    def radius(self) -> RadiusTable | TwoSidedTable:
+        """Count of n, and the most votes of another class -> squared radius."""
+        if self.certificate == "two-sided":
+            rounded = self.noise == "rounded"
+            return two_sided_table(
+                self.n, exact(self.alpha), self.sigma_steps, self.total_variation, self.dimension, rounded, self.n0 > 0
+            )
         return radius_table(self.n, exact(self.alpha), self.rule, selected=self.n0 > 0)
 
     @cached_property
@@ -155,7 +163,7 @@ class Smoothing:
         plans = [p.canonical() if p is not None else None for p in (self.target_plan, self.precision_plan)]
         content = {
             "limits": self.distribution.limits,
-            "radius": [self.radius.n, self.radius.first, self.radius.values],
+            "radius": self.radius.canonical(),
             "predict": self.predict.totals,
             "plans": plans,
         }

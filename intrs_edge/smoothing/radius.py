@@ -194,8 +194,10 @@ class RadiusTable:
         """Whether ``values`` are counts per level rather than radii per count."""
         return self.first == 0
 
-    def lookup(self, count: int) -> int:
-        """The squared radius of a count, exactly as ``intrs_radius_squared`` finds it."""
+    def lookup(self, count: int, other: int = 0) -> int:
+        """The squared radius of a count, exactly as ``intrs_radius_squared`` finds it; ``other``, the most votes of
+        another class, does not matter to it.
+        """
         if not self.compact:
             return self.values[count - self.first] if count >= self.first else 0
         proved = bisect_right(self.values, count)  # a higher level never needs fewer votes
@@ -205,6 +207,10 @@ class RadiusTable:
     def _levels(self) -> tuple[int, ...]:
         """The level of each of ``values``, of a compact table."""
         return tuple(accumulate(range(1, len(self.values)), lambda level, _: next_level(level), initial=1))
+
+    def canonical(self) -> list[object]:
+        """Everything it decides by, for hashing."""
+        return [self.n, self.first, self.values]
 
 
 FULL_TABLE_LIMIT = 4096

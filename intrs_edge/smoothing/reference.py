@@ -94,7 +94,8 @@ def certify(
             return _certificate(selected, counted, squared, stop)
     counted = votes(classifier, image, stream, smoothing, smoothing.n0, smoothing.n, classes)
     selected = _selected(chosen, counted, smoothing)
-    return _certificate(selected, counted, smoothing.radius.lookup(int(counted[selected])), Stop.FULL)
+    other = int(np.delete(counted, selected).max(initial=0))
+    return _certificate(selected, counted, smoothing.radius.lookup(int(counted[selected]), other), Stop.FULL)
 
 
 def _selected(chosen: npt.NDArray[np.int64], counted: npt.NDArray[np.int64], smoothing: Smoothing) -> int:

@@ -121,7 +121,9 @@ class Work:
     def options(self, case: Case, target_radius: Decimal | None = None, board: str = "host") -> GenerateOptions:
         """What a case is generated with."""
         s = self.study
-        return GenerateOptions(board, case.sigma, s.n0, s.n, s.alpha, target_radius=target_radius)
+        return GenerateOptions(
+            board, case.sigma, s.n0, s.n, s.alpha, certificate="one-sided", target_radius=target_radius
+        )
 
     def graph(self, case: Case) -> Graph:
         """The model of a case."""

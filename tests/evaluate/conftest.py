@@ -42,7 +42,13 @@ def certified_rows() -> Callable[..., list[Row]]:
     def make(*cases: tuple[int, int, int], labels: bool = True, mode: str = "fixed", **changes: str) -> list[Row]:
         """(votes of the selected class out of 1000, label, selected) -> rows."""
         settings = {**dict.fromkeys(SETTINGS, "1"), "method": "intrs", "n0": "100", "n": "1000", "mode": mode}
-        settings |= {"shape": "8x8x1", "sigma": "0.25", "alpha": "0.001", "noise": "discrete", "certificate": "sound"}
+        settings |= {
+            "shape": "8x8x1",
+            "sigma": "0.25",
+            "alpha": "0.001",
+            "noise": "discrete",
+            "certificate": "one-sided",
+        }
         settings |= {"source": "toy:test", "size": str(len(cases)), "select": "", "shard": "1/1", **changes}
         smoothing = Smoothing((8, 8, 1), "0.25", n=1000, alpha="0.001")
         rows = []

@@ -24,7 +24,7 @@ def rows(certificate):
     return settings, [certificate_row(0, 3, result, 1.0, settings)]
 
 
-@pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])
+@pytest.mark.parametrize(("certificate", "expected"), [("one-sided", False), ("paper", True)])
 def test_labels(tmp_path, certificate, expected):
     pytest.importorskip("matplotlib")
     pytest.importorskip("plotly")
@@ -42,7 +42,7 @@ def test_labels(tmp_path, certificate, expected):
         assert ("NOT SOUND" in text) == expected
 
 
-@pytest.mark.parametrize(("certificate", "expected"), [("sound", False), ("paper", True)])
+@pytest.mark.parametrize(("certificate", "expected"), [("one-sided", False), ("paper", True)])
 def test_the_report_command_says_it(run_cli, tmp_path, certificate, expected):
     settings, results = rows(certificate)
     with LogWriter(tmp_path / "mine.tsv", settings) as log:

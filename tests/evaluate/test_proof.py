@@ -12,7 +12,7 @@ from intrs_edge.evaluate.proof import check_radii
 from intrs_edge.smoothing import Certificate, Smoothing, Stop
 
 REAL = {**dict.fromkeys(SETTINGS, "1"), "method": "intrs", "n0": "100", "n": "1000", "alpha": "0.001", "sigma": "0.25"}
-REAL |= {"noise": "discrete", "certificate": "sound", "mode": "fixed", "shape": "32x32x3"}
+REAL |= {"noise": "discrete", "certificate": "one-sided", "mode": "fixed", "shape": "32x32x3"}
 
 
 def row(count, samples, squared, stop=Stop.FULL, idx=0, **settings):
@@ -25,7 +25,7 @@ def row(count, samples, squared, stop=Stop.FULL, idx=0, **settings):
 def test_fixed(settings):
     n = int(settings.get("n", 1000))
     table = Smoothing((32, 32, 3), "0.25", n=n, noise=settings.get("noise", "discrete"),
-                      certificate=settings.get("certificate", "sound")).radius  # fmt: skip
+                      certificate=settings.get("certificate", "one-sided")).radius  # fmt: skip
     good = [row(count, n, table.lookup(count), idx=count, **settings) for count in range(0, n + 1, n // 97)]
     check_radii(good)
     assert any(r.squared for r in good)

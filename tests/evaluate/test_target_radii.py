@@ -32,7 +32,7 @@ def test_the_printed_radius_is_at_least_the_target():
 @pytest.mark.parametrize("columns", [6, None], ids=["the community's columns", "all columns"])
 def test_the_report_counts_it(tmp_path, columns):
     """Through the file: every target's own L, and one less."""
-    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": "sound", "n": "1000", "mode": "fixed"}
+    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": "one-sided", "n": "1000", "mode": "fixed"}
     path = tmp_path / "log.tsv"
     for micro in TARGETS[::7]:
         squared = lattice_squared(Fraction(micro, 10**6))
@@ -48,7 +48,7 @@ def test_the_report_counts_it(tmp_path, columns):
 
 def test_a_target_with_more_digits_than_are_printed():
     """The exact L decides where the log has it."""
-    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": "sound", "n": "1000", "mode": "fixed"}
+    settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": "one-sided", "n": "1000", "mode": "fixed"}
     radius = (4065**0.5 - 1e-9) / 255
     row = certificate_row(0, 3, Certificate(3, 3, 990, 1000, 4064, Stop.ACCEPT), 1.0, settings)
     assert row.radius < radius

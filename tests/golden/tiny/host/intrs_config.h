@@ -13,7 +13,7 @@
 #define INTRS_N0 10u
 #define INTRS_N 100u
 #define INTRS_MODEL_HASH 0x376767e5u
-#define INTRS_TABLE_HASH 0x547b1cb8u
+#define INTRS_TABLE_HASH 0x655257a0u
 #define INTRS_MAP_MUL (1)
 #define INTRS_MAP_ADD (-128)
 #define INTRS_MAP_SHIFT (0)
