@@ -157,6 +157,32 @@ def unary(kind: str, fixed: Quant | None = None) -> Callable[[Context, Inputs], 
     return handler
 
 
+class _Root:
+    """A square root that waits for the Reciprocal behind it: TFLite has only the two together."""
+
+    def __init__(self, source: Value | None) -> None:
+        self.source = source
+
+    def __call__(self, quant: Quant, limits: Range, _: Affine | None) -> Activation:
+        raise Unsupported("a square root alone is not supported; 1 / sqrt(x) is")
+
+
+def sqrt(ctx: Context, inputs: Inputs) -> list[Value]:
+    """Sqrt, in front of a Reciprocal."""
+    x = ctx.activation(inputs[0])
+    if int(ctx.quant(x).zero_point[0]) != -128:
+        raise Unsupported("its input has negative values; quantise it with the zero point of the least code")
+    return [Pending("Sqrt", ctx.name, x.shape, _Root(x))]
+
+
+def reciprocal(ctx: Context, inputs: Inputs) -> list[Value]:
+    """Reciprocal of a Sqrt: RSQRT."""
+    value = inputs[0]
+    if not isinstance(value, Pending) or not isinstance(value.finish, _Root):
+        raise Unsupported("only 1 / sqrt(x) is supported")
+    return unary("RSQRT")(ctx, [value.finish.source])
+
+
 def hard_sigmoid(ctx: Context, inputs: Inputs) -> list[Value]:
     """HardSigmoid: alpha * x + beta between 0 and 1, a factor and an offset with a clip."""
     value = inputs[0]

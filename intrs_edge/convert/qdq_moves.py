@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from intrs_edge.convert import qdq_layout as layout
+from intrs_edge.convert.qdq_axes import along
 from intrs_edge.convert.qdq_constants import reshaped
 from intrs_edge.convert.qdq_context import Context, Inputs, moving
 from intrs_edge.convert.qdq_finish import plain
@@ -154,7 +155,7 @@ def _part(ctx: Context, x: Activation, begin: list[int], end: list[int], step: l
 
 @moving
 def slice_(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
-    """Slice with constant, positive steps."""
+    """Slice with constant steps; backwards by GATHER."""
     starts, ends = _integers(inputs[1], "starts"), _integers(inputs[2], "ends")
     axes = _integers(inputs[3], "axes") if len(inputs) > 3 and inputs[3] is not None else list(range(len(starts)))
     steps = _integers(inputs[4], "steps") if len(inputs) > 4 and inputs[4] is not None else [1] * len(starts)
@@ -162,9 +163,16 @@ def slice_(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
         raise Unsupported("its starts, ends, axes and steps differ in number; the file is damaged")
     begin, end, step = [0] * len(x.shape), list(x.shape), [1] * len(x.shape)
     for start, stop, axis, by in zip(starts, ends, axes, steps, strict=True):
-        if by < 1:
-            raise Unsupported("negative steps are not supported")
         a = _axis(ctx, axis, len(x.shape))
+        if by < 0:
+            rows = list(range(*slice(start, stop, by).indices(x.shape[a])))
+            if not rows:
+                raise Unsupported("it leaves nothing; the file is damaged")
+            x = along(ctx, x, a, rows)
+            end[a] = len(rows)
+            continue
+        if by == 0:
+            raise Unsupported("a step is 0; the file is damaged")
         begin[a], end[a], step[a] = *slice(start, stop).indices(x.shape[a])[:2], by
     return [_part(ctx, x, begin, end, step)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from intrs_edge.convert import qdq_axes as axes
 from intrs_edge.convert import qdq_elementwise as elementwise
 from intrs_edge.convert import qdq_moves as moves
 from intrs_edge.convert import qdq_pools as pools
@@ -10,6 +11,7 @@ from intrs_edge.convert.emit import per_tensor
 from intrs_edge.convert.qdq_context import Handler
 
 OPS: dict[str, Handler] = {
+    "Abs": elementwise.unary("ABS"),
     "Add": elementwise.binary("ADD"),
     "AveragePool": pools.average_pool,
     "BatchNormalization": weights.batch_norm,
@@ -17,8 +19,11 @@ OPS: dict[str, Handler] = {
     "Concat": moves.concat,
     "Conv": weights.conv,
     "ConvTranspose": weights.conv_transpose,
+    "DepthToSpace": axes.depth_to_space,
     "Div": elementwise.binary("DIV"),
+    "Exp": elementwise.unary("EXP"),
     "Flatten": moves.flatten,
+    "Gather": axes.gather,
     "Gelu": elementwise.unary("GELU"),
     "Gemm": weights.gemm,
     "GlobalAveragePool": pools.global_average_pool,
@@ -26,6 +31,7 @@ OPS: dict[str, Handler] = {
     "HardSigmoid": elementwise.hard_sigmoid,
     "HardSwish": elementwise.unary("HARD_SWISH"),
     "LeakyRelu": elementwise.unary("LEAKY_RELU"),
+    "LpNormalization": axes.l2_normalization,
     "MatMul": weights.matmul,
     "Max": elementwise.extreme("MAXIMUM"),
     "MaxPool": pools.max_pool,
@@ -33,14 +39,20 @@ OPS: dict[str, Handler] = {
     "Mul": elementwise.binary("MUL"),
     "PRelu": elementwise.prelu,
     "Pad": moves.pad,
+    "Reciprocal": elementwise.reciprocal,
+    "ReduceMax": axes.reduce("REDUCE_MAX"),
     "ReduceMean": pools.reduce_mean,
+    "ReduceMin": axes.reduce("REDUCE_MIN"),
+    "ReduceSum": axes.reduce("SUM"),
     "Relu": elementwise.relu,
     "Reshape": moves.reshape,
     "Resize": moves.resize,
     "Sigmoid": elementwise.unary("LOGISTIC", per_tensor(1 / 256, -128)),
     "Slice": moves.slice_,
     "Softmax": elementwise.softmax,
+    "SpaceToDepth": axes.space_to_depth,
     "Split": moves.split,
+    "Sqrt": elementwise.sqrt,
     "Squeeze": moves.squeeze,
     "Sub": elementwise.binary("SUB"),
     "Tanh": elementwise.unary("TANH"),

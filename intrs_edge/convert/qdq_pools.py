@@ -9,9 +9,10 @@ import numpy as np
 
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import NO_PAD, Pad
+from intrs_edge.convert.qdq_axes import axes_of, reduce
 from intrs_edge.convert.qdq_context import Context, Inputs, Window, extents, kernel_of, moving, window
 from intrs_edge.convert.qdq_finish import clamp, fusing
-from intrs_edge.convert.values import Activation, Affine, Constant, Pending, Range, Unsupported, Value, same_quant
+from intrs_edge.convert.values import Activation, Affine, Pending, Range, Unsupported, Value, same_quant
 from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Quant
 
@@ -147,13 +148,11 @@ def global_average_pool(ctx: Context, inputs: Inputs) -> list[Value]:
 
 
 def reduce_mean(ctx: Context, inputs: Inputs) -> list[Value]:
-    """ReduceMean over the plane of an image or the length of a signal."""
+    """ReduceMean: over the plane of an image or the length of a signal a pool, else MEAN."""
     given = ctx.activation(inputs[0])
-    rank, axes = len(given.shape), list(ctx.attrs.get("axes", []))
-    if len(inputs) > 1 and isinstance(inputs[1], Constant):
-        axes = [int(a) for a in inputs[1].value.reshape(-1)]
-    if rank not in (3, 4) or sorted(a % rank for a in axes) != list(range(2, rank)):
-        raise Unsupported(f"only the mean over height and width is supported, not over axes {axes}")
+    rank = len(given.shape)
+    if rank not in (3, 4) or given.flat is not None or axes_of(ctx, inputs, rank) != list(range(2, rank)):
+        return reduce("MEAN")(ctx, inputs)
     x = layout.image(ctx.emit, given)
     keep = bool(ctx.attrs.get("keepdims", 1))
     return [_mean(ctx, x, (*x.shape[:2], *[1] * (rank - 2)) if keep else x.shape[:2])]

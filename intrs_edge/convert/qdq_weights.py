@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
+from intrs_edge.convert.qdq_axes import batch_matmul
 from intrs_edge.convert.qdq_context import Context, Inputs, extents, window
 from intrs_edge.convert.qdq_finish import fusing, reach
 from intrs_edge.convert.values import NO_CLIP, Activation, Affine, Constant, Pending, Range, Unsupported, Value
@@ -156,7 +157,9 @@ def gemm(ctx: Context, inputs: Inputs) -> list[Value]:
 
 
 def matmul(ctx: Context, inputs: Inputs) -> list[Value]:
-    """MatMul of rows with constant weights [I, O]."""
+    """MatMul of rows with constant weights [I, O], or of any two values."""
+    if not isinstance(inputs[1], Constant) or inputs[1].value.ndim > 2:
+        return batch_matmul(ctx, inputs)
     return [_product(ctx, inputs[0], inputs[1], None, 1)]
 
 
