@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,6 @@ def _config(tmp_path: Path, name: str, out: str, **changes: object) -> TrainConf
 
 
 def test_a_loop_of_ones_own(tmp_path: Path):
-    """The example of docs/train.md."""
     torch.manual_seed(0)
     data = _data()
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
@@ -70,6 +70,39 @@ def test_a_loop_of_ones_own(tmp_path: Path):
     assert json.loads(graph.metadata["intrs.sigma"]) == 0.1
     noisy = data.images.astype(np.int32) + np.random.default_rng(1).normal(0, 25, data.images.shape).astype(np.int32)
     assert (qat.predict(noisy).argmax(1) == data.labels).mean() > 0.95
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its very lines, with a module, a loader and an optimizer around them."""
+    text = (Path(__file__).parents[2] / "docs/train.md").read_text()
+    block = text.partition("In a loop of your own:\n")[2].partition("`noisy` adds")[0]
+    lines = textwrap.dedent(block)
+    assert 8 <= len(lines.strip().splitlines()) <= 20
+    head, loop_ = lines.split("for step,")  # the optimizer needs the network that the first lines make
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=(30, 32))
+    images = rng.integers(0, 60, (30, 32, 3, 32, 32))
+    for batch, wanted in zip(images, labels, strict=True):
+        for image, label in zip(batch, wanted, strict=True):
+            image[:, 16 * label : 16 * label + 16] += 150
+    loader = [(torch.from_numpy(i).float() / 255, torch.from_numpy(n)) for i, n in zip(images, labels, strict=True)]
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 8, 8),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 2),
+    )
+    names = {"module": module, "names": ("top", "bottom"), "loader": loader, "last_steps": 25, "Path": Path,
+             "criterion": F.cross_entropy}  # fmt: skip
+    exec(head, names)
+    names["optimizer"] = torch.optim.Adam(names["qat"].parameters(), 1e-2)
+    monkeypatch.chdir(tmp_path)
+    exec("for step," + loop_, names)
+    assert load_model(tmp_path / "model.onnx").metadata["intrs.classes"] == '["top", "bottom"]'
+    shown = images[0].transpose(0, 2, 3, 1).astype(np.int32)
+    assert (names["qat"].predict(shown).argmax(1) == labels[0]).mean() > 0.9
 
 
 def test_noisy_takes_arrays_and_what_loaders_give():
