@@ -79,6 +79,17 @@ class Certificate:
     votes: tuple[int, ...] = ()
 
     @property
+    def l1(self) -> int:
+        """Every integer change whose absolute values sum to at most this (lattice steps) is certified too: the longest
+        of them changes one value alone.
+        """
+        return isqrt(self.radius_squared)
+
+    def linf(self, values: int) -> int:
+        """Every image of ``values`` values, each changed by at most this, is certified too (lattice steps)."""
+        return isqrt(self.radius_squared // values)
+
+    @property
     def radius(self) -> float:
         """``radius_squared`` in [0,1] pixels, as logs print it (``radius_text``)."""
         return float(radius_text(self.radius_squared))

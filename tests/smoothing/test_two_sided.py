@@ -15,7 +15,7 @@ from smoothing_device import CLASSES, toy_classifier
 from test_radius import integer_vectors, unsafe
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing import Mode, Smoothing, Stream, certify
+from intrs_edge.smoothing import Certificate, Mode, Smoothing, Stop, Stream, certify
 from intrs_edge.smoothing.binomial import tail_at_most
 from intrs_edge.smoothing.twosided import LEADER_SHARE, ROUNDING, ROUNDING_TV, UNIT, BoundRule, two_sided_table
 
@@ -205,3 +205,19 @@ def test_discrete_noise_of_few_steps_is_refused():
     with pytest.raises(IntrsError, match="needs a sigma of 3/255 or more"):
         _ = Smoothing(shape=(2, 2, 1), sigma="0.01", certificate="two-sided").radius
     assert Smoothing(shape=(2, 2, 1), sigma="0.01", noise="rounded", certificate="two-sided").radius.values
+
+
+# --- what a squared radius says of other norms
+
+
+@pytest.mark.parametrize("squared", [0, 1, 2, 3, 11, 12, 26, 27, 40])
+def test_corollaries_for_other_norms(squared):
+    """Every integer change of three values within them is within the radius; one step more and some change is not."""
+    found = Certificate(0, 0, 1, 1, squared, Stop.FULL)
+
+    def farthest(norm, most: int) -> int:
+        inside = (v for v in itertools.product(range(most + 1), repeat=3) if norm(v) <= most)
+        return max(sum(c * c for c in v) for v in inside)
+
+    assert farthest(max, found.linf(3)) <= squared < farthest(max, found.linf(3) + 1)
+    assert farthest(sum, found.l1) <= squared < farthest(sum, found.l1 + 1)
