@@ -40,7 +40,7 @@ ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"),
              ("targets/flash.py", "copyfile")}  # fmt: skip
 # given a buffer, or a file in a temporary folder
 BUFFERS = {("evaluate/plot.py", "savefig"), ("evaluate/gallery.py", "save"), ("study/output.py", "savefig"),
-           ("train/loop.py", "save"),
+           ("train/run_state.py", "save"),
            ("cli/infer.py", "save"),
            ("convert/float_onnx.py", "save"), ("convert/float_onnx.py", "write_bytes")}  # fmt: skip
 # opened by os.open for reading, so that a link or a pipe is not followed
