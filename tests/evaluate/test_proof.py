@@ -8,7 +8,7 @@ import pytest
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import SETTINGS, certificate_row
-from intrs_edge.evaluate.proof import check_radii
+from intrs_edge.evaluate.proof import check_radii, wrong_radii
 from intrs_edge.smoothing import Certificate, Smoothing, Stop
 
 REAL = {**dict.fromkeys(SETTINGS, "1"), "method": "intrs", "n0": "100", "n": "1000", "alpha": "0.001", "sigma": "0.25"}
@@ -77,3 +77,15 @@ def test_settings_that_make_no_tables_are_one_line(settings):
 def test_rows_of_the_community_hold_nothing_to_check():
     check_radii([])
     check_radii([dataclasses.replace(row(990, 1000, 1), extra={})])
+
+
+def test_a_two_sided_line_is_judged_by_its_rivals_too():
+    """The same count proves more where the votes against it are spread; `sound` is what one-sided was called."""
+    smoothing = Smoothing((32, 32, 3), "0.25", 100, certificate="two-sided")
+    votes = (900, 60, 40)
+    squared = smoothing.radius.lookup(900, 60)
+    assert squared > Smoothing((32, 32, 3), "0.25", 100).radius.lookup(900)
+    for name, claimed, wrong in (("two-sided", squared, 0), ("two-sided", squared + 1, 1), ("sound", squared, 1)):
+        result = Certificate(0, 0, 900, 1000, claimed, Stop.FULL, votes)
+        row = certificate_row(0, 1, result, 1, REAL | {"certificate": name})
+        assert len(list(wrong_radii([row]))) == wrong
