@@ -105,10 +105,11 @@ def train(images: str, out: PathLike, *, data_dir: PathLike | None = None, **set
     """
     from intrs_edge.datasets import load_images  # noqa: PLC0415
     from intrs_edge.train import TrainConfig  # noqa: PLC0415
-    from intrs_edge.train import train as run  # noqa: PLC0415
 
     config = TrainConfig(out=Path(out), **settings)
     data = load_images(images, _optional(data_dir))
+    from intrs_edge.train import train as run  # noqa: PLC0415 - torch takes seconds, and what is missing was named
+
     return run(config, data, None)
 
 

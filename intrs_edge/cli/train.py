@@ -191,7 +191,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Loads the images, trains, says how well."""
     from intrs_edge.datasets import load_images
-    from intrs_edge.train import train
 
     config, spec, test, size = _settings(args)
     if config.resize and not size:
@@ -201,6 +200,8 @@ def run(args: argparse.Namespace) -> int:
     data = load_images(spec, args.data_dir, shape, args.split_seed, resize=resize)
     test = test or (spec.replace(":train", ":test", 1).partition("[")[0] if ":train" in spec else None)
     test_set = load_images(test, args.data_dir, data.shape, args.split_seed, resize=resize) if test else None
+    from intrs_edge.train import train  # torch takes seconds: what is missing has been named by now
+
     result = train(config, data, test_set)
     if test_set is not None and not args.json:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")

@@ -163,6 +163,16 @@ def test_every_key_is_used_by_a_command_and_names_an_argument():
         assert set(uses.values()) <= dests, name
 
 
+def test_missing_images_are_named_before_torch_is_loaded():
+    program = (
+        "import sys; from intrs_edge.cli.main import main; code = main(sys.argv[1:]); print('torch' in sys.modules)"
+    )
+    words = ["train", "no-such-set:train", "-o", "run"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    assert "no such data set" in done.stderr
+    assert done.stdout == "False\n"
+
+
 ### what comes next ###
 
 
