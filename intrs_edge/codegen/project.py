@@ -12,6 +12,15 @@ from typing import Any
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
+from intrs_edge.codegen.build_files import (
+    OPTIMIZATION,
+    build_files,
+    flags,
+    include_folders,
+    library_sources,
+    program_sources,
+    runtime_sources,
+)
 from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.isa import board_levels, host_levels
@@ -86,10 +95,10 @@ def generate(
     manifest["host"] = describe(host)
     step("board")
     if board.id == "host":
-        files |= _build_files(files, host, host_files, board, None, None, options.optimize)
+        files |= build_files(files, host, host_files, board, None, None, options.optimize)
         model, tables = host, sum(table_bytes(smoothing).values())
         sizes = estimate(
-            [files[f"runtime/{s}"] for s in _library_sources(host)], host.weight_bytes, tables, host.arena_bytes
+            [files[f"runtime/{s}"] for s in runtime_sources(host)], host.weight_bytes, tables, host.arena_bytes
         )
     else:
         model, files, sizes = _fitted(files, host, host_files, graph, options, board, smoothing, input_map, manifest)
@@ -101,7 +110,8 @@ def generate(
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes))
-    files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=report.as_text()).encode()
+    text = report.as_text().split("\n", 1)[1]  # but for the folder's name: the same bytes wherever it is written
+    files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=text).encode()
     replace_folder(target, files, "project")
     return report
 
@@ -141,7 +151,7 @@ def _fitted(
         _runtime(files, model, parts)
         files |= _target_files("board", model, manifest, parts)
         files |= {f"board/{name}": text.encode() for name, text in parts.generated.items()}
-        files |= _build_files(files, host, host_files, board, model, parts, options.optimize)
+        files |= build_files(files, host, host_files, board, model, parts, options.optimize)
         try:
             return model, files, _sizes(files, board, model, parts, tables, options.optimize)
         except TooSmall as error:
@@ -158,16 +168,17 @@ def _fitted(
 
 def _sizes(files: Files, board: Board, model: Model, parts: BoardFiles, tables: int, optimize: str) -> Sizes:
     if not parts.bare_metal or parts.linker_script is None:
-        texts = [files[f"runtime/{s}"] for s in _library_sources(model)]
+        texts = [files[f"runtime/{s}"] for s in runtime_sources(model)]
         return estimate(texts, model.weight_bytes, tables, model.arena_bytes)
+    sources = (*library_sources("board", model), *program_sources(parts))
     build = Build(
         parts.toolchain,
-        (_OPTIMIZATION[optimize], *parts.cflags),
+        (OPTIMIZATION[optimize], *parts.cflags),
         parts.ldflags,
         parts.libraries,
-        tuple(_board_sources(model, parts)),
-        ("board", *_folders(files)),
-        {f"runtime/{s}": flags for s, flags in model.cflags.items()},
+        sources,
+        tuple(include_folders(files, sources, "board")),
+        {source: given["options"] for source, given in flags(model)},
         f"board/{parts.linker_script}",
     )
     files = {**files, "board/intrs_model.c": model.skeleton.encode()}
@@ -207,19 +218,12 @@ def _batched_model(graph: Graph, levels: tuple[Any, ...], optimize: str, batch: 
 ### files ###
 
 
-def _library_sources(model: Model) -> tuple[str, ...]:
-    """Runtime sources of a target below firmware/, besides its port."""
-    smoothing = sorted(p.name for p in (shipped("firmware") / "smoothing").glob("*.c"))
-    model_files = ("model/intrs_check.c", "model/intrs_crc32.c", "model/intrs_infer.c")
-    return tuple(sorted({*model_files, *(f"smoothing/{name}" for name in smoothing), *model.sources}))
-
-
 def _runtime(files: Files, model: Model, parts: BoardFiles) -> None:
     """Copies what a target needs of firmware/ to runtime/, headers of the same folders included, public ones to
     include/.
     """
     firmware = shipped("firmware")
-    sources = {*_library_sources(model), *parts.library_sources, *parts.program_sources}
+    sources = {*runtime_sources(model), *parts.library_sources, *parts.program_sources}
     headers = {
         f"{folder}/{h.name}"
         for folder in {s.rsplit("/", 1)[0] for s in (*sources, "kernels/")}
@@ -255,75 +259,3 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
     }
     config = render("intrs_config.h.j2", target=folder, macros=macros.items())
     return {f"{folder}/intrs_config.h": config.encode(), f"{folder}/intrs_model.c": model.text.encode()}
-
-
-_MACHINES = {
-    "kernels/x86": "x86_64|AMD64|amd64",
-    "kernels/neon": "aarch64|arm64|arm",
-    "smoothing/x86": "x86_64|AMD64|amd64",
-    "smoothing/neon": "aarch64|arm64|arm",
-}
-
-
-def _flags(model: Model) -> list[tuple[str, dict[str, Any]]]:
-    """Compiler options of single sources, with the processors that they are for."""
-    found = []
-    for source, options in sorted(model.cflags.items()):
-        machine = next((m for prefix, m in _MACHINES.items() if source.startswith(prefix)), ".*")
-        found.append((f"runtime/{source}", {"options": options, "machine": machine}))
-    return found
-
-
-_OPTIMIZATION = {"speed": "-O3", "balanced": "-O2", "size": "-Os"}
-
-
-def _folders(files: Files) -> list[str]:
-    """Include folders, beside the target's own."""
-    return sorted({"include"} | {p.rsplit("/", 1)[0] for p in files if p.startswith("runtime/") and p.endswith(".h")})
-
-
-def _board_sources(model: Model, parts: BoardFiles) -> list[str]:
-    """Everything that is compiled for a board."""
-    sources = [f"runtime/{s}" for s in (*_library_sources(model), *parts.program_sources)]
-    sources += ["board/intrs_model.c", "common/intrs_tables.c"]
-    return sources + [f"board/{name}" for name in sorted(parts.generated) if name.endswith((".c", ".S"))]
-
-
-def _build_files(
-    files: Files,
-    host: Model,
-    host_parts: BoardFiles,
-    board: Board,
-    on_board: Model | None,
-    parts: BoardFiles | None,
-    optimize: str,
-) -> Files:
-    view = {
-        "runtime": [f"runtime/{s}" for s in _library_sources(host)],
-        "library": [f"runtime/{s}" for s in host_parts.library_sources],
-        "program": [f"runtime/{s}" for s in host_parts.program_sources],
-        "folders": _folders(files),
-        "flags": _flags(host),
-        "libraries": host_parts.libraries,
-    }
-    built: Files = {}
-    board_view: dict[str, Any] | None = None
-    if on_board is not None and parts is not None:
-        sources = _board_sources(on_board, parts)
-        board_view = {**parts.__dict__, "sources": sources, "folders": _folders(files), "flags": _flags(on_board)}
-        values = {
-            "board": board_view,
-            "board_id": board.id,
-            "optimization": _OPTIMIZATION[optimize],
-            "processor": _processor(board),
-        }
-        built["board/CMakeLists.txt"] = render("board_cmake.j2", **values).encode()
-        built["board/toolchain.cmake"] = render("toolchain_cmake.j2", **values).encode()
-    built["CMakeLists.txt"] = render("project_cmake.j2", host=view, board=board_view, board_id=board.id).encode()
-    return built
-
-
-def _processor(board: Board) -> str:
-    if board.os == "linux":
-        return "aarch64" if board.toolchain.startswith("aarch64") else "arm"
-    return "arm"
