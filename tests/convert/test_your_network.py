@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from intrs_edge.children import patient
 from intrs_edge.convert import compare_logits, load_model
 from intrs_edge.datasets import load_images
 from intrs_edge.evaluate import read_log
@@ -146,7 +147,12 @@ def test_keras_recipe(tmp_path: Path, run_cli):
     """In a process of its own, because Keras 2 is chosen before TensorFlow is imported."""
     needs("tensorflow_model_optimization")
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKS[KERAS]], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500
+        [sys.executable, "-c", BLOCKS[KERAS]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patient(500),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     test = load_images("digits:test")

@@ -69,7 +69,8 @@ class Browser:
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._in], [], [], max(0, end - time.monotonic()))
             part = os.read(self._in, 1 << 20) if ready else b""
-            assert part, "the browser says nothing"
+            if not part:
+                raise TimeoutError("the browser says nothing")
             self._rest += part
         text, _, self._rest = self._rest.partition(b"\0")
         message = json.loads(text)
@@ -109,7 +110,8 @@ class Browser:
         """Until the expression is true."""
         end = time.monotonic() + patient(60)
         while not self.run(script):
-            assert time.monotonic() < end, f"never true: {script}"
+            if time.monotonic() > end:
+                raise TimeoutError(f"never true: {script}")
             time.sleep(0.05)
 
     def point(self, x: float, y: float) -> None:
