@@ -169,8 +169,7 @@ class Designer:
 
     def _sound(self, accept: list[int], reject: list[int]) -> tuple[list[int], list[int], float]:
         """The counts, made such that theorem 4 applies, and their error."""
-        if not self.selected:
-            accept = [max(a, c) for a, c in zip(accept, self._convex, strict=True)]
+        accept = [max(a, c) for a, c in zip(accept, self._least, strict=True)]
         # where success has become impossible, there is nothing to go on for
         final = accept[-1]
         reject = [max(r, final - (self.n - m)) for r, m in zip(reject, self.looks, strict=True)]
@@ -179,8 +178,13 @@ class Designer:
         return accept, reject, self.error(accept, reject)
 
     @cached_property
-    def _convex(self) -> list[int]:
-        return [convex_from(m, self._p) for m in self.looks]
+    def _least(self) -> list[int]:
+        """No look accepts fewer: for a leader, where theorem 4 applies; else only at the last look, its mean at the
+        edge, because a plan that decides everything before it would leave it any count.
+        """
+        if not self.selected:
+            return [convex_from(m, self._p) for m in self.looks]
+        return [0] * (len(self.looks) - 1) + [self.n * self._p >> SCALE]
 
     def design(self) -> Decision | None:
         """The plan, None where not even n of n proves anything."""
@@ -205,12 +209,21 @@ class Designer:
         return Decision(tuple(self.looks), tuple(accept), tuple(reject), error)
 
     def _filled(self, accept: list[int], reject: list[int], error: float) -> tuple[list[int], list[int], float]:
-        """What alpha is left goes to the last look."""
+        """What alpha is left goes to the last look: its smallest count whose error, which falls with the count, is at
+        most alpha. Steps that double, then halves: a large n has thousands of counts to give away.
+        """
+        best, step = (accept, reject, error), 1
         while True:
-            trial = self._sound([*accept[:-1], accept[-1] - 1], reject)
-            if trial[2] > float(self.alpha) or trial[0] == accept:
-                return accept, reject, error
-            accept, reject, error = trial
+            trial = self._sound([*best[0][:-1], best[0][-1] - step], reject)
+            if trial[2] > float(self.alpha) or trial[0] == best[0]:
+                break
+            best, step = trial, 2 * step
+        while step > 1:
+            step //= 2
+            trial = self._sound([*best[0][:-1], best[0][-1] - step], reject)
+            if trial[2] <= float(self.alpha):
+                best = trial
+        return best
 
     def _stricter(self, accept: list[int], reject: list[int]) -> Decision | None:
         while accept[-1] < self.n:

@@ -88,5 +88,12 @@ def test_every_alpha(n, alpha):
     assert (smoothing is None) == (n == 5 and alpha != "0.49")
 
 
+@pytest.mark.parametrize(("n", "n0", "alpha"), [(50_000, 100, "0.4"), (50_000, 0, "0.4"), (1_000_000, 0, "0.49")])
+def test_much_alpha_is_given_away_in_few_steps(n, n0, alpha):
+    """A last look that has nothing left to decide went down for ever, or by one of thousands of counts at a time."""
+    plan = tables(n=n, n0=n0, sigma="0.25", alpha=alpha, target_radius="0.05").target_plan
+    assert 0 < plan.looks[-1].accept[0] <= n
+
+
 def test_a_probability_of_zero():
     assert smallest_count(10, 0, Fraction(1, 1000)) == 1
