@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import jinja2
-
 from intrs_edge.boards import Board, board_to_json
-from intrs_edge.paths import shipped
+from intrs_edge.codegen.render import render
 
 # with -nostdlib: memcpy and friends are ours (ports/cortexm/mem.c), integer division helpers come from libgcc
 _BARE_CFLAGS = ("-ffunction-sections", "-fdata-sections", "-fno-common", "-fno-tree-loop-distribute-patterns")
@@ -79,8 +77,8 @@ def board_files(board: Board) -> BoardFiles:
         config |= {"INTRS_WATCHDOG_AT": f"0x{address:08X}u", "INTRS_WATCHDOG_VALUE": f"0x{value:08X}u"}
     generated = {
         "board.json": board_to_json(board),
-        "intrs.ld": _render("link.ld.j2", board),
-        "intrs_startup_table.c": _render("startup_table.c.j2", board),
+        "intrs.ld": render("link.ld.j2", board=board),
+        "intrs_startup_table.c": render("startup_table.c.j2", board=board),
     }
     return BoardFiles(
         toolchain=board.toolchain,
@@ -104,14 +102,3 @@ def board_files(board: Board) -> BoardFiles:
         linker_script="intrs.ld",
         bare_metal=True,
     )
-
-
-def _render(template: str, board: Board) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(shipped("templates")),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(board=board)

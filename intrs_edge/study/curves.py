@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
 
+import numpy as np
+
+from intrs_edge.evaluate.curves import interval
 from intrs_edge.evaluate.log import Row, warning
 from intrs_edge.evaluate.metrics import certified_accuracy
-from intrs_edge.smoothing import lower_confidence_bound
 from intrs_edge.smoothing.noise import exact
 from intrs_edge.smoothing.results import lattice_squared
 from intrs_edge.study.output import Figure, Result, Series
 from intrs_edge.study.settings import Case
 from intrs_edge.study.work import LEAST, Work
 
-BAND = Fraction(1, 40)  # of error on either side: a band of 95 %
 Share = Callable[[Sequence[Row], Decimal], float]
 
 
@@ -33,10 +33,8 @@ def percentage(rows: Sequence[Row], radius: Decimal) -> float:
 
 def band(share: float, images: int) -> tuple[float, float]:
     """The exact 95 % interval (Clopper and Pearson 1934) of a share that was seen on so many images."""
-    count = round(share * images)
-    low = lower_confidence_bound(count, images, BAND) if count else 0.0
-    high = 1 - lower_confidence_bound(images - count, images, BAND) if count < images else 1.0
-    return low, high
+    low, high = interval(np.array([round(share * images)]), images)
+    return float(low[0]), float(high[0])
 
 
 def run(work: Work) -> Result:
