@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.qdq_context import Context, Inputs, moving
+from intrs_edge.convert.qdq_context import Context, Inputs, axes_given, axis_of, moving
 from intrs_edge.convert.qdq_finish import plain
 from intrs_edge.convert.values import Activation, Constant, Pending, Unsupported, Value
 from intrs_edge.graph.ir import Attr, Quant
@@ -19,16 +19,10 @@ from intrs_edge.graph.ir import Attr, Quant
 
 def axes_of(ctx: Context, inputs: Inputs, rank: int) -> list[int]:
     """The axes that a Reduce node names, as an input or as an attribute; all unless it names some. Ascending."""
-    axes = [int(a) for a in ctx.attrs.get("axes", [])]
-    if len(inputs) > 1 and inputs[1] is not None:
-        if not isinstance(inputs[1], Constant) or inputs[1].value.dtype.kind != "i":
-            raise Unsupported("its axes are not constant integers")
-        axes = [int(a) for a in inputs[1].value.reshape(-1)]
-    if any(not -rank <= a < rank for a in axes):
-        raise Unsupported(f"axes {axes} do not all exist in a value of {rank}; the file is damaged")
+    axes = axes_given(ctx, inputs, [])
     if not axes and ctx.attrs.get("noop_with_empty_axes", 0):
         raise Unsupported("it reduces no axis; leave it out")
-    return sorted({a % rank for a in axes} or range(rank))
+    return sorted({axis_of(a, rank) for a in axes} or range(rank))
 
 
 def reduce(kind: str) -> Callable[[Context, Inputs], list[Value]]:
@@ -152,10 +146,7 @@ def gather(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     chosen = inputs[1]
     if not isinstance(chosen, Constant) or chosen.value.dtype.kind != "i" or chosen.value.ndim > 1:
         raise Unsupported("its indices are not constants, one or a row of them")
-    rank, axis = len(x.shape), int(ctx.attrs.get("axis", 0))
-    if not -rank <= axis < rank:
-        raise Unsupported(f"axis {axis} does not exist in a value of {rank} axes; the file is damaged")
-    axis %= rank
+    axis = axis_of(int(ctx.attrs.get("axis", 0)), len(x.shape))
     extent, rows = x.shape[axis], [int(i) for i in chosen.value.reshape(-1)]
     if not rows or any(not -extent <= i < extent for i in rows):
         raise Unsupported(f"its indices are outside an axis of {extent}; the file is damaged")

@@ -94,6 +94,30 @@ def _moved(source: Pending, shape: tuple[int, ...], parts: Callable[[Quant, Rang
     )  # fmt: skip
 
 
+def integers(value: Value | None, what: str) -> list[int]:
+    """A constant's integers, flat. Raises Unsupported, ``what`` naming them, for anything else."""
+    if not isinstance(value, Constant) or value.value.dtype.kind != "i":
+        raise Unsupported(f"its {what} are not constant integers")
+    return [int(v) for v in value.value.reshape(-1)]
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """An axis as ONNX names it, counted from the front. Raises Unsupported when there is no such one."""
+    if not -rank <= axis < rank:
+        raise Unsupported(f"axis {axis} does not exist in a value of {rank} axes; the file is damaged")
+    return axis % rank
+
+
+def axes_given(ctx: Context, inputs: Inputs, default: list[int] | None = None) -> list[int]:
+    """Axes as an input, or as the attribute that they were until opset 13."""
+    if len(inputs) > 1 and inputs[1] is not None:
+        return integers(inputs[1], "axes")
+    axes = ctx.attrs.get("axes", default)
+    if axes is None:
+        raise Unsupported("its axes are not constant integers")
+    return [int(a) for a in axes]
+
+
 class Window(NamedTuple):
     """A window on [1, C, H, W]. pad: top, bottom, left, right; more: what ceil_mode adds at the bottom and right, which
     counts as padding and in no mean."""

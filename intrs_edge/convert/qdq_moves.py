@@ -11,7 +11,7 @@ import numpy as np
 from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.qdq_axes import along
 from intrs_edge.convert.qdq_constants import reshaped
-from intrs_edge.convert.qdq_context import Context, Inputs, moving
+from intrs_edge.convert.qdq_context import Context, Inputs, axes_given, axis_of, integers, moving
 from intrs_edge.convert.qdq_finish import plain
 from intrs_edge.convert.values import (
     Activation,
@@ -28,18 +28,6 @@ from intrs_edge.graph.geometry import nearest_sources
 from intrs_edge.graph.ir import Attr, Quant
 
 
-def _integers(value: Value | None, what: str) -> list[int]:
-    if not isinstance(value, Constant) or value.value.dtype.kind != "i":
-        raise Unsupported(f"its {what} are not constant integers")
-    return [int(v) for v in value.value.reshape(-1)]
-
-
-def _axis(ctx: Context, axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise Unsupported(f"axis {axis} does not exist in a value of {rank} axes; the file is damaged")
-    return axis % rank
-
-
 def _reshaped(ctx: Context, x: Activation, shape: list[int], allow_zero: bool = False) -> list[Activation]:
     try:
         new = reshaped(x.shape, shape, allow_zero)
@@ -48,20 +36,10 @@ def _reshaped(ctx: Context, x: Activation, shape: list[int], allow_zero: bool = 
     return [layout.reshape(ctx.emit, x, new, ctx.name)]
 
 
-def _axes(ctx: Context, inputs: Inputs, default: list[int] | None = None) -> list[int]:
-    """Axes as an input, or as the attribute that they were until opset 13."""
-    if len(inputs) > 1 and inputs[1] is not None:
-        return _integers(inputs[1], "axes")
-    axes = ctx.attrs.get("axes", default)
-    if axes is None:
-        raise Unsupported("its axes are not constant integers")
-    return [int(a) for a in axes]
-
-
 @moving
 def reshape(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """Reshape to a constant shape."""
-    return _reshaped(ctx, x, _integers(inputs[1], "target shape values"), bool(ctx.attrs.get("allowzero", 0)))
+    return _reshaped(ctx, x, integers(inputs[1], "target shape values"), bool(ctx.attrs.get("allowzero", 0)))
 
 
 @moving
@@ -75,8 +53,8 @@ def flatten(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
 @moving
 def squeeze(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """Squeeze."""
-    given = _axes(ctx, inputs, [])
-    axes = {_axis(ctx, a, len(x.shape)) for a in given} or {i for i, s in enumerate(x.shape) if s == 1}
+    given = axes_given(ctx, inputs, [])
+    axes = {axis_of(a, len(x.shape)) for a in given} or {i for i, s in enumerate(x.shape) if s == 1}
     if any(x.shape[a] != 1 for a in axes):
         raise Unsupported("it removes an axis whose extent is not 1; the file is damaged")
     return _reshaped(ctx, x, [s for i, s in enumerate(x.shape) if i not in axes])
@@ -85,9 +63,9 @@ def squeeze(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
 @moving
 def unsqueeze(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """Unsqueeze."""
-    given = _axes(ctx, inputs)
+    given = axes_given(ctx, inputs)
     rank = len(x.shape) + len(given)
-    axes = {_axis(ctx, a, rank) for a in given}
+    axes = {axis_of(a, rank) for a in given}
     if len(axes) != len(given):
         raise Unsupported("it names an axis twice; the file is damaged")
     rest = iter(x.shape)
@@ -111,7 +89,7 @@ def concat(ctx: Context, inputs: Inputs) -> list[Value]:
     rank = len(shapes[0])
     if any(len(s) != rank for s in shapes):
         raise Unsupported("its parts have different ranks; the file is damaged")
-    axis = _axis(ctx, int(ctx.attrs.get("axis", 0)), rank)
+    axis = axis_of(int(ctx.attrs.get("axis", 0)), rank)
     shape = list(shapes[0])
     shape[axis] = sum(s[axis] for s in shapes)
     if any(s[i] != shape[i] for s in shapes for i in range(rank) if i != axis):
@@ -156,14 +134,14 @@ def _part(ctx: Context, x: Activation, begin: list[int], end: list[int], step: l
 @moving
 def slice_(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """Slice with constant steps; backwards by GATHER."""
-    starts, ends = _integers(inputs[1], "starts"), _integers(inputs[2], "ends")
-    axes = _integers(inputs[3], "axes") if len(inputs) > 3 and inputs[3] is not None else list(range(len(starts)))
-    steps = _integers(inputs[4], "steps") if len(inputs) > 4 and inputs[4] is not None else [1] * len(starts)
+    starts, ends = integers(inputs[1], "starts"), integers(inputs[2], "ends")
+    axes = integers(inputs[3], "axes") if len(inputs) > 3 and inputs[3] is not None else list(range(len(starts)))
+    steps = integers(inputs[4], "steps") if len(inputs) > 4 and inputs[4] is not None else [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise Unsupported("its starts, ends, axes and steps differ in number; the file is damaged")
     begin, end, step = [0] * len(x.shape), list(x.shape), [1] * len(x.shape)
     for start, stop, axis, by in zip(starts, ends, axes, steps, strict=True):
-        a = _axis(ctx, axis, len(x.shape))
+        a = axis_of(axis, len(x.shape))
         if by < 0:
             rows = list(range(*slice(start, stop, by).indices(x.shape[a])))
             if not rows:
@@ -180,9 +158,9 @@ def slice_(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
 @moving
 def split(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     """Split, one STRIDED_SLICE a part."""
-    axis = _axis(ctx, int(ctx.attrs.get("axis", 0)), len(x.shape))
+    axis = axis_of(int(ctx.attrs.get("axis", 0)), len(x.shape))
     if len(inputs) > 1 and inputs[1] is not None:
-        sizes = _integers(inputs[1], "sizes")
+        sizes = integers(inputs[1], "sizes")
     elif "split" in ctx.attrs:
         sizes = [int(s) for s in ctx.attrs["split"]]
     else:
@@ -254,12 +232,12 @@ def _on_lattice(real: float, quant: Quant) -> bool:
 def _borders(ctx: Context, inputs: Inputs, rank: int) -> tuple[list[int], list[int]]:
     """How much is padded before and behind every axis."""
     if len(inputs) > 1 and inputs[1] is not None:
-        pads = _integers(inputs[1], "pads")
+        pads = integers(inputs[1], "pads")
     else:  # until opset 11 an attribute
         pads = [int(p) for p in ctx.attrs.get("pads", [])]
     axes = list(range(rank))
     if len(inputs) > 3 and inputs[3] is not None:
-        axes = [_axis(ctx, a, rank) for a in _integers(inputs[3], "axes")]
+        axes = [axis_of(a, rank) for a in integers(inputs[3], "axes")]
     if len(pads) != 2 * len(axes) or min(pads, default=0) < 0 or max(pads, default=0) > 1 << 16:
         raise Unsupported("its pads are negative, too large, or do not fit its axes")
     before, after = [0] * rank, [0] * rank
@@ -358,7 +336,7 @@ def _resize_linear(ctx: Context, inputs: Inputs) -> list[Value]:
 
 def _resized(ctx: Context, inputs: Inputs, shape: list[int]) -> tuple[list[int], list[float]]:
     """The output's shape and the scale of every axis."""
-    axes = [_axis(ctx, int(a), len(shape)) for a in ctx.attrs.get("axes", range(len(shape)))]
+    axes = [axis_of(int(a), len(shape)) for a in ctx.attrs.get("axes", range(len(shape)))]
     given = inputs[1:] if len(inputs) == 2 else inputs[2:]  # until opset 11, and in Upsample, no roi
     numbers = [
         v.value.reshape(-1) if isinstance(v, Constant) else None if v is None else np.zeros(0) for v in (*given, None)
