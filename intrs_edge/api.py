@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,8 +54,11 @@ class Log(list["Row"]):
         return report({self.name: self}, output, **more)
 
     def __repr__(self) -> str:
+        from intrs_edge.evaluate.log import warning  # noqa: PLC0415
+
         certified = sum(not row.abstained for row in self)
-        return f"<Log {self.name}: {len(self)} images, {certified} certified>"
+        unsound = f", {warning(self)}" if warning(self) else ""
+        return f"<Log {self.name}: {len(self)} images, {certified} certified{unsound}>"
 
     def _repr_html_(self) -> str:
         from intrs_edge.evaluate.report import table  # noqa: PLC0415
@@ -146,7 +150,8 @@ def certify(
 ) -> Log:
     """Certifies images (text as ``intrs-edge certify`` takes it, or a set that `load_images` gave) into a log.
 
-    A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits.
+    A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits. What the
+    command line says on stderr, and of boards that were proved wrong, is a Python warning (`warnings`).
     """
     from intrs_edge.cli.certify import run_seed  # noqa: PLC0415
     from intrs_edge.datasets import load_images  # noqa: PLC0415
@@ -161,11 +166,15 @@ def certify(
     if isinstance(images, str):
         images = load_images(images, _optional(data_dir), manifest.image_shape, resize=manifest.resize)
     classes = [str(name) for name in manifest.raw["classes"]]
-    warnings_of(images, classes)  # refuses labels that the network has no class for
+    for line in warnings_of(images, classes):
+        warnings.warn(line, stacklevel=2)
     with open_target(folder, target) as opened:
         drawn = run_seed(seed, manifest.raw["settings"]["seed"], Path(log), opened)
         settings = log_settings(manifest.raw, drawn, "fixed", images)
         rows = certify_images(images, opened, Path(log), settings, seed=drawn, classes=classes, show=progress)
+        for name, why in getattr(opened, "liars", {}).items():
+            told = "every image that it took part in was certified again without it"
+            warnings.warn(f"PROVED WRONG: {name}: {why}; {told}", stacklevel=2)
     return Log(rows, Path(log).stem)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import intrs_edge as ie
 from intrs_edge.children import patient
 from intrs_edge.paths import shipped
+from intrs_edge.targets.host import HostTarget
 
 MODEL = shipped("models") / "digits-resnet.onnx"
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +57,24 @@ def test_images_of_ones_own_and_one_by_one(project, tmp_path):
     assert (alone.label, alone.radius) == (log[1].predict, log[1].radius)
     assert f"{alone.radius:.3f}" in alone._repr_html_()
     assert "abstains" in ie.Certificate(-1, 0, 5, 10, 0, alone.stop)._repr_html_()
+
+
+def test_what_the_command_line_would_say_is_a_warning(project, tmp_path, monkeypatch):
+    """A slice of one class, and a board that was caught."""
+    images = ie.load_images("digits:test")
+    one = np.flatnonzero(images.labels == images.labels[0])
+    few = dataclasses.replace(images, images=images.images[one], labels=images.labels[one], ids=images.ids[one])
+    with pytest.warns(UserWarning, match="class"):
+        project.certify(few, tmp_path / "a.tsv", seed=3)
+    monkeypatch.setattr(HostTarget, "liars", {"tcp:1": "it lied"}, raising=False)
+    with pytest.warns(UserWarning, match="PROVED WRONG: tcp:1: it lied"):
+        project.certify("digits:test[0:9]", tmp_path / "b.tsv", seed=3)
+
+
+def test_an_unsound_log_says_so(tmp_path):
+    project = ie.generate(str(MODEL), tmp_path / "p", sigma=0.25, n=100, certificate="paper").build()
+    assert "NOT SOUND" in repr(project.certify("digits:test[0:2]", tmp_path / "a.tsv", seed=3))
+    assert "NOT SOUND" in ie.read_log(tmp_path / "a.tsv")._repr_html_()
 
 
 def test_a_log_as_a_table(project, tmp_path):
