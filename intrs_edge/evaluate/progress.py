@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from intrs_edge.train.progress import clock
+
 
 class Progress:
     """A bar that redraws itself on a terminal (rich's: no colour under NO_COLOR); elsewhere a line every ten seconds at
@@ -48,7 +50,7 @@ class Progress:
         """Rate and time left, of what this run did itself."""
         fresh, seconds = self.done - self.skipped, now - self.start
         rate = fresh / seconds if seconds > 0 else 0.0
-        left = _clock((self.total - self.done) / rate) if rate else "?"
+        left = clock((self.total - self.done) / rate) if rate else "?"
         return f"{rate:.3g}/s, {left} left"
 
     def __enter__(self) -> Progress:
@@ -68,9 +70,3 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    minutes = f"{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
-    return (f"{whole // 3600}:" if whole >= 3600 else "") + f"{minutes}:{whole % 60:02d}"

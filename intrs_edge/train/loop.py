@@ -88,10 +88,12 @@ def train(
         place = begin_run(config, network, optimizer, digest)
         noise = Noise(config, network)
         validation = _some(test, config.validate, config.seed)
-        with Progress(config.epochs, batches_per_epoch(config, data), config.progress, place.epoch) as progress:
+        total = batches_per_epoch(config, data)
+        with Progress(config.epochs, total, config.progress, place.epoch, place.batch) as progress:
             run = _Run(config, network, optimizer, data, validation, digest, progress)
             while place.epoch < config.epochs:
                 place = _epoch(run, noise, place)
+        network.quantise(not config.plain_float)  # a run that was resumed behind its end had no epoch
         accuracy = noisy_accuracy(network, test, config.seed, config.plain_float) if test is not None else float("nan")
         log = place.log + json.dumps({"noisy_test_accuracy": None if test is None else accuracy}) + "\n"
         write_atomically(config.out / LOG, log)
@@ -180,15 +182,15 @@ def _epoch(run: _Run, noise: Noise, place: Place) -> Place:
     network.train()
     network.quantise(not config.plain_float and epoch >= config.float_epochs)
     total = batches_per_epoch(config, run.data)
+    rates = [config.rate((number + epoch * total) / (config.epochs * total)) for number in range(total)]
     first_frozen = config.first_frozen(total)
     device = next(network.parameters()).device
-    started = saved = time.monotonic()
-    rate = 0.0
+    saved = time.monotonic()
+    started = saved - place.seconds
     for number, (inputs, labels) in enumerate(ahead(batches(config, run.data, epoch, noise, place.batch)), place.batch):
         network.freeze(number + epoch * total >= first_frozen)
-        rate = config.rate((number + epoch * total) / (config.epochs * total))
         for group in run.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rates[number]
         target = labels.to(device)
         logits = network(inputs.to(device))
         loss = _loss(config, logits, target)
@@ -206,13 +208,14 @@ def _epoch(run: _Run, noise: Noise, place: Place) -> Place:
             losses=place.losses + value * len(labels),
             right=place.right + int((logits[: len(labels)].argmax(1) == target).sum()),
             seen=place.seen + len(labels),
+            seconds=time.monotonic() - started,
         )
-        run.progress.batch_done(place.losses / place.seen, place.right / place.seen)
+        run.progress.batch_done(place.losses / place.seen, place.right / place.seen, len(labels))
         if time.monotonic() - saved >= 60 * config.checkpoint_minutes:
             save_run(config, network, run.optimizer, place, run.digest)
             saved = time.monotonic()
     row: dict[str, Any] = {"epoch": epoch, "loss": place.losses / place.seen, "accuracy": place.right / place.seen}
-    row["learning_rate"] = rate
+    row["learning_rate"] = rates[-1]
     if run.validation is not None:
         row["noisy_validation_accuracy"] = noisy_accuracy(network, run.validation, config.seed, config.plain_float)
     row["seconds"] = round(time.monotonic() - started, 2)

@@ -27,13 +27,14 @@ MODEL = "model.onnx"
 @dataclass(frozen=True)
 class Place:
     """Where a run is: the next batch, and of the epoch that it lies in the sums so far (of losses, right answers and
-    images). log: its lines so far."""
+    images) and its seconds. log: its lines so far."""
 
     epoch: int = 0
     batch: int = 0
     losses: float = 0.0
     right: int = 0
     seen: int = 0
+    seconds: float = 0.0
     log: str = ""
 
 

@@ -32,21 +32,30 @@ def test_stopped_within_an_epoch_it_goes_on_to_the_same_bits(
     def stop(config, network, optimizer, place, digest) -> None:
         save(config, network, optimizer, place, digest)
         places.append((place.epoch, place.batch))
-        if len(places) in (3, 10):
+        if len(places) in (3, 6, 10):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_run", stop)
     parts = dataclasses.replace(config, out=tmp_path / "parts", checkpoint_minutes=0)
-    with pytest.raises(KeyboardInterrupt):
-        train(parts, data, data)
-    assert places[-1] == (0, 3)
-    parts = dataclasses.replace(parts, resume=True)
-    with pytest.raises(KeyboardInterrupt):
-        train(parts, data, data)
-    assert places[-1] == (1, 3)  # each epoch has six batches, and a place behind them
+    for at in ((0, 3), (0, 6), (1, 3)):  # each epoch has six batches, and a place behind them
+        with pytest.raises(KeyboardInterrupt):
+            train(parts, data, data)
+        assert places[-1] == at
+        parts = dataclasses.replace(parts, resume=True)
     train(parts, data, data)
     assert (tmp_path / "parts/model.onnx").read_bytes() == whole.model.read_bytes()
     assert _rows(tmp_path / "parts") == _rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("plain_float", [False, True])
+def test_a_run_that_is_done_is_resumed_without_a_change(plain_float: bool, tmp_path: Path):
+    data = _data()
+    config = _config(tmp_path / "r", plain_float=plain_float)
+    first = train(config, data, data)
+    model, log = first.model.read_bytes(), (tmp_path / "r/log.jsonl").read_text()
+    again = train(dataclasses.replace(config, resume=True), data, data)
+    assert again.noisy_accuracy == first.noisy_accuracy > 0.9
+    assert (again.model.read_bytes(), (tmp_path / "r/log.jsonl").read_text()) == (model, log)
 
 
 def test_epochs_may_grow(tmp_path: Path):
