@@ -6,6 +6,11 @@
  * Units. A pixel is an integer 0..255; one lattice step is 1/255 of full scale. A radius is returned squared, in lattice
  * steps squared, rounded down, so that "every integer image within an l2 distance r, r*r <= radius_squared, gets the same
  * answer" is exactly what was proved (docs/certificate.md, theorem 1).
+ *
+ * Threads and interrupts. The library has no variables: all that it writes is the caller's, and it waits for nothing. So any function may
+ * run in any thread, task or interrupt handler, also at once, as long as no two of them share a workspace, a certification or a result.
+ * (On x86 with AVX2 the sampler fills one table of its own, once, and other threads wait for that.) Every call ends after a number of
+ * inferences that is known before; the smallest is one. docs/embedding.md shows how to use it from tasks, interrupts and in slices.
  */
 #ifndef INTRS_H
 #define INTRS_H
@@ -28,8 +33,8 @@ enum intrs_status {
     INTRS_E_RANGE = -2,    /* a sample range that passes UINT32_MAX */
     INTRS_E_ABORTED = -3,  /* the progress callback asked to stop */
     INTRS_E_PIXELS = -4,   /* generated without knowing what a pixel means to the model: intrs_infer() alone works */
-    INTRS_E_DAMAGED = -5,  /* weights or tables are not what was generated */
-    INTRS_MORE = 1,        /* intrs_judge(): not decided yet */
+    INTRS_E_DAMAGED = -5,  /* weights or tables are not what was generated; a certification is not what was left */
+    INTRS_MORE = 1,        /* not decided yet */
 };
 
 #define INTRS_ABSTAIN (-1)
@@ -119,6 +124,39 @@ struct intrs_certificate {
  */
 int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
                   intrs_progress progress, void *context, struct intrs_certificate *out);
+
+/// certification in steps ///
+
+/*
+ * A certification under way: all of its state, and no pointer. It may be copied, kept in a memory that survives sleep or reset, and gone
+ * on with by the same firmware; the workspace is free between steps. Fill it with intrs_certify_begin() alone.
+ */
+struct intrs_certification {
+    uint32_t model, tables; /* whose it is */
+    uint32_t image_crc;     /* of the pixels */
+    uint32_t seed[2];       /* the stream: low and high word */
+    uint32_t image;
+    uint32_t mode;
+    uint32_t done;  /* samples so far, of both phases: INTRS_N0 + INTRS_N at most */
+    int32_t status; /* INTRS_MORE, or INTRS_OK when it is decided */
+    struct intrs_certificate result;
+    uint32_t votes[INTRS_CLASSES]; /* of the phase at hand */
+    uint32_t crc; /* of all before */
+};
+
+/* Begins what intrs_certify() does at once: same samples, same checkpoints, same result. INTRS_OK; nothing is counted yet. */
+int intrs_certify_begin(struct intrs_certification *c, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode);
+
+/*
+ * Runs at most `samples` more, less where it is decided before: INTRS_MORE while it goes on, INTRS_OK when it is decided (then, and
+ * with 0, it does nothing). Multiples of INTRS_BATCH waste nothing. INTRS_E_ARGUMENT when the image is not the one it was begun with;
+ * INTRS_E_DAMAGED when *c is no longer what was left here, or another firmware's: begin again. A step that never returned (reset,
+ * power) left *c as it was, unless it was cut in the last few microseconds, which the CRC tells; keep a copy where that matters.
+ */
+int intrs_certify_step(struct intrs_workspace *ws, struct intrs_certification *c, const uint8_t *image, uint32_t samples);
+
+/* The certificate, when it is decided: INTRS_OK; else INTRS_MORE, or INTRS_E_DAMAGED, and *out is left alone. */
+int intrs_certify_end(const struct intrs_certification *c, struct intrs_certificate *out);
 
 /// what counts prove: the tables alone, for whoever counts elsewhere ///
 

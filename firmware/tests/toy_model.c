@@ -1,6 +1,6 @@
 /*
  * toy_model.c - a linear classifier in place of a network, so that the smoothing runtime is tested by itself. Its numpy twin is
- * tests/smoothing/conftest.py.
+ * tests/smoothing/smoothing_device.py.
  */
 #include "intrs.h"
 #include "intrs_model.h"
@@ -33,10 +33,15 @@ void intrs_model_run(uint8_t *arena)
 
 #else
 
+/* what a test wants done between inferences, where an interrupt or a reset would come; or null */
+extern void (*toy_between)(void);
+void (*toy_between)(void);
+
 static int8_t clamp(int32_t v) { return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v); }
 
 void intrs_model_run(uint8_t *arena)
 {
+    if (toy_between) toy_between();
     for (int32_t b = 0; b < INTRS_BATCH; b++) {
         const int8_t *input = (const int8_t *)(arena + INTRS_INPUT_OFFSET) + b * INTRS_INPUT_BYTES;
         int8_t *output = (int8_t *)(arena + INTRS_OUTPUT_OFFSET) + b * INTRS_CLASSES;

@@ -71,8 +71,8 @@ def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int,
     does not fit or does not build.
     """
     compiler = shutil.which(f"{build.compiler}gcc")
-    size_tool = shutil.which(f"{build.compiler}size")
-    if compiler is None or size_tool is None:
+    size_tool, name_tool = (shutil.which(f"{build.compiler}{tool}") for tool in ("size", "nm"))
+    if compiler is None or size_tool is None or name_tool is None:
         return None
     with tempfile.TemporaryDirectory(prefix="intrs-") as name:
         root = Path(name)
@@ -96,7 +96,9 @@ def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int,
         script = ["-T", str(root / build.linker_script)]
         _run([compiler, *build.cflags, *build.ldflags, *script, *objects, *libraries, "-o", "image.elf"], root)
         sections = _sections(_run([size_tool, "-A", "image.elf"], root))
-        stack = stack_bound([(root / f"o{i}.ci").read_text(errors="replace") for i in range(len(objects))], build.entry)
+        linked = [line.split()[-1] for line in _run([name_tool, "image.elf"], root).splitlines()]
+        graphs = [(root / f"o{i}.ci").read_text(errors="replace") for i in range(len(objects))]
+        stack = stack_bound(graphs, build.entry, linked)
     flash = sum(
         size for section, size in sections.items() if section in (".boot2", ".text", ".data", ".rodata", ".seal")
     )
@@ -141,12 +143,13 @@ _EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
 _FRAME = re.compile(r"(\d+) bytes \((static|dynamic|dynamic,bounded)\)")
 
 
-def stack_bound(graphs: Iterable[str], entry: str) -> int:
+def stack_bound(graphs: Iterable[str], entry: str, linked: Iterable[str] | None = None) -> int:
     """The most stack below ``entry`` from the call graphs that ``gcc -fcallgraph-info=su`` writes.
 
-    A call through a pointer may reach every function that nothing calls by name. IntrsError for recursion by name or a
-    frame of unknown size.
+    A call through a pointer may reach every function that nothing calls by name and that is in the image (``linked``:
+    its symbols; None: all are). IntrsError for recursion by name or a frame of unknown size.
     """
+    present = None if linked is None else {_plain(symbol) for symbol in linked}
     frames: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
     for text in graphs:
@@ -157,9 +160,10 @@ def stack_bound(graphs: Iterable[str], entry: str) -> int:
                     raise IntrsError(f"the stack frame of {title} has no bound")
                 frames[title] = int(match[1])
         for source, target in _EDGE.findall(text):
-            calls.setdefault(source, set()).add(target)
+            if present is None or _plain(source) in present:
+                calls.setdefault(source, set()).add(target)
     named = {t for targets in calls.values() for t in targets}
-    by_pointer = {f for f in frames if f not in named and f != entry}
+    by_pointer = {f for f in frames if f not in named and f != entry and (present is None or _plain(f) in present)}
     depth: dict[str, int] = {}
 
     def visit(name: str, path: tuple[str, ...]) -> int:
@@ -175,3 +179,8 @@ def stack_bound(graphs: Iterable[str], entry: str) -> int:
         return depth[name]
 
     return visit(entry, ())
+
+
+def _plain(name: str) -> str:
+    """A function's name without its file and without what the compiler adds to a clone."""
+    return name.rsplit(":", 1)[-1].split(".", 1)[0]

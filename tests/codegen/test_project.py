@@ -218,6 +218,7 @@ def test_the_library_exports_the_interface_alone(built: Path) -> None:
     assert {n for n in names if not n.startswith("_")} == {
         "intrs_infer", "intrs_votes", "intrs_predict", "intrs_certify", "intrs_radius_squared", "intrs_library_fields",
         "intrs_next_look", "intrs_judge", "intrs_decides", "intrs_check", "intrs_choices",
+        "intrs_certify_begin", "intrs_certify_step", "intrs_certify_end",
     }  # fmt: skip
 
 
@@ -238,6 +239,9 @@ def test_stack_bound_of_a_call_graph() -> None:
     assert sizes.stack_bound([a + c + edge.format("a", "c"), b + edge.format("c", "b")], "a") == 148
     pointer = edge.format("a", "__indirect_call")
     assert sizes.stack_bound([a + b + c + pointer + edge.format("b", "c")], "a") == 148
+    clone = node.format("x.c:b", 100, "static") + edge.format("x.c:b", "c")
+    assert sizes.stack_bound([a + clone + c + pointer], "a", ["a", "b.part.0", "c"]) == 148
+    assert sizes.stack_bound([a + clone + c + pointer], "a", ["a", "c"]) == 48  # not in the image: not called
     with pytest.raises(IntrsError, match="calls itself: b -> c -> b"):
         sizes.stack_bound([a + b + c + edge.format("a", "b") + edge.format("b", "c") + edge.format("c", "b")], "a")
     with pytest.raises(IntrsError, match="no bound"):

@@ -36,7 +36,7 @@ def toy_classifier(noisy: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     return np.argmax(np.clip((q @ weights) >> 4, -128, 127), axis=1)
 
 
-class _Stream(ctypes.Structure):
+class CStream(ctypes.Structure):
     _fields_ = (("seed", ctypes.c_uint64), ("image", ctypes.c_uint32))
 
 
@@ -49,7 +49,7 @@ class _Prediction(ctypes.Structure):
     )
 
 
-class _Certificate(ctypes.Structure):
+class CCertificate(ctypes.Structure):
     _fields_ = (
         ("label", ctypes.c_int32),
         ("selected", ctypes.c_uint32),
@@ -60,10 +60,22 @@ class _Certificate(ctypes.Structure):
     )
 
 
+class CCertification(ctypes.Structure):
+    """struct intrs_certification."""
+
+    _fields_ = (
+        *((name, ctypes.c_uint32) for name in ("model", "tables", "image_crc", "seed_low", "seed_high", "image")),
+        *((name, ctypes.c_uint32) for name in ("mode", "done", "status")),
+        ("result", CCertificate),
+        ("votes", ctypes.c_uint32 * CLASSES),
+        ("crc", ctypes.c_uint32),
+    )
+
+
 PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 
 
-def config_header(smoothing: Smoothing, batch: int) -> str:
+def config_header(smoothing: Smoothing, batch: int, model: int = 1) -> str:
     """What the generator puts into intrs_config.h, for the toy model."""
     d = smoothing.dimension
     return f"""#ifndef INTRS_CONFIG_H
@@ -78,6 +90,8 @@ def config_header(smoothing: Smoothing, batch: int) -> str:
 #define INTRS_ARENA_BYTES {d * batch + CLASSES * batch}
 #define INTRS_N0 {smoothing.n0}u
 #define INTRS_N {smoothing.n}u
+#define INTRS_MODEL_HASH {model}u
+#define INTRS_TABLE_HASH 0x{smoothing.table_hash[:8]}u
 #endif
 """
 
@@ -101,7 +115,7 @@ class Device:
         progress: Callable[[int, int], int] | None = None,
     ) -> tuple[int, npt.NDArray[np.int64]]:
         counted = (ctypes.c_uint32 * CLASSES)()
-        s = _Stream(stream.seed, stream.image)
+        s = CStream(stream.seed, stream.image)
         call = PROGRESS(lambda _, done, total: progress(done, total)) if progress else PROGRESS()
         pixels = np.ascontiguousarray(image)
         status = self.lib.intrs_votes(
@@ -110,7 +124,7 @@ class Device:
         return status, np.array(counted, dtype=np.int64)
 
     def predict(self, image: npt.NDArray[np.uint8], stream: Stream) -> Prediction:
-        out, s = _Prediction(), _Stream(stream.seed, stream.image)
+        out, s = _Prediction(), CStream(stream.seed, stream.image)
         pixels = np.ascontiguousarray(image)
         status = self.lib.intrs_predict(
             self.ws, pixels.ctypes.data_as(ctypes.c_void_p), ctypes.byref(s), PROGRESS(), None, ctypes.byref(out)
@@ -125,7 +139,7 @@ class Device:
         mode: int = 0,
         progress: Callable[[int, int], int] | None = None,
     ) -> tuple[int, Certificate]:
-        out, s = _Certificate(), _Stream(stream.seed, stream.image)
+        out, s = CCertificate(), CStream(stream.seed, stream.image)
         call = PROGRESS(lambda _, done, total: progress(done, total)) if progress else PROGRESS()
         pixels = np.ascontiguousarray(image)
         status = self.lib.intrs_certify(
@@ -153,6 +167,7 @@ def compile_runtime(
     runtime = sorted(str(p) for p in (firmware / "smoothing").glob("*.c"))
     command = [compiler, *STRICT, *flags, "-I", str(folder / "include"), "-I", str(firmware / "include")]
     command += [*runtime, str(folder / "common" / "intrs_tables.c"), str(firmware / "tests" / "toy_model.c")]
+    command += [str(firmware / "model" / "intrs_crc32.c")]
     command += [str(firmware / "tests" / s) for s in sources]
     done = subprocess.run(
         [*command, "-o", str(folder / output)], capture_output=True, text=True, check=False, timeout=patient(120)

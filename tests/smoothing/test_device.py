@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from smoothing_device import CLASSES, PROGRESS, _Stream, compile_runtime, toy_classifier
+from smoothing_device import CLASSES, PROGRESS, CStream, compile_runtime, toy_classifier
 
 from intrs_edge.children import guarded, patient
 from intrs_edge.errors import IntrsError
@@ -27,7 +27,7 @@ def test_seek_lands_on_the_same_state(build, rng):
     device = build(smoothing)
     for seed, image, sample in [(0, 0, 0), (1, 2, 3), (2**64 - 1, 2**32 - 1, 2**32 - 1), (77, 9999, 100099)]:
         state = (ctypes.c_uint32 * 4)()
-        stream = _Stream(seed, image)
+        stream = CStream(seed, image)
         device.lib.toy_seek(ctypes.byref(stream), ctypes.c_uint32(sample), state)
         assert list(state) == smoothing.generator.states(seed, image, sample, 1)[:, 0].tolist()
 
@@ -114,7 +114,7 @@ def test_ranges_beyond_the_last_sample_are_refused(build):
 def test_null_pointers_are_refused(build):
     device = build(SMALL)
     null = ctypes.c_void_p(None)
-    stream, counted = _Stream(1, 1), (ctypes.c_uint32 * CLASSES)()
+    stream, counted = CStream(1, 1), (ctypes.c_uint32 * CLASSES)()
     good = [device.ws, IMAGE.ctypes.data_as(ctypes.c_void_p), ctypes.byref(stream)]
     for i in range(3):
         arguments = [null if k == i else a for k, a in enumerate(good)]
