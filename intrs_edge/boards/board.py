@@ -38,6 +38,11 @@ class Uart:
     base: int = _f("address of the peripheral's first register", limits=WORD)
     clock_hz: int = _f("frequency of the clock that the baud rate is divided from", limits=(1, (1 << 32) - (1 << 24)))
     baud: int = _f("bits per second, 8N1", 115200, limits=(300, 1 << 23))
+    irq: int = _f(
+        "number of its receive interrupt, at which the server wakes; -1: not known, so the server never sleeps",
+        -1,
+        limits=(-1, 495),
+    )
     tx: int = _f("pin of TX where the driver selects pins (nRF); -1: set by `startup`", -1, limits=(-1, 255))
     rx: int = _f("pin of RX where the driver selects pins (nRF); -1: set by `startup`", -1, limits=(-1, 255))
 

@@ -68,6 +68,7 @@ def board_files(board: Board) -> BoardFiles:
         "INTRS_UART_BASE": f"0x{uart.base:08X}u",
         "INTRS_UART_CLOCK_HZ": f"{uart.clock_hz}u",
         "INTRS_UART_BAUD": f"{uart.baud}u",
+        "INTRS_UART_IRQ": str(uart.irq),
         "INTRS_UART_TX": str(uart.tx),
         "INTRS_UART_RX": str(uart.rx),
         "INTRS_CLOCK_HZ": f"{board.clock_hz or uart.clock_hz}u",  # time-outs need some clock
@@ -92,6 +93,7 @@ def board_files(board: Board) -> BoardFiles:
             "ports/cortexm/mem.c",
             "ports/cortexm/main.c",
             "ports/cortexm/image.c",
+            "ports/cortexm/wait.c",
             f"ports/uart/{uart.driver}.c",
             f"ports/entropy/{board.entropy or 'none'}.c",
             *_BOOT.get(board.port, ()),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intrs_edge.boards import load_board
+from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen.board_files import board_files
 from intrs_edge.codegen.manifest import FORMAT, digest, smoothing_of
 from intrs_edge.paths import shipped
@@ -18,9 +18,14 @@ CLASSES = 10
 WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 
 
-def compile_toy(board_id: str, out: Path, work: int = 0, cc: str = "", extra: tuple[str, ...] = ()) -> Path:
-    """The toy program of a board, in ``out``; for host also libintrs.so. Returns the program."""
-    board = load_board(board_id)
+def compile_toy(
+    board_id: str, out: Path, work: int = 0, cc: str = "", extra: tuple[str, ...] = (), board: Board | None = None
+) -> Path:
+    """The toy program of a board, in ``out``; for host also libintrs.so. Returns the program.
+
+    board: one in the place of the id's.
+    """
+    board = board or load_board(board_id)
     files = board_files(board)
     compiler = cc or f"{files.toolchain}gcc"
     if shutil.which(compiler) is None:
@@ -88,6 +93,11 @@ def _mix(x: int) -> int:
     x ^= x >> 15
     x = x * 0x846CA68B & 0xFFFFFFFF
     return x ^ x >> 16
+
+
+def image() -> np.ndarray:
+    """One that the toy takes."""
+    return (np.arange(np.prod(SHAPE)) % 251).astype(np.uint8).reshape(SHAPE)
 
 
 def votes(image: np.ndarray, seed: int, number: int, first: int, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 int main(void)
 {
+    intrs_wait_init();
     for (;;) {
         intrs_serve();
     }

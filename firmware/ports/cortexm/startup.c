@@ -23,7 +23,7 @@ union vector {
     void (*handler)(void);
 };
 
-/* no interrupt is ever enabled, so the table ends with the system exceptions */
+/* no interrupt is ever taken (wait.c), so the table ends with the system exceptions */
 __attribute__((section(".intrs.vectors"), used)) static const union vector vectors[16] = {
     [0] = {.stack = intrs_stack_top},
     [1] = {.handler = intrs_reset},

@@ -2,19 +2,22 @@
 #include "intrs_port.h"
 
 #define UART ((volatile uint32_t *)INTRS_UART_BASE)
-enum { DATA = 0, STATE = 1, CTRL = 2, BAUDDIV = 4 };
-enum { TX_FULL = 1, RX_FULL = 2 };
+enum { DATA = 0, STATE = 1, CTRL = 2, INT_CLEAR = 3, BAUDDIV = 4 };
+enum { TX_FULL = 1, RX_FULL = 2, RX_INT = 2 };
 
 void intrs_uart_init(void)
 {
     UART[BAUDDIV] = INTRS_UART_CLOCK_HZ / INTRS_UART_BAUD;
-    UART[CTRL] = 3; /* transmit and receive */
+    UART[CTRL] = 0xB; /* transmit, receive, receive interrupt */
 }
 
-int intrs_port_read(int wait)
+int intrs_uart_read(void)
 {
-    (void)wait;
-    return (UART[STATE] & RX_FULL) != 0 ? (int)(UART[DATA] & 0xFFu) : INTRS_PORT_NONE;
+    if ((UART[STATE] & RX_FULL) == 0) {
+        return INTRS_PORT_NONE;
+    }
+    UART[INT_CLEAR] = RX_INT; /* before the byte is taken: taking it makes room for the next */
+    return (int)(UART[DATA] & 0xFFu);
 }
 
 void intrs_port_write(const uint8_t *data, size_t n)

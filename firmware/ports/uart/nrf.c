@@ -7,6 +7,7 @@ enum {
     STARTTX = 0x008 / 4,
     RXDRDY = 0x108 / 4,
     TXDRDY = 0x11C / 4,
+    INTENSET = 0x304 / 4,
     ENABLE = 0x500 / 4,
     PSELTXD = 0x50C / 4,
     PSELRXD = 0x514 / 4,
@@ -24,13 +25,13 @@ void intrs_uart_init(void)
     UART[BAUDRATE] = (rate + 0x800u) & 0xFFFFF000u;
     UART[ENABLE] = 4;
     UART[RXDRDY] = 0;
+    UART[INTENSET] = 1u << 2; /* RXDRDY */
     UART[STARTRX] = 1;
     UART[STARTTX] = 1;
 }
 
-int intrs_port_read(int wait)
+int intrs_uart_read(void)
 {
-    (void)wait;
     if (UART[RXDRDY] == 0) {
         return INTRS_PORT_NONE;
     }

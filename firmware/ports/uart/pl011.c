@@ -2,8 +2,8 @@
 #include "intrs_port.h"
 
 #define UART ((volatile uint32_t *)INTRS_UART_BASE)
-enum { DR = 0, FR = 6, IBRD = 9, FBRD = 10, LCRH = 11, CR = 12 };
-enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5 };
+enum { DR = 0, FR = 6, IBRD = 9, FBRD = 10, LCRH = 11, CR = 12, IMSC = 14 };
+enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5, RX_INT = 1 << 4, TIMEOUT_INT = 1 << 6 };
 
 void intrs_uart_init(void)
 {
@@ -12,13 +12,13 @@ void intrs_uart_init(void)
     const uint32_t divisor = (INTRS_UART_CLOCK_HZ * 4u + INTRS_UART_BAUD / 2u) / INTRS_UART_BAUD;
     UART[IBRD] = divisor / 64u;
     UART[FBRD] = divisor % 64u;
-    UART[LCRH] = 0x70;  /* 8N1, FIFOs on */
+    UART[LCRH] = 0x70; /* 8N1, FIFOs on */
+    UART[IMSC] = RX_INT | TIMEOUT_INT; /* half of the FIFO is full, or something in it is 32 bits old */
     UART[CR] = 0x301; /* on, transmit, receive */
 }
 
-int intrs_port_read(int wait)
+int intrs_uart_read(void)
 {
-    (void)wait;
     return (UART[FR] & RX_EMPTY) == 0 ? (int)(UART[DR] & 0xFFu) : INTRS_PORT_NONE;
 }
 

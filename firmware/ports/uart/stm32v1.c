@@ -3,17 +3,16 @@
 
 #define USART ((volatile uint32_t *)INTRS_UART_BASE)
 enum { SR = 0, DR = 1, BRR = 2, CR1 = 3 };
-enum { RXNE = 1 << 5, TXE = 1 << 7, RE = 1 << 2, TE = 1 << 3, UE = 1 << 13 };
+enum { RXNE = 1 << 5, RXNEIE = 1 << 5, TXE = 1 << 7, RE = 1 << 2, TE = 1 << 3, UE = 1 << 13 };
 
 void intrs_uart_init(void)
 {
     USART[BRR] = (INTRS_UART_CLOCK_HZ + INTRS_UART_BAUD / 2u) / INTRS_UART_BAUD;
-    USART[CR1] = UE | TE | RE;
+    USART[CR1] = UE | TE | RE | RXNEIE;
 }
 
-int intrs_port_read(int wait)
+int intrs_uart_read(void)
 {
-    (void)wait;
     /* reading SR and then DR clears an overrun too */
     return (USART[SR] & RXNE) != 0 ? (int)(USART[DR] & 0xFFu) : INTRS_PORT_NONE;
 }

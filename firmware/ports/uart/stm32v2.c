@@ -3,18 +3,17 @@
 
 #define USART ((volatile uint32_t *)INTRS_UART_BASE)
 enum { CR1 = 0, BRR = 3, ISR = 7, ICR = 8, RDR = 9, TDR = 10 };
-enum { UE = 1, RE = 1 << 2, TE = 1 << 3, RXNE = 1 << 5, TXE = 1 << 7, ERRORS = 0xF };
+enum { UE = 1, RE = 1 << 2, TE = 1 << 3, RXNE = 1 << 5, RXNEIE = 1 << 5, TXE = 1 << 7, ERRORS = 0xF };
 
 void intrs_uart_init(void)
 {
     USART[CR1] = 0;
     USART[BRR] = (INTRS_UART_CLOCK_HZ + INTRS_UART_BAUD / 2u) / INTRS_UART_BAUD;
-    USART[CR1] = UE | TE | RE;
+    USART[CR1] = UE | TE | RE | RXNEIE;
 }
 
-int intrs_port_read(int wait)
+int intrs_uart_read(void)
 {
-    (void)wait;
     const uint32_t status = USART[ISR];
     if ((status & ERRORS) != 0) {
         USART[ICR] = status & ERRORS; /* an overrun blocks reception until cleared; the frame's CRC tells of the loss */
