@@ -13,7 +13,7 @@ import pytest
 from intrs_edge.children import patient
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("templates", "firmware", "boards", "models", "recipes", "studies")
+FOLDERS = ("templates", "firmware", "boards", "models", "recipes", "studies", "examples/c")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@
  * intrs_config.h (generated) defines:
  *   INTRS_CLASSES       number of logits
  *   INTRS_IMAGE_BYTES   H * W * C of the raw uint8 image
- *   INTRS_CHANNELS      C
+ *   INTRS_HEIGHT, INTRS_WIDTH, INTRS_CHANNELS   H, W, C
  *   INTRS_INPUT_BYTES   bytes of the int8 input tensor (= INTRS_IMAGE_BYTES)
  *   INTRS_BATCH         images that one intrs_model_run() takes (1 on microcontrollers)
  *   INTRS_ARENA_BYTES, INTRS_INPUT_OFFSET, INTRS_OUTPUT_OFFSET

@@ -21,6 +21,7 @@ from intrs_edge.codegen.build_files import (
     program_sources,
     runtime_sources,
 )
+from intrs_edge.codegen.examples import example_files
 from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.isa import board_levels, host_levels
@@ -85,7 +86,7 @@ def generate(
 
     step("host")
     host = _host_model(graph, options, input_map)
-    files: Files = {"model.tflite": model_bytes}
+    files: Files = {"model.tflite": model_bytes, **example_files()}
     for path, text in render_tables(smoothing).items():
         files[path] = text.encode()
     host_files = board_files(load_board("host"))
@@ -242,6 +243,8 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
         **({} if manifest["reads"] else {"INTRS_PIXELS": 0}),
         "INTRS_CLASSES": len(manifest["classes"]),
         "INTRS_IMAGE_BYTES": height * width * channels,
+        "INTRS_HEIGHT": height,
+        "INTRS_WIDTH": width,
         "INTRS_CHANNELS": channels,
         "INTRS_INPUT_BYTES": height * width * channels,
         "INTRS_BATCH": model.batch,

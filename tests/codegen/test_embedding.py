@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from library import compile_all, run, variables
 from networks import tiny
 
-from intrs_edge.children import patient
 from intrs_edge.codegen import GenerateOptions, generate
 
 OPTIONS = {"n0": 10, "n": 100, "sigma": Decimal("0.1")}
-# sections that may be written at run time; .data.rel.ro holds constants with addresses, of position-independent code
-VARIABLES = re.compile(r"^\.(t?data|t?bss|sdata|sbss)(?!\.rel\.ro)")
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(
-        list(map(str, command)), cwd=cwd, capture_output=True, text=True, timeout=patient(300), check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
-
-
-def compile_all(project: Path, target: str, compiler: str, folder: Path, *flags: str) -> list[Path]:
-    """The objects of a target's library."""
-    folder.mkdir(parents=True, exist_ok=True)
-    objects = []
-    include = {p.parent for p in project.rglob("*.h") if p.parent.name != {"host": "board", "board": "host"}[target]}
-    for source in (project / target / "sources.txt").read_text().split():
-        objects.append(folder / (Path(source).stem + ".o"))
-        run(
-            compiler,
-            *flags,
-            *(f"-I{i}" for i in sorted(include)),
-            "-c",
-            project / source,
-            "-o",
-            objects[-1],
-            cwd=folder,
-        )
-    return objects
-
-
-def variables(objects: list[Path], tool: str) -> list[str]:
-    """Sections of these objects that hold variables, with their sizes."""
-    found = []
-    for item in objects:
-        for line in run(tool, "-A", item, cwd=item.parent).splitlines():
-            words = line.split()
-            if len(words) == 3 and VARIABLES.match(words[0]) and int(words[1]) > 0:
-                found.append(f"{item.name} {words[0]} {words[1]}")
-    return found
 
 
 @pytest.mark.parametrize(

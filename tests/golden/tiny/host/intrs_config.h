@@ -4,6 +4,8 @@
 
 #define INTRS_CLASSES 3
 #define INTRS_IMAGE_BYTES 16
+#define INTRS_HEIGHT 4
+#define INTRS_WIDTH 4
 #define INTRS_CHANNELS 1
 #define INTRS_INPUT_BYTES 16
 #define INTRS_BATCH 1
