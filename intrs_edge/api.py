@@ -119,14 +119,15 @@ def train(images: str, out: PathLike, *, data_dir: PathLike | None = None, **set
 
 def generate(model: PathLike | Graph, out: PathLike, **options: Any) -> Project:
     """The C project of a model. options: fields of ``GenerateOptions``: board, sigma, n0, n, alpha, seed, ..."""
-    from intrs_edge.codegen import GenerateOptions  # noqa: PLC0415
+    from intrs_edge.codegen import GenerateOptions, ModelFile  # noqa: PLC0415
     from intrs_edge.codegen import generate as run  # noqa: PLC0415
 
     for name in ("sigma", "alpha", "target_radius", "precision"):
         if isinstance(options.get(name), float | int | str):
             options[name] = Decimal(str(options[name]))  # 0.1 is one tenth
     graph = load(model) if isinstance(model, str | os.PathLike) else model
-    return Project(Path(out), run(graph, GenerateOptions(**options), Path(out)))
+    source = ModelFile.of(model) if isinstance(model, str | os.PathLike) else None
+    return Project(Path(out), run(graph, GenerateOptions(**options), Path(out), source=source))
 
 
 def build(project: PathLike | Project, jobs: int | None = None) -> Project:

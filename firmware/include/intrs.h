@@ -3,10 +3,6 @@
  *
  * One generated model is linked into one image. Everything is integers; nothing allocates; the caller owns every buffer.
  *
- * Units. A pixel is an integer 0..255; one lattice step is 1/255 of full scale. A radius is returned squared, in lattice
- * steps squared, rounded down, so that "every integer image within an l2 distance r, r*r <= radius_squared, gets the same
- * answer" is exactly what was proved (docs/certificate.md, theorem 1).
- *
  * Threads and interrupts. The library has no variables: all that it writes is the caller's, and it waits for nothing. So any function may
  * run in any thread, task or interrupt handler, also at once, as long as no two of them share a workspace, a certification or a result.
  * (On x86 with AVX2 the sampler fills one table of its own, once, and other threads wait for that.) Every call ends after a number of
@@ -19,25 +15,15 @@
 #include <stdint.h>
 
 #include "intrs_config.h" /* generated: sizes of this model on this target */
+#include "intrs_types.h"
+
+#if INTRS_CONFIG_FORMAT != INTRS_RUNTIME_FORMAT
+#error "intrs_config.h was generated for a runtime of another format: take both from one generated project"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
-#define INTRS_ALIGN(n) alignas(n)
-#else
-#define INTRS_ALIGN(n) _Alignas(n)
 #endif
-
-enum intrs_status {
-    INTRS_OK = 0,
-    INTRS_E_ARGUMENT = -1, /* a null pointer, or a value outside its documented range */
-    INTRS_E_RANGE = -2,    /* a sample range that passes UINT32_MAX */
-    INTRS_E_ABORTED = -3,  /* the progress callback asked to stop */
-    INTRS_E_PIXELS = -4,   /* generated without knowing what a pixel means to the model: intrs_infer() alone works */
-    INTRS_E_DAMAGED = -5,  /* weights or tables are not what was generated; a certification is not what was left */
-    INTRS_MORE = 1,        /* not decided yet */
-};
-
-#define INTRS_ABSTAIN (-1)
 
 /// caller-owned memory ///
 
@@ -46,15 +32,6 @@ struct intrs_workspace {
     INTRS_ALIGN(16) uint8_t arena[INTRS_ARENA_BYTES];
     uint32_t votes[INTRS_CLASSES];
 };
-
-/* Which noise: the noise of Monte-Carlo sample i is a function of (seed, image, i) alone. */
-struct intrs_stream {
-    uint64_t seed;
-    uint32_t image;
-};
-
-/* Called between inferences with the samples done so far of the samples asked for at most; anything but 0 stops. May be NULL. */
-typedef int (*intrs_progress)(void *context, uint32_t done, uint32_t total);
 
 /// inference ///
 
@@ -84,38 +61,10 @@ int intrs_votes(struct intrs_workspace *ws, const uint8_t *image, const struct i
 
 /// prediction (Cohen et al. 2019, PREDICT; integer binomial table) ///
 
-struct intrs_prediction {
-    int32_t label;     /* a class, or INTRS_ABSTAIN */
-    uint32_t top;      /* the class with most votes */
-    uint32_t votes[2]; /* votes of the top two classes */
-    uint32_t samples;
-};
-
 int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
                   intrs_progress progress, void *context, struct intrs_prediction *out);
 
 /// certification ///
-
-enum intrs_mode {
-    INTRS_FIXED = 0,     /* all INTRS_N samples */
-    INTRS_TARGET = 1,    /* stop once radius >= the generated target radius is proved or hopeless */
-    INTRS_PRECISION = 2, /* stop once the radius is known to the generated precision */
-};
-
-enum intrs_stop {
-    INTRS_STOP_FULL = 0,   /* used every sample */
-    INTRS_STOP_ACCEPT = 1, /* stopped early: proved */
-    INTRS_STOP_REJECT = 2, /* stopped early: not going to be proved */
-};
-
-struct intrs_certificate {
-    int32_t label;           /* a class, or INTRS_ABSTAIN */
-    uint32_t selected;       /* the class chosen on samples 0 .. INTRS_N0-1; with INTRS_N0 0 the leader of those counted */
-    uint32_t count;          /* its votes among the samples after those */
-    uint32_t samples;        /* how many those were */
-    uint32_t radius_squared; /* lattice steps squared, rounded down; 0 with INTRS_ABSTAIN */
-    uint32_t stop;           /* enum intrs_stop */
-};
 
 /*
  * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them; with INTRS_N0 0 it is

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "intrs_types.h"
+
 /* out = clamp(zero_point + round(acc * multiplier[c] * 2^(shift[c] - 31)), min, max), per output channel (TFLite: shift > 0 is left) */
 struct intrs_requant {
     const int32_t *multiplier;

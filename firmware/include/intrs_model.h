@@ -3,6 +3,7 @@
  * stack bound) is static.
  *
  * intrs_config.h (generated) defines:
+ *   INTRS_CONFIG_FORMAT INTRS_RUNTIME_FORMAT of the runtime that it is for
  *   INTRS_CLASSES       number of logits
  *   INTRS_IMAGE_BYTES   H * W * C of the raw uint8 image
  *   INTRS_HEIGHT, INTRS_WIDTH, INTRS_CHANNELS   H, W, C

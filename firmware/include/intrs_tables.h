@@ -2,6 +2,7 @@
  * intrs_tables.h - the integer tables of the certificate, generated from one Smoothing configuration (docs/certificate.md).
  *
  * intrs_tables_config.h (generated beside them) defines:
+ *   INTRS_TABLES_FORMAT  INTRS_RUNTIME_FORMAT of the runtime that they are for
  *   INTRS_RNG            0 xoshiro128++, 1 LFSR113
  *   INTRS_NOISE_LAST     the largest magnitude drawn, ceil(8 sigma) lattice steps
  *   INTRS_GUIDE_BITS     8 or 16
@@ -17,6 +18,11 @@
 #include <stdint.h>
 
 #include "intrs_tables_config.h"
+#include "intrs_types.h"
+
+#if INTRS_TABLES_FORMAT != INTRS_RUNTIME_FORMAT
+#error "intrs_tables_config.h was generated for a runtime of another format: take both from one generated project"
+#endif
 
 /// noise ///
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.boards import load_board
 
     load_board(args.board)  # a name that is no board's is said before a model is read
-    from intrs_edge.codegen import GenerateOptions, generate
+    from intrs_edge.codegen import GenerateOptions, ModelFile, generate
     from intrs_edge.codegen.project import STEPS
     from intrs_edge.convert import load_model
 
@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stderr.flush()
 
     try:
-        report = generate(load_model(args.model, notes), options, args.output, step)
+        graph = load_model(args.model, notes)
+        report = generate(graph, options, args.output, step, ModelFile.of(args.model))
     finally:
         if show:
             sys.stderr.write("\r\x1b[K")

@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from intrs_edge import __version__
 from intrs_edge.boards import Board
 from intrs_edge.budget import parse_json
+from intrs_edge.codegen.front import FORMAT, ModelFile, plain
 from intrs_edge.codegen.model import Model
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.tables import claim
@@ -22,13 +24,19 @@ from intrs_edge.graph.reading import Reading
 from intrs_edge.graph.warnings import warnings
 from intrs_edge.smoothing import Smoothing
 
-FORMAT = 2
 MOST_CLASSES = 1 << 16
 LONGEST_NAME = 200
 
 
 def make_manifest(
-    graph: Graph, options: GenerateOptions, board: Board, smoothing: Smoothing, input_map: InputMap, reading: Reading
+    graph: Graph,
+    options: GenerateOptions,
+    board: Board,
+    smoothing: Smoothing,
+    input_map: InputMap,
+    reading: Reading,
+    origin: ModelFile,
+    command: str,
 ) -> dict[str, Any]:
     """The content of project.json but for its digest; hashes are SHA-256 in hexadecimal.
 
@@ -40,6 +48,9 @@ def make_manifest(
     assert source.quant is not None
     return {
         "format": FORMAT,
+        "generator": __version__,
+        "source": {"file": origin.name, "sha256": origin.sha256},
+        "command": command,
         "board": board.id,
         "model_hash": graph_digest(graph),
         "table_hash": smoothing.table_hash,
@@ -101,7 +112,8 @@ def check_unchanged(manifest: Mapping[str, Any], where: str) -> None:
     """
     if manifest.get("format") != FORMAT:
         raise IntrsError(
-            f"{where} is of format {manifest.get('format')}, this version reads {FORMAT}: generate the project again"
+            f"{where} is of format {plain(str(manifest.get('format')))}, made by intrs-edge {made_by(manifest)}; "
+            f"this is intrs-edge {__version__}, which reads format {FORMAT}: generate the project again"
         )
     if manifest.get("digest") != digest(manifest):
         raise IntrsError(f"{where} was changed after it was generated: generate the project again")
@@ -109,6 +121,11 @@ def check_unchanged(manifest: Mapping[str, Any], where: str) -> None:
         raise IntrsError(
             f"{where}: its settings are not those that its tables were made for: generate the project again"
         )
+
+
+def made_by(manifest: Mapping[str, Any]) -> str:
+    """The version that a project says it was made by."""
+    return plain(str(manifest.get("generator", "of a version that did not say it")))[:40]
 
 
 def class_names(graph: Graph, classes: int) -> list[str]:

@@ -13,6 +13,7 @@ from intrs_edge.budget import Steps
 from intrs_edge.codegen import memory
 from intrs_edge.codegen.choose import Banned, Considered, choose, consider
 from intrs_edge.codegen.cwrite import Pool, crc_text
+from intrs_edge.codegen.front import FORMAT
 from intrs_edge.codegen.isa import Level
 from intrs_edge.codegen.kernels import Array, Choice, Emit, Kernel, Site
 from intrs_edge.codegen.render import render
@@ -242,7 +243,7 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
         ]
         return render(
             "intrs_model.c.j2",
-            parts=arrays, dispatch=[m.level for m in kept], headers=headers, map=input_map,
+            format=FORMAT, parts=arrays, dispatch=[m.level for m in kept], headers=headers, map=input_map,
             map_crc=crc_text(np.array([*input_map.mul, *input_map.add, input_map.shift], np.int32)), batch=batch,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from intrs_edge.codegen.build_files import (
 from intrs_edge.codegen.examples import example_files
 from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
+from intrs_edge.codegen.front import FORMAT, RUNTIME, ModelFile, command, front, with_front
 from intrs_edge.codegen.isa import board_levels, host_levels
 from intrs_edge.codegen.manifest import describe, digest, make_manifest
 from intrs_edge.codegen.model import Model, build_model, plan_level
@@ -55,9 +57,10 @@ def generate(
     options: GenerateOptions,
     out_dir: str | os.PathLike[str],
     step: Callable[[str], object] = lambda name: None,
+    source: ModelFile | None = None,
 ) -> Report:
     """Writes the project of a validated int8 graph to ``out_dir`` and says what it takes. step: is told each of STEPS
-    as it begins.
+    as it begins. source: the file that the graph was read from; without it, the project's own model.tflite is named.
 
     The folder appears whole or not at all; an earlier generated project is replaced, any other folder that is not empty
     is refused. Raises IntrsError for what the options, the board or the model do not allow, before anything is written.
@@ -81,7 +84,9 @@ def generate(
     reach = smoothing.distribution.last
     input_map = derive_input_map(graph, reach) if reading.known else no_map(image_shape(graph)[2])
     model_bytes = write_tflite(graph)
-    manifest = make_manifest(given, options, board, smoothing, input_map, reading)
+    source = source or ModelFile("model.tflite", hashlib.sha256(model_bytes).hexdigest())
+    line = command(options, source)
+    manifest = make_manifest(given, options, board, smoothing, input_map, reading, source, line)
     graph = simplify(graph)  # after the file is written: .tflite has no words for explicit padding
 
     step("host")
@@ -113,7 +118,8 @@ def generate(
     report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes))
     text = report.as_text().split("\n", 1)[1]  # but for the folder's name: the same bytes wherever it is written
     files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=text).encode()
-    replace_folder(target, files, "project")
+    files["LICENSE"] = shipped("LICENSE").read_bytes()
+    replace_folder(target, with_front(files, front(source, line), RUNTIME), "project")
     return report
 
 
@@ -240,6 +246,7 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
     height, width, channels = manifest["image_shape"]
     settings = manifest["settings"]
     macros = {
+        "INTRS_CONFIG_FORMAT": FORMAT,
         **({} if manifest["reads"] else {"INTRS_PIXELS": 0}),
         "INTRS_CLASSES": len(manifest["classes"]),
         "INTRS_IMAGE_BYTES": height * width * channels,

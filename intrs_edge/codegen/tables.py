@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.cwrite import crc_text
+from intrs_edge.codegen.front import FORMAT
 from intrs_edge.errors import IntrsError
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
@@ -41,6 +42,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
             f"the sequential plans need {len(counts)} table entries, more than 65535: ask for a coarser precision"
         )
     values = {
+        "format": FORMAT,
         "summary": summary(smoothing),
         "claim": proof_of(smoothing),
         "tv": f"{float(smoothing.total_variation):.3e}, {charged(smoothing)}",

@@ -32,6 +32,7 @@ def build_project(project: Path, jobs: int = 1, verbose: bool = False, show: boo
     if cmake is None:
         raise IntrsError("cmake is not installed; install it (Debian: apt-get install cmake ninja-build)")
     build = project / "build"
+    _forget_other_places(build)
     configure = [cmake, "-S", str(project), "-B", str(build)]
     if shutil.which("ninja") and not (build / "CMakeCache.txt").exists():
         configure += ["-G", "Ninja"]
@@ -44,6 +45,22 @@ def build_project(project: Path, jobs: int = 1, verbose: bool = False, show: boo
             _step([cmake, "--build", str(build), "--parallel", str(max(1, jobs))], log, out.fileno(), verbose)
     built = ("host/libintrs.so", "host/intrs", "board/intrs.elf", "board/intrs.bin", "board/intrs.uf2", "board/intrs")
     return [build / name for name in built if (build / name).is_file()]
+
+
+def _forget_other_places(build: Path) -> None:
+    """A build folder that came with a project from another place knows paths that are not its own: CMake's memory of
+    it goes, also the board's (docs/generate.md); what was built stays until it is built again.
+    """
+    cache = build / "CMakeCache.txt"
+    if not cache.is_file():
+        return
+    home = re.search(r"^CMAKE_CACHEFILE_DIR:INTERNAL=(.*)$", cache.read_text(errors="replace"), re.MULTILINE)
+    if home is not None and Path(home[1]).resolve() == build.resolve():
+        return
+    for folder in (build, build / "board"):
+        for name in ("CMakeFiles", "board-prefix"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / "CMakeCache.txt").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intrs_edge.codegen.manifest import check_unchanged
+from intrs_edge import __version__
+from intrs_edge.codegen.manifest import check_unchanged, made_by
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.words import ASK
 from intrs_edge.targets.base import Ends
@@ -51,14 +53,21 @@ class Manifest:
             raise IntrsError(self.ends.refused)
 
 
+_TOLD: set[Path] = set()  # projects whose other version was said
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Reads DIR/project.json; raises IntrsError when it is not a generated project, is of another format or was
-    changed.
+    changed. A project of another version of the generator, but of this format, is said on stderr, once.
     """
     path = directory / "project.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         check_unchanged(raw, str(path))
+        if made_by(raw) != __version__ and directory not in _TOLD:
+            _TOLD.add(directory)
+            told = f"{directory} was made by intrs-edge {made_by(raw)}, this is {__version__}"
+            print(f"intrs-edge: warning: {told}: generate it again to be sure of both", file=sys.stderr)
         height, width, channels = raw["image_shape"]
         return Manifest(
             directory, str(raw["board"]), _prefix(raw["model_hash"]), _prefix(raw["table_hash"]),

@@ -30,6 +30,7 @@ def library(folder: Path, smoothing: Smoothing, shift: int, macros: tuple[str, .
     for name, text in render_tables(smoothing).items():
         (folder / Path(name).name).write_text(text)
     config = {
+        "INTRS_CONFIG_FORMAT": "INTRS_RUNTIME_FORMAT",
         "INTRS_CLASSES": 2, "INTRS_IMAGE_BYTES": h * w * c, "INTRS_CHANNELS": c, "INTRS_INPUT_BYTES": h * w * c,
         "INTRS_BATCH": BATCH, "INTRS_ARENA_BYTES": 64, "INTRS_INPUT_OFFSET": 0, "INTRS_OUTPUT_OFFSET": 0,
         "INTRS_N0": smoothing.n0, "INTRS_N": smoothing.n,

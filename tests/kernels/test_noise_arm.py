@@ -65,6 +65,7 @@ def program(
         (folder / Path(name).name).write_text(text)
     size = smoothing.dimension
     config = {
+        "INTRS_CONFIG_FORMAT": "INTRS_RUNTIME_FORMAT",
         "INTRS_CLASSES": 2, "INTRS_IMAGE_BYTES": size, "INTRS_CHANNELS": smoothing.shape[2], "INTRS_INPUT_BYTES": size,
         "INTRS_BATCH": 1, "INTRS_ARENA_BYTES": 64, "INTRS_INPUT_OFFSET": 0, "INTRS_OUTPUT_OFFSET": 0,
         "INTRS_N0": smoothing.n0, "INTRS_N": smoothing.n,

@@ -80,6 +80,7 @@ def config_header(smoothing: Smoothing, batch: int, model: int = 1) -> str:
     d = smoothing.dimension
     return f"""#ifndef INTRS_CONFIG_H
 #define INTRS_CONFIG_H
+#define INTRS_CONFIG_FORMAT INTRS_RUNTIME_FORMAT
 #define INTRS_CLASSES {CLASSES}
 #define INTRS_IMAGE_BYTES {d}
 #define INTRS_CHANNELS {smoothing.shape[2]}

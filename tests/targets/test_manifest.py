@@ -6,7 +6,9 @@ import json
 import pytest
 import toy_model as toy
 
-from intrs_edge.codegen.manifest import FORMAT, digest
+from intrs_edge import __version__
+from intrs_edge.codegen.front import FORMAT
+from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.manifest import read_manifest
 
@@ -51,9 +53,21 @@ def test_so_is_the_shape(tmp_path):
 
 @pytest.mark.parametrize("number", [FORMAT - 1, FORMAT + 1, "2", None, [2]])
 def test_another_format_is_one_line(tmp_path, number):
-    changed = toy.toy_manifest() | {"format": number}
-    with pytest.raises(IntrsError, match=f"this version reads {FORMAT}: generate the project again"):
+    changed = toy.toy_manifest() | {"format": number, "generator": "0.0.9"}
+    with pytest.raises(IntrsError, match=f"by intrs-edge 0.0.9.*{__version__}, which reads format {FORMAT}") as caught:
         read_manifest(written(tmp_path, changed | {"digest": digest(changed)}))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_version_of_the_generator_is_named_once(tmp_path, capsys):
+    read_manifest(written(tmp_path, toy.toy_manifest()))
+    assert capsys.readouterr().err == ""
+    changed = toy.toy_manifest() | {"generator": "9.9.9"}
+    for _ in range(2):
+        read_manifest(written(tmp_path, changed | {"digest": digest(changed)}))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "9.9.9" in line
+    assert __version__ in line
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "3", '"x"', "{", "[" * 100_000, '{"format": 2}', "\x00"])

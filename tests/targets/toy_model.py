@@ -8,9 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+<<<<<<< HEAD
 from intrs_edge.boards import Board, load_board
+=======
+from intrs_edge import __version__
+from intrs_edge.boards import load_board
+>>>>>>> 519a167 (Front matter in every generated file (licence, version, model and its hash, the command), LICENSE; runtimes and models of other formats do not compile; foreign projects named with both versions; a moved build is made again)
 from intrs_edge.codegen.board_files import board_files
-from intrs_edge.codegen.manifest import FORMAT, digest, smoothing_of
+from intrs_edge.codegen.front import FORMAT
+from intrs_edge.codegen.manifest import digest, smoothing_of
 from intrs_edge.paths import shipped
 
 SHAPE = (10, 10, 3)
@@ -74,7 +80,8 @@ _SETTINGS = {
 def toy_manifest(board_id: str = "host") -> dict[str, object]:
     """What project.json says of it. Its tables are a function of its own, so their digest is as good as any."""
     manifest = {
-        "format": FORMAT, "board": board_id, "model_hash": f"{MODEL_HASH:08x}" + "0" * 56, "tables": "0" * 64,
+        "format": FORMAT, "generator": __version__, "board": board_id,
+        "model_hash": f"{MODEL_HASH:08x}" + "0" * 56, "tables": "0" * 64,
         "image_shape": list(SHAPE), "classes": [str(i) for i in range(CLASSES)], "settings": _SETTINGS,
         "reads": {"channels": "RGB"}, "input": {"dtype": "int8", "shape": [1, *SHAPE]}, "output": {"dtype": "int8"},
     }  # fmt: skip
