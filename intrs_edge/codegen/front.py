@@ -74,7 +74,7 @@ def with_front(files: Mapping[str, bytes], lines: list[str], runtime: str) -> di
     """
     found = {}
     for path, content in files.items():
-        copied = path.startswith(("runtime/", "examples/")) or (path.startswith("include/") and not path.endswith("_config.h"))
+        copied = path.startswith(("runtime/", "examples/", "include/")) and not path.endswith("_config.h")
         found[path] = _head(path, [LICENSE, runtime] if copied else [LICENSE, *lines], content)
     return found
 

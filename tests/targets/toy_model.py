@@ -8,12 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
-from intrs_edge.boards import Board, load_board
-=======
 from intrs_edge import __version__
-from intrs_edge.boards import load_board
->>>>>>> 519a167 (Front matter in every generated file (licence, version, model and its hash, the command), LICENSE; runtimes and models of other formats do not compile; foreign projects named with both versions; a moved build is made again)
+from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen.board_files import board_files
 from intrs_edge.codegen.front import FORMAT
 from intrs_edge.codegen.manifest import digest, smoothing_of
