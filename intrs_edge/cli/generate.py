@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="speed",
         help="what the board's kernels are chosen for (default %(default)s)",
     )
+    parser.add_argument(
+        "--layout",
+        choices=("cmake", "arduino", "platformio", "zephyr", "esp-idf", "cmsis-pack"),
+        default="cmake",
+        help="what the folder is: a CMake project (default), or a library as another ecosystem takes it",
+    )
     add_pixels(parser)
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -98,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         target_radius=args.target_radius,
         precision=args.precision,
         pixels=pixel_options(args),
+        layout=args.layout,
     )
     notes: list[str] = []
     show = args.progress and sys.stderr.isatty()

@@ -45,17 +45,22 @@ def program_sources(parts: BoardFiles) -> list[str]:
 
 def include_folders(files: Mapping[str, bytes], sources: Iterable[str], folder: str) -> list[str]:
     """The folders of the headers that the sources read, directly or not; the target's own is the first."""
-    headers = {
-        p.rsplit("/", 1)[1]: p for p in sorted(files) if p.endswith(".h") and not p.startswith(("host/", "board/"))
-    }
-    waiting, used = list(sources), set()
+    used = {p.rsplit("/", 1)[0] for p in included(files, sources, folder)}
+    return [folder, *sorted({"include"} | used - {folder})]
+
+
+def included(files: Mapping[str, bytes], sources: Iterable[str], folder: str) -> list[str]:
+    """The headers that the sources of ``host`` or ``board`` read, directly or not."""
+    other = {"host": "board/", "board": "host/"}[folder]
+    headers = {p.rsplit("/", 1)[1]: p for p in sorted(files) if p.endswith(".h") and not p.startswith(other)}
+    waiting, used = list(sources), set[str]()
     while waiting:
         for name in _INCLUDE.findall(files[waiting.pop()]):
             path = headers.get(name.decode().rsplit("/", 1)[-1])
             if path is not None and path not in used:
                 used.add(path)
                 waiting.append(path)
-    return [folder, *sorted({"include"} | {p.rsplit("/", 1)[0] for p in used})]
+    return sorted(used)
 
 
 def flags(model: Model) -> list[tuple[str, dict[str, Any]]]:

@@ -17,6 +17,7 @@ from intrs_edge.graph.reading import PixelOptions
 
 FORMAT = 3  # of a project: project.json, the generated C and the runtime with it (firmware/include/intrs_types.h)
 LICENSE = "SPDX-License-Identifier: Apache-2.0"
+_HASH = (".cmake", ".inc", "CMakeLists.txt", ".yml", ".yaml", ".ini", ".conf", ".defaults", ".properties", "Kconfig")
 KEPT = "Do not edit: generate again."
 _SAID_OTHERWISE = {"board", "sigma", "pixels", "batch", "machine"}
 
@@ -94,10 +95,13 @@ RUNTIME = f"The runtime of intrs-edge {__version__}, the same in every project. 
 
 def _head(path: str, lines: list[str], content: bytes) -> bytes:
     name = path.rsplit("/", 1)[-1]
-    if name.endswith((".c", ".cpp", ".h", ".S", ".ld", ".map")):
+    if name.endswith((".c", ".cpp", ".ino", ".h", ".S", ".ld", ".map")):
         return _block("/*", " * ", " */", lines) + content
-    if name.endswith((".cmake", ".inc")) or name == "CMakeLists.txt":
+    if name.endswith(_HASH):
         return "".join(f"# {line}\n" for line in lines).encode() + b"\n" + content
+    if name.endswith(".pdsc"):  # XML: its declaration is the first line
+        declaration, rest = content.split(b"\n", 1)
+        return declaration + b"\n" + _block("<!--", "", "-->", [line.replace("--", "- -") for line in lines]) + rest
     if name.endswith(".md"):
         return _block("<!--", "", "-->", lines) + content
     if name.endswith(".svg"):

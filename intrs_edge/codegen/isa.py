@@ -46,6 +46,7 @@ _HOST = {
 }
 
 _MCU = {
+    "generic": PORTABLE,
     "cortex-m0": Level("m0", frozenset({"armv6m"})),
     "cortex-m0plus": Level("m0plus", frozenset({"armv6m"})),
     # no DSP extension: the kernels of Armv6-M, which it contains

@@ -26,7 +26,8 @@ class GenerateOptions:
     images that the host library takes at once where its kernels can (1 otherwise). ``machine``: the host's architecture
     as platform.machine() spells it; None: this one. ``seed``: of every certification, for replays; None: each draws its
     own, as it must where somebody else chooses the images (docs/certificate.md, section 3). ``sigma``: None is what the
-    model was trained for, else `SIGMA`. ``pixels``: what a pixel means, where the model does not say it.
+    model was trained for, else `SIGMA`. ``pixels``: what a pixel means, where the model does not say it. ``layout``: of
+    the folder, one of `layouts.LAYOUTS`.
     """
 
     board: str | Path | Board = "host"
@@ -43,6 +44,7 @@ class GenerateOptions:
     precision: Decimal | None = None
     batch: int = HOST_BATCH
     machine: str | None = None
+    layout: str = "cmake"
     pixels: PixelOptions = field(default_factory=PixelOptions)
 
     def __post_init__(self) -> None:

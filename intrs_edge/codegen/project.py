@@ -27,6 +27,7 @@ from intrs_edge.codegen.fit import TooSmall, sizes_on
 from intrs_edge.codegen.folder import check_replaceable
 from intrs_edge.codegen.front import FORMAT, RUNTIME, ModelFile, command, front, with_front
 from intrs_edge.codegen.isa import board_levels, host_levels
+from intrs_edge.codegen.layouts import CMAKE, arranged, check_layout, layout_files
 from intrs_edge.codegen.manifest import describe, digest, make_manifest
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
@@ -69,6 +70,7 @@ def generate(
     target = Path(out_dir)
     check_replaceable(target)
     board = options.load_board()
+    check_layout(options.layout, board)
     given = normalize(graph)
     graph = signed_ends(given)
     validate(graph)
@@ -111,6 +113,7 @@ def generate(
         manifest["target"] = describe(model)
     step("files")
     manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
+    manifest["layout"] = options.layout
     manifest["digest"] = digest(manifest)
     first = model.levels[0]
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
@@ -119,7 +122,12 @@ def generate(
     text = report.as_text().split("\n", 1)[1]  # but for the folder's name: the same bytes wherever it is written
     files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=text).encode()
     files["LICENSE"] = shipped("LICENSE").read_bytes()
-    replace_folder(target, with_front(files, front(source, line), RUNTIME), "project")
+    lines = front(source, line)
+    files = with_front(files, lines, RUNTIME)
+    if options.layout != CMAKE:
+        own = layout_files(options.layout, model, board, options.optimize, text)
+        files = arranged(options.layout, files, model) | with_front(own, lines, RUNTIME)
+    replace_folder(target, files, "project")
     return report
 
 

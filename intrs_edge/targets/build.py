@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.budget import parse_json
+from intrs_edge.errors import IntrsError, shown
 from intrs_edge.files import check_regular, written
 
 LOG = "build.log"
@@ -26,6 +27,7 @@ def build_project(project: Path, jobs: int = 1, verbose: bool = False, show: boo
     Raises IntrsError when DIR is no project, CMake is missing, or a step fails: the message holds the compiler's first
     error and names the log with the rest.
     """
+    check_layout(project)
     if not (project / "CMakeLists.txt").is_file() or not (project / "project.json").is_file():
         raise IntrsError(f"{project} is not a generated project (no CMakeLists.txt); make one: intrs-edge generate")
     cmake = shutil.which("cmake")
@@ -61,6 +63,20 @@ def _forget_other_places(build: Path) -> None:
         for name in ("CMakeFiles", "board-prefix"):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / "CMakeCache.txt").unlink(missing_ok=True)
+
+
+def check_layout(project: Path) -> None:
+    """Raises IntrsError for a project that another ecosystem builds."""
+    try:
+        manifest = parse_json((project / "project.json").read_text(encoding="utf-8", errors="replace"), "project.json")
+    except (OSError, IntrsError):
+        return  # said by those who read more of it
+    layout = manifest.get("layout", "cmake") if isinstance(manifest, dict) else "cmake"
+    if layout != "cmake":
+        raise IntrsError(
+            f"{project} is a library in the layout {shown(layout)}, which that ecosystem builds (see its README.md); "
+            "for a project that is built and run here: intrs-edge generate --layout cmake"
+        )
 
 
 @contextlib.contextmanager

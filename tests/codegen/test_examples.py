@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from known import IMAGE, OPTIONS, expected, said
 from library import compile_all, includes, run
 from networks import tiny
 
 from intrs_edge.children import guarded, patient
-from intrs_edge.codegen import GenerateOptions, generate
-from intrs_edge.graph import reference
+from intrs_edge.codegen import generate
 from intrs_edge.paths import shipped
-from intrs_edge.smoothing import Certificate, Stream, certify
+from intrs_edge.smoothing import Stream
 
 C = ("certify_image.c", "slices.c", "rtos_task.c", "camera_frame.c")
 CPP = "cpp_caller.cpp"
@@ -27,8 +26,6 @@ COMPILERS = [
     ("clang", "clang++", "host", ()),
     ("arm-none-eabi-gcc", "arm-none-eabi-g++", "board", M4),
 ]
-OPTIONS = GenerateOptions(n0=10, n=100, sigma=Decimal("0.1"), board="mps2-an386", machine="generic")
-IMAGE = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)  # what the examples certify
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +39,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def objects(project: Path) -> list[Path]:
     """The host's library."""
     return compile_all(project, "host", "gcc", project.parent / "o", "-O2")
-
-
-def expected(image: np.ndarray, stream: Stream) -> Certificate:
-    """By the references alone: no C takes part."""
-    graph = tiny()
-
-    def classify(noisy: np.ndarray) -> np.ndarray:
-        inputs = (np.clip(noisy, 0, 255) - 128).astype(np.int8)
-        logits = [reference.run(graph, [x.reshape(1, 4, 4, 1)])[0] for x in inputs]
-        return np.argmax(np.array(logits).reshape(len(inputs), -1), axis=1)
-
-    return certify(classify, image, stream, OPTIONS.smoothing((4, 4, 1)), 3)
 
 
 def test_they_are_those_of_the_repository(project: Path) -> None:
@@ -84,10 +69,6 @@ def test_certify_image_prints_the_known_certificate(project: Path, objects: list
     source = project / "examples" / "certify_image.c"
     run("gcc", *includes(project, "host"), source, *objects, "-o", program, cwd=tmp_path)
     assert run(program, cwd=tmp_path) == said(certificate)
-
-
-def said(c: Certificate) -> str:
-    return f"class {c.label} within a squared radius of {c.radius_squared}\n{c.count} of {c.samples} samples\n"
 
 
 def test_slices_and_cpp_say_the_same(project: Path, objects: list[Path], tmp_path: Path) -> None:
