@@ -1,4 +1,4 @@
-"""Roads into the IR: QAT networks, QDQ ONNX, float ONNX, int8 .tflite; see docs/convert.md."""
+"""Ways into the IR: QAT networks, QDQ ONNX, float ONNX, int8 .tflite; see docs/convert.md."""
 
 from intrs_edge.convert.agreement import Agreement, accuracy, agreement, compare_logits
 from intrs_edge.convert.load import is_quantised, load_model

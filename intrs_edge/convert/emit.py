@@ -1,4 +1,4 @@
-"""Appends int8 ops to a graph under construction: what the roads into the IR have in common. NHWC, batch 1."""
+"""Appends int8 ops to a graph under construction: what the ways into the IR have in common. NHWC, batch 1."""
 
 from __future__ import annotations
 

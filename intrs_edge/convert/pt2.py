@@ -1,5 +1,5 @@
 """torch.export programs with q/dq operators (PT2E, torchao) as QDQ ONNX: one more way to write the same network, which
-then goes the one road."""
+then is read as one."""
 
 from __future__ import annotations
 

@@ -111,8 +111,7 @@ def _addmm(w: Writer, call: Call) -> None:
 
 
 def _matmul(w: Writer, call: Call) -> None:
-    x = call.inputs.get("self", call.inputs.get("input"))
-    w.one(call, "MatMul", [w.value(x), w.value(call.inputs.get("mat2", call.inputs.get("other")))])
+    w.one(call, "MatMul", [w.value(_self(call)), w.value(call.inputs.get("mat2", call.inputs.get("other")))])
 
 
 def _batch_norm(w: Writer, call: Call) -> None:
@@ -185,6 +184,10 @@ def _silu(w: Writer, call: Call) -> None:
 
 def _softmax(kind: str) -> Handler:
     return lambda w, call: w.one(call, kind, [w.value(_self(call))], axis=int(w.get(call, "dim")))
+
+
+def _power(w: Writer, call: Call) -> None:
+    w.one(call, "Pow", [w.value(_self(call)), w.constant(np.asarray(w.get(call, "exponent"), np.float32))])
 
 
 def _rsqrt(w: Writer, call: Call) -> None:
@@ -376,10 +379,11 @@ _ATEN: dict[str, Handler] = {
     "log_softmax": _softmax("LogSoftmax"), "matmul": _matmul, "max_pool1d": _pool("MaxPool", 1),
     "max_pool2d": _pool("MaxPool", 2), "max_pool2d_with_indices": _pool("MaxPool", 2), "maximum": _binary("Max"),
     "mean": _reduce("ReduceMean"), "minimum": _binary("Min"), "mm": _matmul, "mul": _binary("Mul"),
-    "native_batch_norm": _batch_norm, "pad": _pad, "permute": _permute, "pixel_shuffle": _shuffle,
-    "pixel_unshuffle": _unshuffle, "prelu": _prelu, "reflection_pad1d": _pad, "reflection_pad2d": _pad,
-    "relu": _unary("Relu"), "relu6": _clamp(0.0, 6.0), "reshape": _shaped, "rsqrt": _rsqrt, "select": _select,
-    "sigmoid": _unary("Sigmoid"), "silu": _silu, "slice": _slice, "softmax": _softmax("Softmax"), "split": _split,
+    "native_batch_norm": _batch_norm, "neg": _unary("Neg"), "pad": _pad, "permute": _permute,
+    "pixel_shuffle": _shuffle, "pixel_unshuffle": _unshuffle, "pow": _power, "prelu": _prelu,
+    "reflection_pad1d": _pad, "reflection_pad2d": _pad, "relu": _unary("Relu"), "relu6": _clamp(0.0, 6.0),
+    "reshape": _shaped, "rsqrt": _rsqrt, "select": _select, "sigmoid": _unary("Sigmoid"), "silu": _silu,
+    "slice": _slice, "softmax": _softmax("Softmax"), "split": _split,
     "split_with_sizes": _split, "squeeze": _shaped, "stack": _stack, "sub": _binary("Sub"), "sum": _reduce("ReduceSum"),
     "sym_size": _size, "t": _permute, "tanh": _unary("Tanh"), "transpose": _permute, "unbind": _split,
     "unflatten": _shaped, "unsqueeze": _shaped, "upsample_bilinear2d": _resize("linear"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,19 @@ from intrs_edge.convert.qdq_context import Context, Inputs
 from intrs_edge.convert.qdq_finish import ACTIVATIONS, clamp_codes, fusing, plain, reach
 from intrs_edge.convert.qdq_weights import as_affine, folded
 from intrs_edge.convert.values import (
+    NO_CLIP,
     Activation,
     Affine,
     Constant,
+    Finish,
+    Lattice,
     Pending,
     Range,
     Unsupported,
     Value,
     clipped,
 )
-from intrs_edge.graph.ir import Quant
+from intrs_edge.graph.ir import Attr, Quant
 
 
 def binary(kind: str) -> Callable[[Context, Inputs], list[Value]]:
@@ -43,15 +46,65 @@ def binary(kind: str) -> Callable[[Context, Inputs], list[Value]]:
         waiting = [isinstance(v, Pending) and v.fallback is None and not v.code and v.kind != "input" for v in (a, b)]
         if kind in ("ADD", "SUB") and sum(waiting) == 1:
             return [_sum_with(ctx, kind, a, b, waiting[0])]
+        if kind == "MUL" and a is b and isinstance(a, Pending):
+            return squared(ctx, a)
         x, y = broadcast(ctx, ctx.activation(a), ctx.activation(b))
         shape = tuple(np.broadcast_shapes(x.shape, y.shape))
 
         def make(quant: Quant, activation: str, _: Affine | None) -> Activation:
             return replace(x, index=ctx.emit.add(x.index, y.index, quant, ctx.name, activation, kind), shape=shape)
 
-        return [Pending(kind.capitalize(), ctx.name, shape, fusing(ctx.emit, make))]
+        finish = fusing(ctx.emit, make)
+        return [
+            Pending(kind.capitalize(), ctx.name, shape, _Difference(x, y, finish) if kind == "SUB" else finish)
+        ]  # fmt: skip
 
     return handler
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """A difference that waits for its scale, or for the square behind it: TFLite has both in one."""
+
+    x: Activation
+    y: Activation
+    finish: Finish
+
+    def __call__(self, quant: Quant, limits: Range, affine: Affine | None) -> Activation:
+        return self.finish(quant, limits, affine)
+
+
+def squared(ctx: Context, value: Value | None) -> list[Value]:
+    """The square of a value: MUL by itself, or SQUARED_DIFFERENCE where it is a difference that is not quantised."""
+    if isinstance(value, Pending) and isinstance(value.finish, _Difference) and value.clip == NO_CLIP:
+        x, y, kind = value.finish.x, value.finish.y, "SQUARED_DIFFERENCE"
+        shape = value.shape
+    else:
+        x = y = ctx.activation(value)
+        kind, shape = "MUL", x.shape
+    attrs: dict[str, Attr] = {"activation": "NONE"} if kind == "MUL" else {}
+
+    def make(quant: Quant) -> Activation:
+        stored = np.broadcast_shapes(ctx.emit.shape(x.index), ctx.emit.shape(y.index))
+        return replace(x, index=ctx.emit.op(kind, (x.index, y.index), stored, quant, ctx.name, attrs), shape=shape)
+
+    return [Pending("Square", ctx.name, shape, plain(ctx.emit, make))]
+
+
+def power(ctx: Context, inputs: Inputs) -> list[Value]:
+    """Pow by a constant: 2, or -1/2 (1 / sqrt(x))."""
+    exponent = inputs[1]
+    of = float(exponent.value.reshape(-1)[0]) if isinstance(exponent, Constant) and exponent.value.size == 1 else 0.0
+    if of == 2:
+        return squared(ctx, inputs[0])
+    if of == -0.5:
+        return reciprocal(ctx, [*sqrt(ctx, inputs[:1])])
+    raise Unsupported("only the exponents 2 and -0.5 are supported")
+
+
+def negated(ctx: Context, inputs: Inputs) -> list[Value]:
+    """Neg: a factor of -1, folded like any other."""
+    return [_with_constant(ctx, "MUL", inputs[0], Constant(np.float32(-1).reshape(())), False)]
 
 
 def _sum_with(ctx: Context, kind: str, a: Value | None, b: Value | None, first: bool) -> Pending:
@@ -195,7 +248,8 @@ def hard_sigmoid(ctx: Context, inputs: Inputs) -> list[Value]:
 
 
 def prelu(ctx: Context, inputs: Inputs) -> list[Value]:
-    """PRelu with int8 slopes, or one slope for all: LEAKY_RELU."""
+    """PRelu: by int8 slopes PRELU, by one slope for all LEAKY_RELU. Slopes in float (or of several scales) are rounded
+    to 255 steps, which is said: with the widest of them a value of 128 steps moves by half a step of its own."""
     x, slope = ctx.activation(inputs[0]), inputs[1]
     if not isinstance(slope, Constant) or not np.all(np.isfinite(slope.value)):
         raise Unsupported("its slopes are not finite constants")
@@ -203,7 +257,12 @@ def prelu(ctx: Context, inputs: Inputs) -> list[Value]:
         alpha = float(slope.value.reshape(-1)[0])
         return unary("LEAKY_RELU")(replace(ctx, attrs={"alpha": alpha}), [x])
     if not _operand(slope):
-        raise Unsupported("its slopes are not int8 per tensor; quantise them so, or use one slope for all channels")
+        scale = np.float32(np.abs(slope.value).max(initial=0) / 127)
+        if not scale >= 2.0**-64:
+            raise Unsupported("it has no slopes, or none of a size that counts; use Relu")
+        q = np.rint(slope.value / scale).astype(np.int8)
+        slope = Constant(slope.value, Lattice(q, np.full(1, scale), np.zeros(1, np.int64), 0))
+        ctx.finisher.note(f"the slopes of PRelu {ctx.name!r} are not int8: they are rounded to steps of {scale:.4g}")
     x, alphas = broadcast(ctx, x, ctx.activation(slope))
     if tuple(np.broadcast_shapes(x.shape, alphas.shape)) != x.shape:
         raise Unsupported("its slopes do not broadcast to its input; the file is damaged")

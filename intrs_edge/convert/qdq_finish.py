@@ -71,6 +71,11 @@ class Finisher:
             self._done[key] = _no_finish, replace(value, index=index)
         return replace(value, index=self._done[key][1].index)
 
+    def note(self, line: str) -> None:
+        """Says a rounding, once."""
+        if line not in self.notes:
+            self.notes.append(line)
+
     def settle(self, value: Pending) -> Activation:
         """A pending value that no QuantizeLinear follows."""
         if value.fallback is None:
@@ -78,9 +83,7 @@ class Finisher:
                 f"the result of {value.kind} {value.name!r} is not quantised; put a QuantizeLinear behind it"
             )
         if value.rounds:
-            note = f"the result of {value.kind} {value.name!r} is not quantised: it is rounded at its input's scale"
-            if note not in self.notes:
-                self.notes.append(note)
+            self.note(f"the result of {value.kind} {value.name!r} is not quantised: it is rounded at its input's scale")
         return self.at(value, value.fallback)
 
     def head(self, value: Pending) -> Activation:
@@ -89,7 +92,7 @@ class Finisher:
             return self.settle(value)
         low, high = value.span(value.affine)
         y, scale = self._between(value, low, high)
-        self.notes.append(
+        self.note(
             f"the logits of {value.kind} {value.name!r} are not quantised: they get the scale {scale:.4g}, at which no "
             "input saturates them; a QuantizeLinear with a measured scale behind it keeps more of their differences"
         )
@@ -102,12 +105,10 @@ class Finisher:
             least, most = value.span(value.affine)
             low, high = max(low, least), min(high, most)
         y, scale = self._between(value, low, high)
-        note = (
+        self.note(
             f"the result of {value.kind} {value.name!r} is not quantised before it is added: it is rounded at the "
             f"scale {scale:.4g}, which saturates nothing that the sum would not"
         )
-        if note not in self.notes:
-            self.notes.append(note)
         return y
 
     def _between(self, value: Pending, low: float, high: float) -> tuple[Activation, np.float32]:

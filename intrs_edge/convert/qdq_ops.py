@@ -6,6 +6,7 @@ from intrs_edge.convert import qdq_axes as axes
 from intrs_edge.convert import qdq_elementwise as elementwise
 from intrs_edge.convert import qdq_moves as moves
 from intrs_edge.convert import qdq_pools as pools
+from intrs_edge.convert import qdq_transposed as transposed
 from intrs_edge.convert import qdq_weights as weights
 from intrs_edge.convert.emit import per_tensor
 from intrs_edge.convert.qdq_context import Handler
@@ -18,7 +19,7 @@ OPS: dict[str, Handler] = {
     "Clip": elementwise.clip,
     "Concat": moves.concat,
     "Conv": weights.conv,
-    "ConvTranspose": weights.conv_transpose,
+    "ConvTranspose": transposed.conv_transpose,
     "DepthToSpace": axes.depth_to_space,
     "Div": elementwise.binary("DIV"),
     "Exp": elementwise.unary("EXP"),
@@ -37,8 +38,10 @@ OPS: dict[str, Handler] = {
     "MaxPool": pools.max_pool,
     "Min": elementwise.extreme("MINIMUM"),
     "Mul": elementwise.binary("MUL"),
+    "Neg": elementwise.negated,
     "PRelu": elementwise.prelu,
     "Pad": moves.pad,
+    "Pow": elementwise.power,
     "Reciprocal": elementwise.reciprocal,
     "ReduceMax": axes.reduce("REDUCE_MAX"),
     "ReduceMean": pools.reduce_mean,

@@ -95,50 +95,6 @@ def conv(ctx: Context, inputs: Inputs) -> list[Value]:
     ]  # fmt: skip
 
 
-def conv_transpose(ctx: Context, inputs: Inputs) -> list[Value]:
-    """ConvTranspose on images, one group and no dilation: TRANSPOSE_CONV."""
-    x = layout.image(ctx.emit, ctx.activation(inputs[0]))
-    first = affine(ctx, inputs[1], inputs[2] if len(inputs) > 2 else None, x, 1)
-    if first.weight.ndim != 4 or first.weight.shape[1] != x.shape[1] or int(ctx.attrs.get("group", 1)) != 1:
-        raise Unsupported(
-            f"only images and one group are supported (weights {list(first.weight.shape)}, {x.shape[1]} channels); "
-            "use a resize and a convolution"
-        )
-    out, _, kh, kw = first.weight.shape
-    stride, dilation = ctx.attrs.get("strides", [1, 1]), ctx.attrs.get("dilations", [1, 1])
-    pads, more = ctx.attrs.get("pads", [0] * 4), ctx.attrs.get("output_padding", [0, 0])
-    if ctx.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "") or "output_shape" in ctx.attrs:
-        raise Unsupported("auto_pad and output_shape are not supported; export with pads")
-    if [len(stride), len(dilation), len(pads), len(more)] != [2, 2, 4, 2] or any(d != 1 for d in dilation):
-        raise Unsupported("only 2-D windows without dilation are supported; use a resize and a convolution")
-    if min(stride) < 1 or min(*pads, *more) < 0 or max(*stride, *pads, *more) > 1 << 16:
-        raise Unsupported("its strides, pads or output_padding are out of range; the file is damaged")
-    size = tuple(
-        (n - 1) * s + k - pads[a] - pads[a + 2] + more[a]
-        for a, (n, s, k) in enumerate(zip(x.shape[2:], stride, (kh, kw), strict=True))
-    )
-    if min(size) < 1:
-        raise Unsupported(f"its pads leave nothing of an image of {x.shape[2]}x{x.shape[3]}; the file is damaged")
-    oh, ow = size
-
-    def make(quant: Quant, activation: str, a: Affine | None) -> Activation:
-        assert a is not None
-        a = a.fitted(ctx.quant(x).scale[0])
-        index = ctx.emit.transpose_conv(
-            x.index, np.ascontiguousarray(a.weight.transpose(0, 2, 3, 1)), a.scale.astype(np.float32),
-            a.bias_int32(ctx.quant(x).scale[0]), quant, ctx.name,
-            stride=(stride[0], stride[1]), crop=(pads[0], pads[1]), size=(oh, ow), activation=activation,
-        )  # fmt: skip
-        return Activation(index, (1, out, oh, ow), layout.NHWC)
-
-    return [
-        Pending(
-            "ConvTranspose", ctx.name, (1, out, oh, ow), fusing(ctx.emit, make), affine=first, axis=1,
-            span=lambda a: span(ctx, x, a),
-        )
-    ]  # fmt: skip
-
-
 def gemm(ctx: Context, inputs: Inputs) -> list[Value]:
     """Gemm with constant B and C; alpha and beta go into the scales and the bias."""
     if ctx.attrs.get("transA", 0):

@@ -1,4 +1,4 @@
-"""Float ONNX through onnx2tf. The conversion itself takes a minute, so one model takes the whole road."""
+"""Float ONNX through onnx2tf. The conversion itself takes a minute, so one model goes the whole way."""
 
 from __future__ import annotations
 

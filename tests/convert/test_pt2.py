@@ -110,6 +110,8 @@ OPERATORS: dict[str, tuple[Callable[..., torch.Tensor], tuple[int, ...]] | Calla
         lambda x, w: torch.ops.aten.convolution(x, w, None, [2, 2], [1, 1], [1, 1], True, [1, 1], 1), (3, 4, 3, 3),
     ),
     "conv_transpose2d": (lambda x, w: F.conv_transpose2d(x, w, None, 2, 1, 1), (3, 4, 3, 3)),
+    "conv_transpose2d-groups": (lambda x, w: F.conv_transpose2d(x, w, None, 2, 1, 0, 3, 2), (3, 2, 3, 3)),
+    "conv_transpose1d": (lambda x, w: F.conv_transpose1d(x.flatten(2), w, None, 3, 1, 1), (3, 4, 4)),
     "linear": (lambda x, w: F.linear(x.flatten(1), w, FIVE), (5, 192)),
     "linear-rows": (lambda x, w: F.linear(x, w, FIVE), (5, 8)),
     "addmm": (lambda x, w: torch.addmm(FIVE, x.flatten(1), w.t(), alpha=0.5, beta=2), (5, 192)),
@@ -125,6 +127,7 @@ OPERATORS: dict[str, tuple[Callable[..., torch.Tensor], tuple[int, ...]] | Calla
     "hardswish": F.hardswish, "hardsigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
     "silu": F.silu, "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"), "exp": torch.exp,
     "prelu": lambda x: F.prelu(x, torch.tensor([0.1, 0.2, 0.3])), "abs": torch.abs,
+    "neg": torch.neg, "pow": lambda x: (x - 0.3 * x.mean((2, 3), keepdim=True)) ** 2,
     "rsqrt": lambda x: torch.rsqrt(x.abs() + 1), "softmax": lambda x: F.softmax(x, 1),
     "log_softmax": lambda x: F.log_softmax(x, -1), "add": lambda x: x + 0.5 * x,
     "sub": lambda x: x - 0.25, "mul": lambda x: x * torch.tensor([[[2.0]], [[3.0]], [[4.0]]]),
@@ -179,7 +182,7 @@ def test_the_least_known_version_of_an_operator_has_a_test():
     tested = {name.split("-")[0].rstrip("_") for name in OPERATORS} | {"quantize_per_tensor", "dequantize_per_tensor"}
     same = {
         "_adaptive_avg_pool2d", "_log_softmax", "_native_batch_norm_legit_no_training", "_softmax", "_to_copy",
-        "_unsafe_view", "alias", "concat", "constant_pad_nd", "contiguous", "conv_transpose1d", "detach",
+        "_unsafe_view", "alias", "concat", "constant_pad_nd", "contiguous", "detach",
         "lift_fresh_copy", "max_pool2d_with_indices", "native_batch_norm", "reflection_pad1d", "reflection_pad2d",
         "sym_size", "upsample_bilinear2d", "upsample_nearest2d", "choose_qparams", "choose_qparams_per_token",
         "quantize_per_channel", "dequantize_per_channel",

@@ -9,7 +9,7 @@ import pytest
 from intrs_edge.convert import from_qdq_onnx
 from intrs_edge.errors import IntrsError
 
-from .qdq_net import Qdq, close
+from .qdq_net import Qdq, close, steps
 
 IMAGE = (1, 3, 8, 8)
 
@@ -140,6 +140,53 @@ def test_what_is_refused(kind: str, constants: list, attrs: dict, says: str):
     if kind == "ReduceMax":
         attrs = {"keepdims": 0}
     net.node(kind, *(net.const(c, np.int64) for c in constants), **attrs)
+    net.quant(0.02)
+    with pytest.raises(IntrsError, match=says):
+        from_qdq_onnx(net.model())
+
+
+def test_slopes_in_float_are_rounded_and_that_is_said():
+    net = Qdq(IMAGE).begin(6, zero=-20, relu=False)
+    slopes = np.array([0.1, 0.25, -0.2, 0.3, 0.9, 1.1], np.float32).reshape(6, 1, 1)
+    net.node("PRelu", net.const(slopes))
+    net.quant(0.02, -20)
+    notes: list[str] = []
+    graph, distance = steps(ended(net), notes=notes)
+    assert "PRELU" in {op.kind for op in graph.ops}
+    assert distance.max() <= 1
+    assert [n for n in notes if "slopes of PRelu" in n and "0.008661" in n]  # 1.1 / 127
+
+
+@pytest.mark.parametrize("how", ["Pow", "Mul"])
+def test_the_square_of_a_difference_is_one_operator(how: str):
+    net = Qdq(IMAGE).begin(6)
+    net.node("Sub", net.codes(net.rng.integers(-128, 128, (1, 6, 1, 1)), 0.013))
+    net.node("Pow", net.const(2, np.float32)) if how == "Pow" else net.node("Mul", net.at)
+    net.quant(0.02, -128)
+    assert "SQUARED_DIFFERENCE" in close(ended(net))
+
+
+def test_other_powers_are_refused():
+    net = Qdq(IMAGE).begin(6)
+    net.node("Pow", net.const(3, np.float32))
+    net.quant(0.02)
+    with pytest.raises(IntrsError, match="exponents 2 and"):
+        from_qdq_onnx(net.model())
+
+
+@pytest.mark.parametrize(
+    ("weights", "attrs", "says"),
+    [
+        ((6, 2, 3, 3), {"group": 4}, "in 4 groups do not fit 6"), ((5, 2, 3, 3), {}, "do not fit 6"),
+        ((6, 2, 3), {}, "do not fit 6"), ((6, 2, 3, 3), {"strides": [2]}, "do not fit its input"),
+        ((6, 2, 3, 3), {"group": 2, "pads": [3, 0, 0, 0]}, "reach beyond its window"),
+        ((6, 2, 3, 3), {"group": 0}, "out of range"), ((6, 2, 3, 3), {"auto_pad": "SAME_UPPER"}, "auto_pad"),
+        ((6, 2, 1, 1), {"pads": [4, 4, 4, 4]}, "leave nothing"),
+    ],
+)  # fmt: skip
+def test_transposed_convolutions_that_are_refused(weights: tuple[int, ...], attrs: dict, says: str):
+    net = Qdq(IMAGE).begin(6)
+    net.node("ConvTranspose", net.weight(*weights), **attrs)
     net.quant(0.02)
     with pytest.raises(IntrsError, match=says):
         from_qdq_onnx(net.model())

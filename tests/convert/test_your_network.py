@@ -54,7 +54,7 @@ def test_every_recipe_of_the_page_is_run():
 
 def needs(package: str) -> None:
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install 'intrs-edge[roads]'")
+        pytest.skip(f"{package} is not installed: pip install 'intrs-edge[exporters]'")
 
 
 @pytest.fixture(autouse=True, scope="module")
