@@ -69,13 +69,8 @@ def certify_images(
         progress.skip(len(images) - len(todo))
         names = list(image_names(images, classes))
 
-        def work() -> Iterator[tuple[npt.NDArray[np.uint8], Stream]]:
-            while todo:
-                k = todo.popleft()
-                yield images.images[k], Stream(seed, int(images.ids[k]))
-
         try:
-            for stream, result, took in certified(target, work(), mode):
+            for stream, result, took in certified(target, _Work(images, todo, seed), mode):
                 k = places[stream.image]
                 again = _withdraw(target, writer)
                 todo.extend(places[number] for number in again)
@@ -90,14 +85,30 @@ def certify_images(
         return in_order(writer.rows)
 
 
+class _Work:
+    """The images that are to be certified, each taken once. Its end is not for good: images may come back."""
+
+    def __init__(self, images: ImageSet, todo: deque[int], seed: int) -> None:
+        self._images, self._todo, self._seed = images, todo, seed
+
+    def __iter__(self) -> _Work:
+        return self
+
+    def __next__(self) -> tuple[npt.NDArray[np.uint8], Stream]:
+        if not self._todo:
+            raise StopIteration
+        k = self._todo.popleft()
+        return self._images.images[k], Stream(self._seed, int(self._images.ids[k]))
+
+
 def certified(
     target: Certifier, work: Iterable[tuple[npt.NDArray[np.uint8], Stream]], mode: Mode
 ) -> Iterator[tuple[Stream, Certificate, float]]:
-    """The certificates of many images, each with its stream and the seconds that it took, in their order; in a
-    sequential mode several at once where the target can do that (``certify_many`` of the host).
+    """The certificates of many images, each with its stream and the seconds that it took, in their order; several at
+    once where the target can do that (``certify_many`` of the host).
     """
     many: Callable[..., Iterator[tuple[Stream, Certificate, float]]] | None = getattr(target, "certify_many", None)
-    if many is not None and mode != Mode.FIXED:
+    if many is not None:
         yield from many(work, mode)
         return
     for image, stream in work:

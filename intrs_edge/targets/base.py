@@ -133,30 +133,16 @@ def most_of_others(counted: Votes, selected: int) -> int:
     return int(np.delete(counted, selected).max(initial=0))
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A certification at a checkpoint where it goes on: the class that was selected (None: the leader of those counted
-    will be), the votes [classes] so far.
-    """
-
-    selected: int | None
-    counted: Votes
-
-
-def certify_by_votes(
-    judge: Judge, n0: int, mode: Mode, votes: Callable[[int, int], Votes], begun: Begun | None = None
-) -> Certificate:
+def certify_by_votes(judge: Judge, n0: int, mode: Mode, votes: Callable[[int, int], Votes]) -> Certificate:
     """The loop of ``intrs_certify`` for those who count elsewhere. votes(first, count): of a range of samples.
 
     Raises IntrsError when the mode's tables were not generated.
     """
-    if begun is None:
-        samples = first_look(judge, mode)
-        # the lowest class of those with most votes, as the firmware
-        selected = int(votes(0, n0).argmax()) if n0 else None
-        begun = Begun(selected, votes(n0, samples))
-    counted = begun.counted
-    while (found := certificate_of(judge, mode, begun.selected, counted)) is None:
+    samples = first_look(judge, mode)
+    # the lowest class of those with most votes, as the firmware
+    selected = int(votes(0, n0).argmax()) if n0 else None
+    counted = votes(n0, samples)
+    while (found := certificate_of(judge, mode, selected, counted)) is None:
         samples = int(counted.sum())
         counted = counted + votes(n0 + samples, judge.next_look(mode, samples) - samples)
     return found

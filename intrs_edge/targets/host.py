@@ -5,12 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +17,6 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
-    Begun,
     Codes,
     ContextMixin,
     Image,
@@ -35,12 +30,12 @@ from intrs_edge.targets.base import (
     check_stream,
     first_look,
 )
+from intrs_edge.targets.crew import ALONE, Answer, Job, ThreadCrew
 from intrs_edge.targets.manifest import Manifest
+from intrs_edge.targets.sharing import Sharing
 
 _ALIGN = 64
-_ALONE = 4096  # samples of an image that one thread counts, before all share what is left
-_AHEAD = 8  # images a thread that are begun before the first of them is done
-_PIECE = 256  # samples after which such a thread sees an interrupt
+_PIECE = 256  # samples after which a thread sees an interrupt
 _MORE = 1  # intrs.h: INTRS_MORE
 
 
@@ -157,72 +152,69 @@ class HostTarget(ContextMixin):
     def certify_many(
         self, work: Iterable[tuple[Image, Stream]], mode: Mode
     ) -> Iterator[tuple[Stream, Certificate, float]]:
-        """What `certify` says of each of many images, named by its stream, in their order; and the seconds it took.
-
-        `_AHEAD` images a thread are begun at once, each by one thread in whole batches; what is long is then shared by
-        all threads, one image at a time. So no core waits at the small looks that a sequential mode begins with, nor
-        for an image that takes longer than those after it. An interrupt ends the threads after the batches at hand;
-        before it is raised, what was finished behind the image that it met is given. Raises IntrsError as `certify`.
+        """What `certify` says of each of many images, named by its stream, in their order, and its part of the time
+        in seconds: see `sharing.Sharing.certify`.
         """
-        waiting: deque[tuple[Image, Stream, Future[tuple[Certificate | Begun, float]]]] = deque()
-        stop = threading.Event()
-        more = iter(work)
-        try:
-            while True:
-                for image, stream in islice(more, _AHEAD * self.threads - len(waiting)):
-                    waiting.append((image, stream, self._pool.submit(self._begin, image, stream, mode, stop)))
-                if not waiting:
-                    return
-                image, stream, future = waiting[0]
-                found, seconds = future.result()
-                start = time.monotonic()
-                if isinstance(found, Begun):
-                    found = certify_by_votes(self, self.info.n0, mode, partial(self.votes, image, stream), found)
-                waiting.popleft()
-                yield stream, found, seconds + time.monotonic() - start
-        except KeyboardInterrupt:
-            stop.set()
-            for _, stream, future in waiting:
-                if not future.cancel() and future.exception() is None:
-                    found, seconds = future.result()
-                    if isinstance(found, Certificate):
-                        yield stream, found, seconds
-            raise
-        finally:
-            stop.set()
-            wait([future for _, _, future in waiting if not future.cancel()])
+        crew = ThreadCrew(self.count, self._pool, self.threads, self._batch)
+        return Sharing(crew, self, self.info, mode).certify(work)
 
-    def _begin(
-        self, image: Image, stream: Stream, mode: Mode, stop: threading.Event
-    ) -> tuple[Certificate | Begun, float]:
-        """A certification in this thread, to its end or the last checkpoint within `_ALONE` samples (at least the
-        first); and the seconds it took. Samples are run in whole batches: what a checkpoint leaves over of one is
-        counted at the next.
-        """
-        data = check_image(image, self.info)
-        check_stream(stream)
-        start, n0, look = time.monotonic(), self.info.n0, first_look(self, mode)
-        chosen = np.empty(0, np.uint32)  # the class of every sample so far, those that select among them
+    def count(self, jobs: Sequence[Job], stopped: threading.Event) -> list[Answer]:
+        """Answers a task in this thread; raises IntrsError once ``stopped`` is set, after the batches at hand."""
         space = self._spaces.get()
         try:
-            while not stop.is_set():
-                missing = n0 + look - len(chosen)
-                if missing > 0:
-                    batches = -(-min(missing, _PIECE) // self._batch)
-                    some = self._choices(space, data, stream, len(chosen), batches * self._batch)
-                    chosen = np.concatenate([chosen, some])
-                    continue
-                selected = int(self._tally(chosen[:n0]).argmax()) if n0 else None
-                counted = self._tally(chosen[n0 : n0 + look])
-                found = certificate_of(self, mode, selected, counted)
-                if found is not None:
-                    return found, time.monotonic() - start
-                look = self.next_look(mode, look)
-                if look > _ALONE:
-                    return Begun(selected, counted), time.monotonic() - start
+            return [self._answer(space, job, stopped) for job in jobs]
         finally:
             self._spaces.put(space)
-        raise IntrsError("the certification was interrupted")
+
+    def _answer(self, space: Any, job: Job, stopped: threading.Event) -> Answer:
+        """Samples are run in whole batches. With a mode: to its end or the last checkpoint within `ALONE` samples (at
+        least the first); what a checkpoint leaves over of a batch is counted at the next.
+        """
+        data = check_image(job.image, self.info)
+        check_stream(job.stream)
+        check_range(job.first, job.count)
+        if job.mode is None:
+            return [(job.first, job.count, self._some(space, data, job, stopped))]
+        n0, look = self.info.n0, first_look(self, job.mode)
+        chosen = np.empty(0, np.uint32)  # the class of every sample so far, those that select among them
+        answer: Answer = []
+        counted = np.zeros(self.info.classes, np.int64)
+        while True:
+            at = sum(count for _, count, _ in answer)
+            upto = n0 if at < n0 else n0 + look
+            while len(chosen) < upto:
+                if stopped.is_set():
+                    raise IntrsError("the certification was interrupted")
+                batches = -(-min(upto - len(chosen), _PIECE) // self._batch)
+                some = self._choices(space, data, job.stream, len(chosen), batches * self._batch)
+                chosen = np.concatenate([chosen, some])
+            votes = self._tally(chosen[at:upto])
+            answer.append((at, upto - at, tuple(votes.tolist())))
+            if upto == n0:
+                continue
+            counted += votes
+            selected = int(np.argmax(answer[0][2])) if n0 else None
+            if certificate_of(self, job.mode, selected, counted) is not None:
+                return answer
+            look = self.next_look(job.mode, look)
+            if look > ALONE:
+                return answer
+
+    def _some(self, space: Any, data: bytes, job: Job, stopped: threading.Event) -> tuple[int, ...]:
+        """The votes of a range."""
+        c_stream, part = _Stream(job.stream.seed, job.stream.image), np.zeros(self.info.classes, np.uint32)
+        total = np.zeros(self.info.classes, np.int64)
+        piece = -(-_PIECE // self._batch) * self._batch
+        for first in range(job.first, job.first + job.count, piece):
+            if stopped.is_set():
+                raise IntrsError("the certification was interrupted")
+            count = min(piece, job.first + job.count - first)
+            part[:] = 0
+            self._check(
+                self._lib.intrs_votes(space, data, ctypes.byref(c_stream), first, count, _pointer(part), None, None)
+            )
+            total += part
+        return tuple(total.tolist())
 
     def _choices(self, space: Any, data: bytes, stream: Stream, first: int, count: int) -> npt.NDArray[np.uint32]:
         """The class of each of samples first .. first+count-1."""

@@ -17,11 +17,15 @@ from intrs_edge.evaluate.certify import certify_images
 from intrs_edge.evaluate.log import SETTINGS, read_log
 from intrs_edge.smoothing import Mode, Stream
 from intrs_edge.targets import host as host_module
+from intrs_edge.targets import sharing as sharing_module
+from intrs_edge.targets.crew import ALONE, ThreadCrew
 from intrs_edge.targets.host import open_host
 from intrs_edge.targets.manifest import read_manifest
+from intrs_edge.targets.sharing import Sharing
 
 IMAGES = 60
-MODES = (Mode.TARGET, Mode.PRECISION)
+MODES = (Mode.TARGET, Mode.PRECISION, Mode.FIXED)
+SEQUENTIAL = MODES[:2]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +57,8 @@ def expected(manifest, images):
 
 
 def test_the_images_stop_at_all_kinds_of_moments(expected):
-    samples = [certificate.samples for mode in MODES for certificate in expected[mode]]
-    assert min(samples) < host_module._PIECE < host_module._ALONE < max(samples)
+    samples = [certificate.samples for mode in SEQUENTIAL for certificate in expected[mode]]
+    assert min(samples) < host_module._PIECE < ALONE < max(samples)
     assert len(set(samples)) > 5
 
 
@@ -68,13 +72,26 @@ def test_certificates_are_those_of_one_thread_in_order(manifest, images, expecte
     assert all(seconds > 0 for _, _, seconds in found)
 
 
-def test_images_are_begun_while_the_first_is_at_work(manifest, images):
+@pytest.mark.parametrize("mode", MODES)
+def test_images_are_begun_while_the_first_is_at_work(manifest, images, mode):
     rest = iter(work(images))
     with open_host(manifest, 2) as host:
-        found = host.certify_many(rest, Mode.TARGET)
+        found = host.certify_many(rest, mode)
         next(found)
         found.close()
-    assert IMAGES - len(list(rest)) == host_module._AHEAD * 2
+        begun = IMAGES - len(list(rest))
+        assert 1 < begun < IMAGES
+        assert host._spaces.qsize() == 2  # every thread has given its workspace back
+
+
+def test_a_long_image_is_cut_for_all_threads(manifest, images, monkeypatch):
+    jobs = []
+    with open_host(manifest, 2) as host:
+        count = host.count
+        monkeypatch.setattr(host, "count", lambda some, stopped: (jobs.extend(some), count(some, stopped))[1])
+        list(host.certify_many(work(images)[:1], Mode.FIXED))
+    assert len(jobs) > 2
+    assert sum(job.count for job in jobs) == host.info.n0 + host.info.n
 
 
 def rows_of(images, log, host):
@@ -83,25 +100,22 @@ def rows_of(images, log, host):
     return [dataclasses.replace(row, time="") for row in rows]
 
 
-@pytest.mark.parametrize("at", [0, 1, -1])
+@pytest.mark.parametrize("at", [0, 5, 40])
 def test_an_interrupt_keeps_the_lines_and_ends_the_threads(manifest, images, tmp_path, monkeypatch, at):
     log = tmp_path / "l.tsv"
     with open_host(manifest, 2) as host:
-        asked = []
-        votes = host.votes
-        monkeypatch.setattr(host, "votes", lambda *args: (asked.append(args), votes(*args))[1])
         whole = rows_of(images, tmp_path / "whole.tsv", host)
-        assert len(asked) > 1
-        at %= len(asked)
-        asked.clear()
+        given = []
 
-        def interrupted(*args):
-            asked.append(args)
-            if len(asked) > at:
-                raise KeyboardInterrupt
-            return votes(*args)
+        def interrupted(judge, mode, selected, counted):
+            if threading.current_thread() is threading.main_thread():
+                given.append(1)
+                if len(given) > at:
+                    raise KeyboardInterrupt
+            return certificate_of(judge, mode, selected, counted)
 
-        monkeypatch.setattr(host, "votes", interrupted)
+        certificate_of = sharing_module.certificate_of
+        monkeypatch.setattr(sharing_module, "certificate_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
             rows_of(images, log, host)
         assert host._spaces.qsize() == 2  # every thread has given its workspace back
@@ -113,33 +127,35 @@ def test_an_interrupt_keeps_the_lines_and_ends_the_threads(manifest, images, tmp
 
 
 def test_what_was_finished_before_an_interrupt_is_given(manifest, images, expected, monkeypatch):
-    long = [certificate.samples > host_module._ALONE for certificate in expected[Mode.TARGET]]
-    at = long.index(True)
+    """The first image is held back until others are done, and then comes the interrupt."""
     with open_host(manifest, 2) as host:
-        ended = [threading.Event() for _ in images.ids]
-        begin = host._begin
+        count, held = host.count, threading.Event()
 
-        def beginning(image, stream, *rest):
-            try:
-                return begin(image, stream, *rest)
-            finally:
-                ended[stream.image - 100].set()
+        def holding(jobs, stopped):
+            if any(job.stream.image == 100 for job in jobs):
+                while not stopped.wait(0.01):
+                    pass
+            return count(jobs, stopped)
 
-        def interrupted(*args):
-            for event in ended[: at + host_module._AHEAD * 2]:
-                event.wait()
-            raise KeyboardInterrupt
+        monkeypatch.setattr(host, "count", holding)
+        monkeypatch.setattr(ThreadCrew, "probe", 1)  # an image a task
+        take = Sharing._take
 
-        monkeypatch.setattr(host, "_begin", beginning)
-        monkeypatch.setattr(host, "votes", interrupted)
+        def taking(sharing, outcome):
+            take(sharing, outcome)
+            if not held.is_set() and sum(goal.found is not None for goal in sharing._goals.values()) > 5:
+                held.set()
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Sharing, "_take", taking)
         found = []
         with pytest.raises(KeyboardInterrupt):
             found.extend(host.certify_many(work(images), Mode.TARGET))
-    finished = [k for k in range(min(IMAGES, at + host_module._AHEAD * 2)) if not long[k]]
-    assert finished[-1] > at
-    assert [(stream.image, certificate) for stream, certificate, _ in found] == [
-        (100 + k, expected[Mode.TARGET][k]) for k in finished
-    ]
+    assert len(found) > 5
+    numbers = [stream.image for stream, _, _ in found]
+    assert numbers == sorted(numbers)
+    assert 100 not in numbers
+    assert [certificate for _, certificate, _ in found] == [expected[Mode.TARGET][n - 100] for n in numbers]
 
 
 def test_a_failure_in_a_thread_is_the_callers(manifest, images):
