@@ -162,7 +162,7 @@ def test_the_square_of_a_difference_is_one_operator(how: str):
     net = Qdq(IMAGE).begin(6)
     net.node("Sub", net.codes(net.rng.integers(-128, 128, (1, 6, 1, 1)), 0.013))
     net.node("Pow", net.const(2, np.float32)) if how == "Pow" else net.node("Mul", net.at)
-    net.quant(0.02, -128)
+    net.quant(0.1, -128)
     assert "SQUARED_DIFFERENCE" in close(ended(net))
 
 
