@@ -13,6 +13,7 @@ import pytest
 
 from intrs_edge.boards import board_ids
 from intrs_edge.cli.main import COMMANDS
+from intrs_edge.errors import IntrsError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,15 +42,42 @@ def test_every_command_is_documented():
     assert [name for name in COMMANDS if f"intrs-edge {name}" not in text] == []
 
 
-@pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("boards_table", ROOT / "scripts" / "boards_table.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    return loaded("boards_table")
+
+
+@pytest.fixture
+def operators() -> ModuleType:
+    return loaded("operators_table")
+
+
+def test_the_operators_are_those_of_the_code(operators):
+    page = operators.PAGE.read_text(encoding="utf-8")
+    assert operators.inserted(page, operators.tables()) == page
+    assert operators.inserted(page, "another table") != page  # the control
+    assert operators.fast("CONV_2D") == list(operators.SETS.values())
+    assert operators.fast("TANH") == []
+
+
+@pytest.mark.parametrize(("table", "name", "line"), [
+    ("ONNX", "Elu", ("TANH", "")), ("TFLITE", "NEG", ""), ("ONNX", "Tanh", ("NEG", "")), ("ONNX", "Tanh", None),
+])  # fmt: skip
+def test_an_operator_without_its_line_is_an_error(operators, monkeypatch, table, name, line):
+    lines = {**getattr(operators, table), name: line}
+    monkeypatch.setattr(operators, table, {k: v for k, v in lines.items() if v is not None})
+    with pytest.raises(IntrsError, match=name if line != ("NEG", "") else "NEG"):
+        operators.tables()
 
 
 def test_the_board_table_is_the_scripts(script):
