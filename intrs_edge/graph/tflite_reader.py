@@ -48,11 +48,12 @@ def read_tflite(source: Source) -> Graph:
     if version != SCHEMA_VERSION:
         raise IntrsError(f"{name}: schema version {version}, only {SCHEMA_VERSION} is known: export it again")
     subgraphs = model.tables(2)
+    kinds = [_kind(t) for t in model.tables(1)]
+    _stateless(name, kinds)
     if len(subgraphs) != 1:
         raise IntrsError(f"{name}: {len(subgraphs)} subgraphs, exactly 1 is supported: export a single static graph")
     subgraph = subgraphs[0]
     buffers = [_buffer(t) for t in model.tables(4)]
-    kinds = [_kind(t) for t in model.tables(1)]
     tables = subgraph.tables(0)
     ops = tuple(_op(buffer, t, i, kinds, len(tables)) for i, t in enumerate(subgraph.tables(3)))
     inputs, outputs = (_indices(buffer, subgraph, slot, len(tables)) for slot in (1, 2))
@@ -62,6 +63,28 @@ def read_tflite(source: Source) -> Graph:
     ops = tuple(replace(op, name=tensors[op.outputs[0]].name if op.outputs else op.name) for op in ops)
     name, metadata = _printable(subgraph.string(4)) or "model", _metadata(buffer, model, buffers)
     return compact(Graph(tensors, ops, inputs, outputs, name, metadata))
+
+
+# operators of models that remember: what they are, and what to export instead
+_STATEFUL = {
+    **dict.fromkeys(
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN",
+         "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"),
+        "unroll the recurrence (Keras: unroll=True) and convert again",
+    ),
+    **dict.fromkeys(
+        ("SVDF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
+        "export the model that takes its whole window at once (not the streaming one)",
+    ),
+    **dict.fromkeys(("IF", "WHILE"), "export a graph without branches and loops"),
+}  # fmt: skip
+
+
+def _stateless(name: str, kinds: list[str]) -> None:
+    """IntrsError for a model that keeps a state from one input to the next, or decides what it computes as it runs."""
+    for kind in kinds:
+        if kind in _STATEFUL:
+            raise IntrsError(f"{name}: it holds {kind}, which is no function of one input alone: {_STATEFUL[kind]}")
 
 
 def _load(source: Source) -> tuple[bytes, str]:

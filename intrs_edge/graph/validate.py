@@ -38,7 +38,7 @@ def problems(graph: Graph) -> list[str]:
             found.append(f"{_where(op)}: this operator is not supported: replace it, or cut the model before it")
         elif not whole:
             found += [f"{_where(op)}: {problem}" for problem in _op(graph, op)]
-    found += _ends(graph)
+    found += _ends(graph, bool(whole))
     return list(dict.fromkeys(found))
 
 
@@ -106,7 +106,10 @@ def _structure(graph: Graph) -> Iterator[str]:
         if tensor.data is not None and (tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype):
             yield f"tensor '{tensor.name}': its data is {tensor.data.dtype} {tensor.data.shape}, not as declared"
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        yield f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is supported"
+        yield (
+            f"the graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is supported; "
+            "export the model with the classes as its only output"
+        )
     for op in graph.ops:
         if not op.outputs:
             yield f"{op.kind} '{op.name}': it has no output: remove it"
@@ -126,16 +129,17 @@ def _structure(graph: Graph) -> Iterator[str]:
             yield f"output '{graph.tensors[i].name if 0 <= i < count else i}': nothing makes it: the file is damaged"
 
 
-def _ends(graph: Graph) -> Iterator[str]:
+def _ends(graph: Graph, typed: bool) -> Iterator[str]:
+    """What is wrong with input and output; ``typed``: their type was said already."""
     for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for i in indices:
             tensor = graph.tensors[i]
-            if tensor.dtype not in RANGES:
+            if tensor.dtype not in RANGES and not typed:
                 yield (
                     f"{what} '{tensor.name}': its type is {tensor.dtype}: convert with full integer quantisation"
                     f" (inference_{what}_type int8)"
                 )
-            else:
+            elif tensor.dtype in RANGES:
                 yield from _quantised(tensor)
             if tensor.shape[:1] != (1,):
                 yield f"{what} '{tensor.name}': its shape is {list(tensor.shape)}: export with a batch of 1"

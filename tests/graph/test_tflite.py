@@ -18,7 +18,7 @@ from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph, Tensor
 from intrs_edge.graph.passes import fuse_pad
 from intrs_edge.graph.tflite_reader import read_tflite
-from intrs_edge.graph.tflite_schema import OPTIONS
+from intrs_edge.graph.tflite_schema import OPERATOR_CODES, OPTIONS
 from intrs_edge.graph.tflite_writer import write_tflite
 
 GETTERS = {
@@ -179,3 +179,19 @@ def _type_byte(content: bytes | bytearray, name: str) -> int:
     tensors = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
     (table,) = [t._tab for t in tensors if t.Name() == name.encode()]
     return int(table.Pos + table.Offset(6))
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("UNIDIRECTIONAL_SEQUENCE_LSTM", "unroll=True"), ("SVDF", "whole window"), ("CALL_ONCE", "not the streaming one"),
+     ("WHILE", "without branches and loops")],
+)  # fmt: skip
+def test_a_model_that_remembers_says_so(kind: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streaming models and fused recurrences, whatever else they hold: further subgraphs, variables."""
+    b = GraphBuilder()
+    x = b.input((1, 4), scale=0.1)
+    graph = b.build(b.op("TANH", [x], (1, 4), b.quant_of(x)))
+    assert read_tflite(write_tflite(graph)).ops[0].kind == "TANH"
+    monkeypatch.setitem(OPERATOR_CODES, "TANH", OPERATOR_CODES[kind])
+    with pytest.raises(IntrsError, match=f"it holds {kind}, which is no function of one input alone: .*{says}"):
+        read_tflite(write_tflite(graph))
