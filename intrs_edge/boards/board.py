@@ -33,7 +33,8 @@ class Uart:
     """The serial port that carries the link."""
 
     driver: str = _f(
-        "which driver of firmware/ports/uart serves it", choices=("cmsdk", "stm32v1", "stm32v2", "nrf", "pl011")
+        "which driver of firmware/ports/uart serves it",
+        choices=("cmsdk", "stm32v1", "stm32v2", "nrf", "uarte", "pl011"),
     )
     base: int = _f("address of the peripheral's first register", limits=WORD)
     clock_hz: int = _f("frequency of the clock that the baud rate is divided from", limits=(1, (1 << 32) - (1 << 24)))

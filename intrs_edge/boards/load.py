@@ -11,7 +11,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from intrs_edge.boards import words
+from intrs_edge.boards import cores, words
 from intrs_edge.boards.board import Board
 from intrs_edge.budget import parse_json, parse_toml
 from intrs_edge.errors import IntrsError, meant, shown
@@ -145,6 +145,8 @@ def _check(board: Board, where: str) -> None:
     )
     require("*/" not in board.name, f"name = {board.name!r} must be one line without '*/'")
     require(bool(re.fullmatch(r"[a-z0-9][a-z0-9+._-]*", board.cpu)), f"cpu = {board.cpu!r} must be a core's name")
+    wrong = cores.trouble(board.cpu, board.isa, board.cflags)
+    require(not wrong, wrong)
     for flag in board.cflags:
         require(
             words.compiler_flag(flag),
@@ -174,7 +176,7 @@ def _check(board: Board, where: str) -> None:
         require(a.origin + a.size <= b.origin, f"memory {a.name} and {b.name} overlap")
     for op, _, _ in board.startup:
         require(op in _OPS, f"startup operation {shown(op)} is not one of {', '.join(_OPS)}")
-    if board.uart is not None and board.uart.driver != "nrf":
+    if board.uart is not None and board.uart.driver not in ("nrf", "uarte"):
         u, most = board.uart, 1 << 30 if board.uart.driver == "pl011" else 1 << 32
         require(16 * u.baud <= u.clock_hz < most, f"uart: clock_hz = {u.clock_hz} must be within 16 baud..{most}")
     if board.arena:

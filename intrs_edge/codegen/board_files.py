@@ -54,7 +54,7 @@ def board_files(board: Board) -> BoardFiles:
         return BoardFiles(
             toolchain=board.toolchain,
             cflags=board.cflags,
-            ldflags=() if board.id == "host" else ("-static",),
+            ldflags=() if board.id == "host" else ("-static", "-Wl,--gc-sections"),
             libraries=(),
             library_sources=("ports/host/library.c", "ports/host/choices.c"),
             program_sources=(*_LINK, "ports/host/main.c", "ports/host/port.c"),

@@ -7,9 +7,11 @@ known when the project is generated.
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from intrs_edge.boards import Board
+from intrs_edge.boards.cores import CORES
 from intrs_edge.errors import IntrsError
 
 
@@ -45,28 +47,27 @@ _HOST = {
     "armhf": (Level("neon32", frozenset({"neon", "aarch32"}), _A32, "intrs_cpu_has_neon()"), PORTABLE),
 }
 
-_MCU = {
-    "generic": PORTABLE,
-    "cortex-m0": Level("m0", frozenset({"armv6m"})),
-    "cortex-m0plus": Level("m0plus", frozenset({"armv6m"})),
-    # no DSP extension: the kernels of Armv6-M, which it contains
-    "cortex-m3": Level("m3", frozenset({"armv6m", "armv7m"})),
-    "cortex-m4": Level("m4", frozenset({"armv7m", "dsp"})),
-    "cortex-m7": Level("m7", frozenset({"armv7m", "dsp"})),
-    "cortex-m33": Level("m33", frozenset({"armv7m", "dsp"})),
-    "cortex-m55": Level("m55", frozenset({"armv7m", "dsp", "mve"})),
-}
+# what kernels may use on a microcontroller, by the words of its isa; Armv7-M runs those of Armv6-M too
+_SMALL = frozenset({"armv6m"})
+_MAIN = _SMALL | {"armv7m"}
+_DSP = frozenset({"armv7m", "dsp"})
+_BASES = {"cortex-m0": _SMALL, "cortex-m0plus": _SMALL, "cortex-m23": _SMALL}
 
 
-def levels(cpu: str) -> tuple[Level, ...]:
-    """The levels of a CPU, best first: ``x86_64``, ``aarch64``, ``armhf``, or a Cortex-M name as in a board file;
-    IntrsError for another.
+def levels(cpu: str, isa: Collection[str] | None = None) -> tuple[Level, ...]:
+    """The levels of a CPU, best first: ``x86_64``, ``aarch64``, ``armhf``, or a core as in a board file. isa: what it
+    has of what it may have (`boards.cores`); None: all. IntrsError for another.
     """
     if cpu in _HOST:
-        return _HOST[cpu]
-    if cpu in _MCU:
-        return (_MCU[cpu],)
-    raise IntrsError(f"cpu {cpu!r} is not known to the generator; one of {', '.join(sorted({*_HOST, *_MCU}))}")
+        return tuple(x for x in _HOST[cpu] if isa is None or x.features & {"neon", "dotprod"} <= set(isa))
+    if cpu not in CORES:
+        raise IntrsError(f"cpu {cpu!r} is not known to the generator; one of {', '.join(sorted({*_HOST, *CORES}))}")
+    if cpu == "generic":
+        return (PORTABLE,)
+    has = CORES[cpu].may if isa is None else tuple(isa)
+    features = _DSP | set(has) if "dsp" in has else _BASES.get(cpu, _MAIN)
+    lacking = "".join(f"_no{word}" for word in CORES[cpu].may if word not in has)
+    return (Level(cpu.removeprefix("cortex-") + lacking, features),)
 
 
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
@@ -84,8 +85,8 @@ def board_levels(board: Board) -> tuple[Level, ...]:
     """The levels of a board: a Linux board's by the architecture of its compiler, a microcontroller's by its core."""
     if board.os == "linux":
         if board.toolchain.startswith("aarch64"):
-            return levels("aarch64")
+            return levels("aarch64", board.isa)
         if board.toolchain.startswith("arm"):
-            return levels("armhf")
+            return levels("armhf", board.isa)
         return host_levels()
-    return levels(board.cpu)
+    return levels(board.cpu, board.isa)

@@ -49,9 +49,10 @@ def test_every_shipped_board_loads_under_its_own_name(board):
 def test_the_boards_that_were_promised_are_there():
     emulated = "mps2-an385 mps2-an386 mps2-an500 mps2-an505 mps3-an547 netduinoplus2 stm32vldiscovery microbit"
     real = "nucleo-f446re nucleo-h743zi nucleo-l4r5zi stm32f746g-disco b-u585i-iot02a nrf52840dk microbit-v2"
+    later = "blackpill-f411ce nucleo-l476rg nrf5340dk"
     others = "lm3s6965evb raspberry-pi-pico raspberry-pi-pico2 rpi-3b rpi-4b rpi-5 rpi-zero-2w host"
-    assert set(f"{emulated} {real} {others}".split()) <= set(board_ids())
-    assert all(load_board(b).status == "built" for b in real.split())
+    assert set(f"{emulated} {real} {later} {others}".split()) <= set(board_ids())
+    assert all(load_board(b).status == "built" for b in f"{real} {later}".split())
     assert all(load_board(b).status == "emulated" for b in emulated.split())
 
 
@@ -127,6 +128,39 @@ def test_a_users_file_by_path(tmp_path):
     for name in ("nosuch", "../boards/host", ""):
         with pytest.raises(IntrsError, match="unknown board"):
             load_board(name)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "isa", "flag", "words"),
+    [
+        ("cortex-m3", ["dsp"], "-mcpu=cortex-m3", "a cortex-m3 cannot have 'dsp'; it may have none"),
+        ("cortex-m33", ["mve"], "-mcpu=cortex-m33", "a cortex-m33 cannot have 'mve'; it may have dsp"),
+        ("cortex-m4", ["dsp", "neon"], "-mcpu=cortex-m4", "a cortex-m4 cannot have 'neon'"),
+        ("cortex-m55", ["mve"], "-mcpu=cortex-m55", "mve needs dsp"),
+        ("cortex-m33", ["dsp"], "-mcpu=cortex-m33+nofp+nodsp", "isa has dsp, but cflags turn it off"),
+        ("cortex-m33", [], "-mcpu=cortex-m33+nofp", r"without dsp needs -mcpu=cortex-m33\+nodsp in cflags"),
+        ("cortex-m35p", [], "-mcpu=cortex-m35p", r"without dsp needs -mcpu=cortex-m35p\+nodsp"),
+        ("cortex-m55", ["dsp"], "-mcpu=cortex-m55+nofp", r"without mve needs -mcpu=cortex-m55\+nomve"),
+        ("aarch64", ["dsp"], "-mcpu=cortex-a72", "a aarch64 cannot have 'dsp'; it may have neon, dotprod"),
+    ],
+)
+def test_what_a_core_cannot_have_is_refused_by_name(cpu, isa, flag, words):
+    text = GOOD.replace('"cortex-m4"', f'"{cpu}"\nisa = {isa}\ncflags = ["{flag}", "-mthumb"]', 1)
+    with pytest.raises(IntrsError, match=words):
+        parse_board(text, "my.toml")
+
+
+def test_what_a_core_may_have_is_taken():
+    for cpu, isa, flag in (
+        ("cortex-m33", [], "-mcpu=cortex-m33+nofp+nodsp"),
+        ("cortex-m33", ["dsp"], "-mcpu=cortex-m33+nofp"),
+        ("cortex-m4", [], "-mcpu=cortex-m4+nofp"),
+        ("cortex-m55", ["dsp"], "-mcpu=cortex-m55+nomve"),
+        ("cortex-m85", ["dsp", "mve"], "-march=armv8.1-m.main+mve"),
+        ("cortex-m85", ["dsp"], "-march=armv8.1-m.main+dsp"),
+    ):
+        text = GOOD.replace('"cortex-m4"', f'"{cpu}"\nisa = {isa}\ncflags = ["{flag}"]', 1)
+        assert parse_board(text).isa == tuple(isa)
 
 
 @pytest.mark.parametrize("cls", [Board, Emulator, Flash, Memory, Uart])

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+#ifndef __ARM_FEATURE_DSP
+#error "these kernels need the DSP extension: generate for a board whose isa does not have dsp, or compile for a core that has it"
+#endif
+
 /* {byte 0, byte 2} of a word as two int16, and {byte 1, byte 3} */
 static inline uint32_t intrs_sxtb16(uint32_t x)
 {

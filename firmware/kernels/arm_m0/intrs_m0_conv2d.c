@@ -8,7 +8,7 @@
 #include "intrs_m0.h"
 #include "intrs_m0_inline.h"
 
-#if __ARM_ARCH >= 7
+#if __ARM_ARCH_ISA_THUMB >= 2
 /* Armv7-M: multiply-accumulate, and a rotation where a byte is extended; 1.8 instructions a multiply-accumulate */
 #define TAP(byte)                                                                                                      \
     "ldmia r1!, {r2, r3}\n"                                                                                            \

@@ -9,7 +9,7 @@
 /* (a * m + 2^31) >> 32, m not negative: on Armv6-M, four products of half-words */
 static inline int32_t intrs_m0_high_mul(int32_t a, int32_t m)
 {
-#if __ARM_ARCH >= 7
+#if __ARM_ARCH_ISA_THUMB >= 2
     return (int32_t)(((int64_t)a * m + (1LL << 31)) >> 32);
 #else
     const uint32_t a_low = (uint32_t)a & 0xFFFFU, m_low = (uint32_t)m & 0xFFFFU;

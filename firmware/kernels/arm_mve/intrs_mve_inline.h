@@ -4,6 +4,9 @@
 #ifndef INTRS_MVE_INLINE_H
 #define INTRS_MVE_INLINE_H
 
+#if !defined(__ARM_FEATURE_MVE)
+#error "these kernels need MVE (Helium): generate for a board whose isa does not have mve, or compile for a core that has it"
+#endif
 #include <arm_mve.h>
 
 /* gemmlowp's two roundings. shift: minus the right shift; its sign lets halves of negative values round down, unless the shift is 0 */

@@ -130,7 +130,8 @@ def audit_program(image: Path, board: Board, objects: list[Path]) -> AuditReport
     bound = 0
     if not faults:
         try:
-            bound = graph_bound([path.read_text(encoding="utf-8", errors="replace") for path in graphs], "main")
+            texts = [path.read_text(encoding="utf-8", errors="replace") for path in graphs]
+            bound = graph_bound(texts, "main", symbols(board.toolchain, image))
         except IntrsError as error:
             faults = [str(error)]
     good = f"call graphs of {len(graphs)} objects; at most {bound} bytes of stack besides the C library's"
