@@ -16,12 +16,6 @@ Files = dict[str, bytes]
 
 OPTIMIZATION = {"speed": "-O3", "balanced": "-O2", "size": "-Os"}
 
-_MACHINES = {
-    "kernels/x86": "x86_64|AMD64|amd64",
-    "kernels/neon": "aarch64|arm64|arm",
-    "smoothing/x86": "x86_64|AMD64|amd64",
-    "smoothing/neon": "aarch64|arm64|arm",
-}
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -63,15 +57,6 @@ def included(files: Mapping[str, bytes], sources: Iterable[str], folder: str) ->
     return sorted(used)
 
 
-def flags(model: Model) -> list[tuple[str, dict[str, Any]]]:
-    """Compiler options of single sources, with the processors that they are for."""
-    found = []
-    for source, options in sorted(model.cflags.items()):
-        machine = next((m for prefix, m in _MACHINES.items() if source.startswith(prefix)), ".*")
-        found.append((f"runtime/{source}", {"options": options, "machine": machine}))
-    return found
-
-
 def build_files(
     files: Files,
     host: Model,
@@ -91,7 +76,6 @@ def build_files(
         "program": [f"runtime/{s}" for s in host_parts.program_sources],
         "folders": folders,
         "extra_folders": _more(files, folders, program, "host"),
-        "flags": flags(host),
         "libraries": host_parts.libraries,
     }
     built = _lists("host", view)
@@ -104,7 +88,6 @@ def build_files(
             "program": program,
             "folders": folders,
             "extra_folders": _more(files, folders, program, "board"),
-            "flags": flags(on_board),
         }
         values = {
             "board": board_view,

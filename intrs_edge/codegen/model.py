@@ -79,17 +79,6 @@ class Model:
         """Vector variants of the noise sampler."""
         return samplers((m.level for m in self.levels), self.batch)
 
-    @property
-    def cflags(self) -> dict[str, tuple[str, ...]]:
-        """Compiler options that single sources need."""
-        return {s.source: s.cflags for s in self.samplers} | {
-            s: c.choice.kernel.cflags
-            for m in self.levels
-            for c in m.calls
-            if c.choice.kernel.cflags
-            for s in c.emit.sources
-        }
-
 
 def plan_level(
     graph: Graph,

@@ -16,7 +16,6 @@ from intrs_edge.codegen.board_files import BoardFiles, board_files
 from intrs_edge.codegen.build_files import (
     OPTIMIZATION,
     build_files,
-    flags,
     include_folders,
     library_sources,
     program_sources,
@@ -193,7 +192,6 @@ def _sizes(files: Files, board: Board, model: Model, parts: BoardFiles, tables: 
         parts.libraries,
         sources,
         tuple(include_folders(files, sources, "board")),
-        {source: given["options"] for source, given in flags(model)},
         f"board/{parts.linker_script}",
     )
     files = {**files, "board/intrs_model.c": model.skeleton.encode()}

@@ -1,4 +1,4 @@
-"""Vector variants of the noise sampler: which instruction set has one, and what building it needs.
+"""Vector variants of the noise sampler: which instruction set has one.
 
 The runtime's `intrs_noise_fill` asks the CPU before it uses one (a microcontroller's is known); every variant gives the
 same inputs.
@@ -15,18 +15,17 @@ from intrs_edge.codegen.isa import Level
 
 @dataclass(frozen=True)
 class Sampler:
-    """A variant: the feature it needs, its source below firmware/, options, lanes, and the announcing macro."""
+    """A variant: the feature it needs, its source below firmware/, lanes, and the announcing macro."""
 
     feature: str
     source: str
-    cflags: tuple[str, ...]
     lanes: int
     macro: str
 
 
 SAMPLERS = (
-    Sampler("avx2", "smoothing/x86_avx2/intrs_noise_fill_avx2.c", ("-mavx2",), 8, "INTRS_NOISE_AVX2"),
-    Sampler("dsp", "smoothing/arm_dsp/intrs_noise_blocks_dsp.c", ("-O2",), 1, "INTRS_NOISE_DSP"),
+    Sampler("avx2", "smoothing/x86_avx2/intrs_noise_fill_avx2.c", 8, "INTRS_NOISE_AVX2"),
+    Sampler("dsp", "smoothing/arm_dsp/intrs_noise_blocks_dsp.c", 1, "INTRS_NOISE_DSP"),
 )  # fmt: skip
 
 

@@ -55,7 +55,6 @@ class Build:
     libraries: tuple[str, ...]
     sources: tuple[str, ...]
     folders: tuple[str, ...]
-    source_flags: Mapping[str, tuple[str, ...]]
     linker_script: str
     entry: str = "intrs_reset"
 
@@ -86,7 +85,7 @@ def measure(files: Mapping[str, bytes], build: Build, weights: int, tables: int,
             number, source = job
             target = f"o{number}.o"
             # the compiler writes .su and .ci beside its output
-            flags = [*build.cflags, *build.source_flags.get(source, ()), "-std=gnu11", "-fcallgraph-info=su"]
+            flags = [*build.cflags, "-std=gnu11", "-fcallgraph-info=su"]
             _run([compiler, *flags, *include, "-c", str(root / source), "-o", target], root)
             return target
 

@@ -38,7 +38,7 @@ def model_of(
 
 
 @functools.cache
-def kernel_object(source: str, flags: tuple[str, ...]) -> Path:
+def kernel_object(source: str) -> Path:
     """A kernel's object, compiled once a test run."""
     target = Path(_OBJECTS.name) / f"{source.replace('/', '_')}.o"
     include = [f"-I{FIRMWARE / 'include'}", f"-I{(FIRMWARE / source).parent}", f"-I{FIRMWARE / 'kernels'}"]
@@ -48,7 +48,6 @@ def kernel_object(source: str, flags: tuple[str, ...]) -> Path:
         *UNDEFINED,
         "-O1",
         "-fPIC",
-        *flags,
         *include,
         "-c",
         str(FIRMWARE / source),
@@ -74,9 +73,9 @@ class Library:
                 f"void run_{i}(unsigned char *arena);\n{model.text}"
             )
             texts.append(str(path))
-        sources = sorted({(s, m.cflags.get(s, ())) for m in models for s in m.sources})
-        include = [f"-I{folder}", f"-I{FIRMWARE / 'include'}", *{f"-I{(FIRMWARE / s).parent}" for s, _ in sources}]
-        objects = [str(kernel_object(s, tuple(flags))) for s, flags in sources]
+        sources = sorted({s for m in models for s in m.sources})
+        include = [f"-I{folder}", f"-I{FIRMWARE / 'include'}", *{f"-I{(FIRMWARE / s).parent}" for s in sources}]
+        objects = [str(kernel_object(s)) for s in sources]
         library = folder / "models.so"
         command = ["gcc", *STRICT, "-fsanitize=undefined", "-O0", "-fPIC", "-shared", *include, *texts, *objects]
         subprocess.run([*command, "-o", str(library)], check=True, timeout=patient(300))

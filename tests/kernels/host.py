@@ -61,7 +61,7 @@ def compile_model(
     target = folder / f"{source.stem}.o"
     command = [compiler, *STRICT, "-O1", "-fPIC", *options, *include, "-c", str(source), "-o", str(target)]
     subprocess.run(command, check=True, timeout=patient(120))
-    return [target, *(kernel_object(s, model.cflags.get(s, ()), compiler, tuple(options)) for s in model.sources)]
+    return [target, *(kernel_object(s, compiler, tuple(options)) for s in model.sources)]
 
 
 _OBJECTS = tempfile.TemporaryDirectory()
@@ -72,12 +72,12 @@ def _folders(sources: Collection[str]) -> list[str]:
 
 
 @functools.cache
-def kernel_object(source: str, flags: tuple[str, ...], compiler: str, options: tuple[str, ...]) -> Path:
+def kernel_object(source: str, compiler: str, options: tuple[str, ...]) -> Path:
     """A kernel source's object, compiled once a test run."""
-    target = Path(_OBJECTS.name) / f"{Path(source).stem}-{abs(hash((flags, compiler, options))):x}.o"
+    target = Path(_OBJECTS.name) / f"{Path(source).stem}-{abs(hash((compiler, options))):x}.o"
     include = [f"-I{FIRMWARE / s}" for s in _folders([source])]
     path = str(FIRMWARE / source)
-    command = [compiler, *STRICT, "-O2", "-fPIC", *flags, *options, *include, "-c", path, "-o", str(target)]
+    command = [compiler, *STRICT, "-O2", "-fPIC", *options, *include, "-c", path, "-o", str(target)]
     subprocess.run(command, check=True, timeout=patient(120))
     return target
 

@@ -45,9 +45,8 @@ def library(folder: Path, smoothing: Smoothing, shift: int, macros: tuple[str, .
     variants = sorted((FIRMWARE / "smoothing/x86_avx2").glob("*.c")) if macros else []
     for source in (*sources, *variants):
         target = folder / f"{source.stem}.o"
-        flags = ("-mavx2",) if source in variants else ()
-        include = [f"-I{d}" for d in (folder, FIRMWARE / "include", FIRMWARE / "smoothing")]
-        command = ["cc", *STRICT, "-O2", "-fPIC", *flags, *include, "-c", str(source), "-o", str(target)]
+        include = [f"-I{d}" for d in (folder, FIRMWARE / "include", FIRMWARE / "kernels", FIRMWARE / "smoothing")]
+        command = ["cc", *STRICT, "-O2", "-fPIC", *include, "-c", str(source), "-o", str(target)]
         subprocess.run(command, check=True, timeout=patient(60))
         objects.append(str(target))
     path = folder / "noise.so"

@@ -1,6 +1,7 @@
 /*
  * intrs_dsp_add.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an element.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 

@@ -1,6 +1,7 @@
 /*
  * intrs_dsp_average_pool2d.c - the mean over the taps inside the input, four channels at a time in half-word sums.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 

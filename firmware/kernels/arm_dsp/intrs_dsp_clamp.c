@@ -1,6 +1,7 @@
 /*
  * intrs_dsp_clamp.c - the fused activation, where int8 saturation does not already give it: four bytes at a time by SSUB8 and SEL.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 

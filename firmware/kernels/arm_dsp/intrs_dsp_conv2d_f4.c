@@ -7,6 +7,7 @@
  * as the lower lane never borrows: inputs are taken as a + 128, and the lower lanes of d[4..5][4..5] get 16384, which
  * reaches every position of V once and only the four last outputs, where the filter's corrections take it off again.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp_fused.h"
 #include "intrs_dsp_inline.h"
 
@@ -14,6 +15,7 @@
 
 /// input ///
 
+#if INTRS_ALL_REGISTERS
 /*
  * Rows of B^T: 4 0 -5 0 1 0 / 0 -4 -4 1 1 0 / 0 4 -4 -1 1 0 / 0 -2 -1 2 1 0 / 0 2 -1 -2 1 0 / 0 4 0 -5 0 1, from r2-r7 to r2-r7 in
  * twelve instructions; uses r8-r10. (gcc finds neither the shifted operands' order nor the block transfers.)
@@ -105,6 +107,43 @@ static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t po
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
 }
 
+#else
+static inline void input_1d(uint32_t d[6])
+{
+    const uint32_t a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], e = d[4] - d[2], f = d[3] - d[1];
+    d[0] = e + 4 * (d[0] - d[2]);
+    d[5] = d[5] - d[3] - 4 * f;
+    d[1] = a + b;
+    d[2] = a - b;
+    d[3] = e + 2 * f;
+    d[4] = e - 2 * f;
+}
+
+/* `rows` rows of a tile, both lanes 0 and 2 or, odd, 1 and 3; corner is added to the last two pixels */
+static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle, int32_t rows,
+                              uint32_t corner, int odd)
+{
+    for (; rows > 0; rows--, from += row_bytes, middle += 6) {
+        for (int32_t i = 0; i < 6; i++) {
+            const uint32_t x = intrs_load(from + i * pixel_bytes);
+            middle[i] = intrs_sadd16(odd ? intrs_sxtb16_ror8(x) : intrs_sxtb16(x), i < 4 ? 0x00800080U : corner);
+        }
+        input_1d(middle);
+    }
+}
+
+/* The middle buffer's columns to 36 positions, `position` words apart. */
+static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t position)
+{
+    for (int32_t i = 0; i < 6; i++, v += position) {
+        uint32_t d[6];
+        for (int32_t j = 0; j < 6; j++) d[j] = middle[6 * j + i];
+        input_1d(d);
+        for (int32_t j = 0; j < 6; j++) v[6 * j * position] = d[j];
+    }
+}
+#endif
+
 /* Four channels at a time of a 6x6 tile; pixels pixel_bytes apart, rows row_bytes. v: the tile's words of the first position. */
 static __attribute__((noinline)) void transform_input(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, int32_t channels,
                                                       uint32_t *v, uint32_t *middle)
@@ -140,6 +179,7 @@ static __attribute__((noinline)) void gather_tile(const struct intrs_window *w, 
 
 /// filters ///
 
+#if INTRS_ALL_REGISTERS
 /*
  * Rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6, of r2 r3 r4 to r2 r5 r4 r7 r9 r8, both lanes apart; uses r6 and r10.
  */
@@ -218,6 +258,44 @@ static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t posi
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
 }
 
+#else
+static inline void filter_1d(uint32_t a, uint32_t b, uint32_t c, uint32_t to[6])
+{
+    const uint32_t twice_a = intrs_sadd16(a, a), twice_b = intrs_sadd16(b, b), twice_c = intrs_sadd16(c, c);
+    const uint32_t outer = intrs_sadd16(a, c), weighted = intrs_sadd16(a, intrs_sadd16(twice_c, twice_c));
+    const uint32_t thrice_a = intrs_sadd16(a, twice_a);
+    to[0] = intrs_sadd16(thrice_a, thrice_a);
+    to[1] = intrs_sadd16(outer, b);
+    to[2] = intrs_ssub16(outer, b);
+    to[3] = intrs_sadd16(weighted, twice_b);
+    to[4] = intrs_ssub16(weighted, twice_b);
+    to[5] = intrs_sadd16(twice_c, intrs_sadd16(twice_c, twice_c));
+}
+
+static inline void filter_columns(const int8_t *weights, int32_t channels, uint32_t *middle, int odd)
+{
+    for (int32_t i = 0; i < 3; i++, weights += channels) {
+        uint32_t g[3], to[6];
+        for (int32_t j = 0; j < 3; j++) {
+            const uint32_t x = intrs_load(weights + 3 * j * channels);
+            g[j] = odd ? intrs_sxtb16_ror8(x) : intrs_sxtb16(x);
+        }
+        filter_1d(g[0], g[1], g[2], to);
+        for (int32_t j = 0; j < 6; j++) middle[3 * j + i] = to[j];
+    }
+}
+
+/* Six rows of three to 36 positions, `position` words apart. */
+static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t position)
+{
+    for (int32_t i = 0; i < 6; i++, middle += 3, u += 6 * position) {
+        uint32_t to[6];
+        filter_1d(middle[0], middle[1], middle[2], to);
+        for (int32_t j = 0; j < 6; j++) u[j * position] = to[j];
+    }
+}
+#endif
+
 /* U = G g G^T of a pair of filters, from OHWI int8 (word aligned) to the order of the stream */
 static __attribute__((noinline)) void transform_filters(const int8_t *weights, int32_t channels, uint32_t *u)
 {
@@ -234,6 +312,7 @@ static __attribute__((noinline)) void transform_filters(const int8_t *weights, i
 
 /// products ///
 
+#if INTRS_ALL_REGISTERS
 #define STEP                                                                                                           \
     "ldm.w r0!, {r2-r5}\n"                                                                                             \
     "ldm.w r1!, {r6-r9}\n"                                                                                             \
@@ -289,6 +368,23 @@ static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t
                      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
+#else
+/* m[position] = {f0 t0, f0 t1, f1 t0, f1 t1}, sums over `channels` channels. */
+static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t *v, int32_t channels, uint32_t *m)
+{
+    for (int32_t position = 0; position < 36; position++, m += 4) {
+        int32_t y[4] = {0, 0, 0, 0};
+        for (int32_t c = 0; c < channels; c += 4, u += 4, v += 4) {
+            for (int32_t i = 0; i < 4; i++) {
+                const uint32_t *f = u + (i & 2), *t = v + 2 * (i & 1);
+                y[i] = intrs_smlad(f[1], t[1], intrs_smlad(f[0], t[0], y[i]));
+            }
+        }
+        for (int32_t i = 0; i < 4; i++) m[i] = (uint32_t)y[i];
+    }
+}
+#endif
+
 /// output ///
 
 /* A^T with G's signs: o0 = 24 y.., o1 = 12 y.., o2 = o3 = 6 y.. */
@@ -332,6 +428,7 @@ static inline void output_row(const uint32_t *t, const struct filter *f, int8_t 
 /* The columns of M, every fourth word, by A^T to four words each: in assembly for the block transfer. */
 static inline void output_columns(const uint32_t *m, uint32_t *middle)
 {
+#if INTRS_ALL_REGISTERS
     const uint32_t *end = m + 24;
     __asm__ volatile("1:\n"
                      "ldr r3, [%[m], #96]\n"
@@ -356,6 +453,15 @@ static inline void output_columns(const uint32_t *m, uint32_t *middle)
                      : [m] "+r"(m), [to] "+r"(middle)
                      : [end] "r"(end)
                      : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "cc", "memory");
+#else
+    for (int32_t i = 0; i < 6; i++, m += 4, middle += 4) {
+        OUTPUT_1D(m[0], m[24], m[48], m[72], m[96], m[120], a, b, c, d);
+        middle[0] = a;
+        middle[1] = b;
+        middle[2] = c;
+        middle[3] = d;
+    }
+#endif
 }
 
 /* One tile of one filter. m: every fourth word. */

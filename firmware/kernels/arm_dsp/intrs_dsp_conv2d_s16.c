@@ -18,6 +18,8 @@
     "smlad lr, r5, r9, lr\n"
 #define STEP_BYTES 40
 #define STEP_WORDS 4
+#define TAPS(w, f) (w)[2 * (f)], (w)[2 * (f) + 1]
+#define UP(word) 0
 #define SHIFTS(word) ""
 #define DOUBLE(a) ""
 

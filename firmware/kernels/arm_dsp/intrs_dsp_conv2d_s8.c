@@ -21,6 +21,8 @@
     "smlad lr, r5, r9, lr\n"
 #define STEP_BYTES 56
 #define STEP_WORDS 2
+#define TAPS(w, f) intrs_sxtb16((w)[f]), intrs_sxtb16_ror8((w)[f])
+#define UP(word) ((uint32_t)(word) >> 8)
 #define SHIFTS(word) "lsr r9, " word ", #8\n"
 #define DOUBLE(a) "lsl " a ", " a ", r9\n"
 

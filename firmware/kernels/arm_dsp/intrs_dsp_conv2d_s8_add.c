@@ -1,6 +1,7 @@
 /*
  * intrs_dsp_conv2d_s8_add.c - intrs_dsp_conv2d_s8 and the addition of its result to another tensor.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp_fused.h"
 
 #define FUNCTION intrs_dsp_conv2d_s8_add

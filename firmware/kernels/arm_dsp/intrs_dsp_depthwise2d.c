@@ -4,6 +4,7 @@
  * Each channel has a sum of its own, so no instruction does two products of one sum without shuffling the taps first; SXTB16 and
  * the half-word multiplications cost 8 instructions a tap of four channels, the shuffle would cost 7.5 and more registers.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 

@@ -9,9 +9,15 @@
  * SHIFTS(word)  code before requantisation with a filter's shift word, and
  * DOUBLE(a)     code that makes an accumulator 2 y (scaled up, where the filter is); may use r9
  *
+ * and for compilers that do not give all registers, the same in C:
+ *
+ * TAPS(w, f)    the words {0, 2} and {1, 3} of filter f from the weights at w
+ * UP(word)      the left shift in a filter's shift word
+ *
  * Four accumulators, eight operands and two pointers are all fourteen registers, so the loop's end lies on the stack, and eight
  * steps share one look at it. The first round jumps into their middle when the number of steps is no multiple of eight.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 
@@ -22,6 +28,7 @@
     "ssat " a ", #8, r8\n"
 #define SIGN(a) "add r8, r8, " a ", asr #31\n"
 
+#if INTRS_ALL_REGISTERS
 /* Two filters of two pixels; returns the stream behind them. Writes two bytes at *to0 and at *to1. */
 static inline __attribute__((always_inline)) const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip,
                                                                   int32_t words, int32_t linear, int8_t **to0, int8_t **to1)
@@ -61,6 +68,36 @@ static inline __attribute__((always_inline)) const int32_t *block(const int32_t 
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
     return weights;
 }
+#else
+static inline int8_t requant(int32_t acc, const int32_t *q, int32_t linear)
+{
+    const int32_t twice = (int32_t)((uint32_t)acc << UP(q[2]));
+    const int32_t h = intrs_smmlar(twice, q[0], q[1]) + (linear ? twice >> 31 : 0);
+    return (int8_t)intrs_ssat8(h >> (q[2] & 0xFF));
+}
+
+/* The same; skip is of the jump that there is none of here. */
+static inline const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip, int32_t words, int32_t linear,
+                                   int8_t **to0, int8_t **to1)
+{
+    const uint32_t *weights = (const uint32_t *)(const void *)(stream + 2);
+    const int32_t *q = stream + 2 + words;
+    int32_t y[2][2] = {{stream[0], stream[0]}, {stream[1], stream[1]}};
+    (void)skip;
+    for (; words > 0; words -= STEP_WORDS, weights += STEP_WORDS, window += 4) {
+        for (int32_t f = 0; f < 2; f++) {
+            const uint32_t taps[2] = {TAPS(weights, f)};
+            y[f][0] = intrs_smlad(taps[1], window[1], intrs_smlad(taps[0], window[0], y[f][0]));
+            y[f][1] = intrs_smlad(taps[1], window[3], intrs_smlad(taps[0], window[2], y[f][1]));
+        }
+    }
+    for (int32_t f = 0; f < 2; f++, q += 3) {
+        *(*to0)++ = requant(y[f][0], q, linear);
+        *(*to1)++ = requant(y[f][1], q, linear);
+    }
+    return q;
+}
+#endif
 
 void FUNCTION(const struct intrs_dsp_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch)
 {

@@ -47,6 +47,21 @@ static inline int32_t intrs_smlad(uint32_t a, uint32_t b, int32_t c)
     return r;
 }
 
+/* both half-words apart, modulo 2^16 */
+static inline uint32_t intrs_sadd16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("sadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b) : "cc");
+    return r;
+}
+
+static inline uint32_t intrs_ssub16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm__("ssub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b) : "cc");
+    return r;
+}
+
 static inline int32_t intrs_ssat8(int32_t x)
 {
     int32_t r;

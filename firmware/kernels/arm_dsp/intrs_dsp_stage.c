@@ -1,9 +1,11 @@
 /*
  * intrs_dsp_stage.c - the windows of two output pixels, widened to int16 once, read by every filter.
  */
+#include "intrs_asm.h"
 #include "intrs_dsp.h"
 #include "intrs_dsp_inline.h"
 
+#if INTRS_ALL_REGISTERS
 /* Eight bytes of each pixel: per four bytes two words of int16 of the first, two of the second, in the order {0, 2}, {1, 3}. */
 #define PAIR                                                                                                           \
     "ldm %[a]!, {r2, r6}\n"                                                                                            \
@@ -17,18 +19,23 @@
     "sxtb16 r9, r8, ror #8\n"                                                                                          \
     "sxtb16 r8, r8\n"                                                                                                  \
     "stm %[to]!, {r2-r9}\n"
+#endif
 
 /* a and b are word aligned */
 static inline uint32_t *widen_pair(uint32_t *to, const uint8_t *a, const uint8_t *b, int32_t words)
 {
-    const uint8_t *end = a + 4 * (words & ~3);
+    const uint8_t *end = a + 4 * words;
+#if INTRS_ALL_REGISTERS
+    end -= 4 * (words & 3);
     while (a != end) {
         __asm__ volatile(PAIR PAIR
                          : [to] "+r"(to), [a] "+r"(a), [b] "+r"(b)
                          :
                          : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "memory");
     }
-    for (end += 4 * (words & 3); a != end; a += 4, b += 4, to += 4) {
+    end += 4 * (words & 3);
+#endif
+    for (; a != end; a += 4, b += 4, to += 4) {
         const uint32_t x = intrs_load(a), y = intrs_load(b);
         to[0] = intrs_sxtb16(x);
         to[1] = intrs_sxtb16_ror8(x);
@@ -41,7 +48,9 @@ static inline uint32_t *widen_pair(uint32_t *to, const uint8_t *a, const uint8_t
 /* One pixel: two of every four words. */
 static inline uint32_t *widen(uint32_t *to, const uint8_t *from, int32_t words)
 {
-    const uint8_t *end = from + 4 * (words & ~3);
+    const uint8_t *end = from + 4 * words;
+#if INTRS_ALL_REGISTERS
+    end -= 4 * (words & 3);
     while (from != end) {
         __asm__ volatile("ldm %[from]!, {r2, r4, r6, r8}\n"
                          "sxtb16 r3, r2, ror #8\n"
@@ -60,7 +69,9 @@ static inline uint32_t *widen(uint32_t *to, const uint8_t *from, int32_t words)
                          :
                          : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "memory");
     }
-    for (end += 4 * (words & 3); from != end; from += 4, to += 4) {
+    end += 4 * (words & 3);
+#endif
+    for (; from != end; from += 4, to += 4) {
         const uint32_t x = intrs_load(from);
         to[0] = intrs_sxtb16(x);
         to[1] = intrs_sxtb16_ror8(x);

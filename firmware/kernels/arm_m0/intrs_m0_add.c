@@ -1,6 +1,7 @@
 /*
  * intrs_m0_add.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an element.
  */
+#include "intrs_asm.h"
 #include "intrs_m0.h"
 #include "intrs_m0_inline.h"
 

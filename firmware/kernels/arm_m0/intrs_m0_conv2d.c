@@ -5,6 +5,7 @@
  * live in r8-r11, which ADD reaches; the window is staged as words, so that LDM brings both pixels' tap in one instruction; weights
  * stay bytes. 13.5 instructions a tap, 3.4 a multiply-accumulate.
  */
+#include "intrs_asm.h"
 #include "intrs_m0.h"
 #include "intrs_m0_inline.h"
 

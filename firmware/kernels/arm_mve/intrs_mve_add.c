@@ -4,6 +4,7 @@
  * Nearly always a linear formula gives the sum of every pair of bytes; the generator looks for one and tries it on all 65 536. Otherwise
  * TFLite's steps: the operand with the larger scale is multiplied by exactly 1/2, so its scaling is a shift.
  */
+#include "intrs_asm.h"
 #include "intrs_mve.h"
 #include "intrs_mve_inline.h"
 

@@ -1,6 +1,7 @@
 /*
  * intrs_mve_clamp.c - the fused activation, for the rare one that int8 saturation does not already give.
  */
+#include "intrs_asm.h"
 #include "intrs_mve.h"
 #include "intrs_mve_inline.h"
 

@@ -7,6 +7,7 @@
  * A strip holds the input rows under one output row, column by column: strip[x][row][channel]. The window of a pixel is then one run of
  * bytes, and each input byte is copied filter_h times instead of filter_h * filter_w times.
  */
+#include "intrs_asm.h"
 #include "intrs_mve.h"
 #include "intrs_mve_inline.h"
 
@@ -61,6 +62,7 @@ static void fill_strip(const struct intrs_mve_conv2d *p, const int8_t *in, int32
     }
 }
 
+#if INTRS_ALL_REGISTERS
 #define LOAD_WINDOW                                                                                                    \
     "vldrb.8 q0, [r3], #16\n"                                                                                          \
     "vldrb.8 q1, [r5], #16\n"
@@ -246,6 +248,51 @@ static void convolve(const struct intrs_mve_conv2d *p, const int8_t *windows, in
         groups(&work, p->kind, vmlaq_n_u16(few, seconds, apart));
     }
 }
+
+#else
+/* Four sums to outputs without their zero point; kinds as in intrs_mve.h. */
+static inline int32x4_t requant(int32x4_t x, int32_t kind, const int32_t *constants)
+{
+    const int32x4_t shift = vldrwq_s32(constants + 8);
+    if (kind == 2) {
+        x = vshlq_s32(x, vldrwq_s32(constants + 12));
+    }
+    x = vqrdmulhq_s32(x, vldrwq_s32(constants + 4));
+    if (kind == 1) {
+        x = vaddq_s32(x, vshrq_n_s32(x, 31));
+    } else if (kind == 2) {
+        x = vaddq_s32(x, vshrq_n_s32(vandq_s32(x, shift), 31));
+    }
+    return vrshlq_s32(x, shift);
+}
+
+/* All filters for `pixels` pixels, whose windows lie `step` bytes apart. */
+static void convolve(const struct intrs_mve_conv2d *p, const int8_t *windows, int32_t step, int32_t pixels, int8_t *out)
+{
+    const struct intrs_window *w = &p->w;
+    const int32_t steps = (w->filter_h * w->filter_w * w->in_c + 15) >> 4;
+    const int8_t *group = p->stream;
+    for (int32_t f = 0; f < w->out_c; f += 4, group += 64 * (steps + 1)) {
+        const int32_t *constants = (const int32_t *)(const void *)(group + 64 * steps);
+        for (int32_t i = 0; i < pixels; i++) {
+            int32_t sum[4] = {constants[0], constants[1], constants[2], constants[3]};
+            for (int32_t k = 0; k < steps; k++) {
+                const int8x16_t x = vldrbq_s8(windows + i * step + 16 * k);
+                for (int32_t j = 0; j < 4; j++) {
+                    sum[j] = vmladavaq_s8(sum[j], vldrbq_s8(group + 64 * k + 16 * j), x);
+                }
+            }
+            vstrwq_s32(sum, requant(vldrwq_s32(sum), p->kind, constants));
+            for (int32_t j = 0; j < 4 && f + j < w->out_c; j++) {
+                /* as the vectors saturate: to 16 bits, the zero point added, to eight */
+                const int32_t x = sum[j] < -32768 ? -32768 : sum[j] > 32767 ? 32767 : sum[j];
+                const int32_t y = x + p->out_zero_point;
+                out[i * w->out_c + f + j] = (int8_t)(y < -128 ? -128 : y > 127 ? 127 : y);
+            }
+        }
+    }
+}
+#endif
 
 void intrs_mve_conv2d(const struct intrs_mve_conv2d *p, const int8_t *in, int8_t *out, uint8_t *scratch)
 {

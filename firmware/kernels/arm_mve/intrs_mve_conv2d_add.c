@@ -1,6 +1,7 @@
 /*
  * intrs_mve_conv2d_add.c - intrs_mve_conv2d and the addition of its result to another tensor.
  */
+#include "intrs_asm.h"
 #include "intrs_mve_fused.h"
 
 #define FUNCTION intrs_mve_conv2d_add

@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* one multiplier for all lanes */
@@ -55,4 +55,6 @@ void intrs_add_avx2(const struct intrs_add *p, int32_t batch, const int8_t *x, c
         intrs_store_some(out + i, _mm_min_epi8(_mm_max_epi8(c, min), max), n - i < 16 ? (int32_t)(n - i) : 16);
     }
 }
+
+#include "intrs_target_end.h"
 #endif

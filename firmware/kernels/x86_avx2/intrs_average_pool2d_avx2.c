@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* AVERAGE_POOL_2D: 16 channels at a time; a tail goes one by one. Windows of at most 256 taps, so that sums of int8 fit
@@ -43,4 +43,6 @@ void intrs_average_pool2d_avx2(const struct intrs_pool2d *p, int32_t batch, cons
         }
     }
 }
+
+#include "intrs_target_end.h"
 #endif

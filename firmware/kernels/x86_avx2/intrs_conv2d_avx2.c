@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* one output pixel group: where each of four pixels' windows starts in the frame */
@@ -127,4 +127,6 @@ void intrs_conv2d_avx2(const struct intrs_x86_conv2d *p, int32_t batch, const in
         }
     }
 }
+
+#include "intrs_target_end.h"
 #endif

@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_conv2d_f4.h"
 
 void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
@@ -9,4 +9,6 @@ void intrs_conv2d_f4_avx2(const struct intrs_x86_f4 *p, int32_t batch, const int
         intrs_f4_run(p, NULL, 0, batch, in, NULL, out, scratch);
     }
 }
+
+#include "intrs_target_end.h"
 #endif

@@ -1,6 +1,14 @@
-#if defined(__AVX512VNNI__) && \
-    defined(__AVX512VL__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
+
+#include "intrs_target_end.h"
+/* From here on functions are for AVX-512 VNNI on 256-bit vectors too. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,avx512vl,avx512vnni"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,avx512vl,avx512vnni")
+#endif
 
 /* the image as unsigned bytes, value + 128, in a frame of its zero point that holds every window */
 static void fill_frame(uint8_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
@@ -109,4 +117,6 @@ void intrs_conv2d_vnni(const struct intrs_x86_vnni *p, int32_t batch, const int8
         }
     }
 }
+
+#include "intrs_target_end.h"
 #endif

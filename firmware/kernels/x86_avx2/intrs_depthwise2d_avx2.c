@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* the image in a frame of its zero point that holds every window */
@@ -73,4 +73,6 @@ void intrs_depthwise2d_avx2(const struct intrs_x86_depthwise2d *p, int32_t batch
         }
     }
 }
+
+#include "intrs_target_end.h"
 #endif

@@ -1,4 +1,4 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_avx2.h"
 
 /* Residual sum by the searched formula. out may be x or y. */
@@ -21,4 +21,6 @@ void intrs_sum_avx2(const struct intrs_x86_sum_n *p, int32_t batch, const int8_t
         intrs_store_some(out + i, intrs_sum16(a, b, &s), (int32_t)(n - i));
     }
 }
+
+#include "intrs_target_end.h"
 #endif

@@ -1,3 +1,4 @@
+#include "intrs_asm.h"
 #include "intrs_model.h"
 
 #if defined(__ARM_FEATURE_SIMD32) && defined(INTRS_MAP_MUL) /* Cortex-M4, M7, M33 and above; one map for all channels */
@@ -196,7 +197,7 @@ static INLINE void store(int8_t *input, uint32_t even, uint32_t odd)
 #endif
 }
 
-#if INTRS_RNG == INTRS_RNG_XOSHIRO128PP && INTRS_MAP_MUL < 0x8000
+#if INTRS_RNG == INTRS_RNG_XOSHIRO128PP && INTRS_MAP_MUL < 0x8000 && INTRS_ALL_REGISTERS
 /*
  * The usual case in assembly, line by line what the other branch says: all fourteen registers are in use, and no compiler was seen to
  * allocate them without spills. Seven instructions a word, eleven a pair of look-ups, the signs of two coordinates at once.
@@ -234,8 +235,8 @@ static INLINE void store(int8_t *input, uint32_t even, uint32_t odd)
 /* a threshold splits the cell: 32 more bits, then while (hi[k] == cell && lo[k] < low) k++ */
 #define REFINE(k, cell, low, x, s2)                                                                                    \
     "str %[guide], %[spare0]\n\t"                                                                                      \
-    "movw %[guide], #:lower16:intrs_noise_lo\n\t"                                                                      \
-    "movt %[guide], #:upper16:intrs_noise_lo\n\t" NEXT(low, s2, x)                                                     \
+    "movw %[guide], #:lower16:%c[lo]\n\t"                                                                              \
+    "movt %[guide], #:upper16:%c[lo]\n\t" NEXT(low, s2, x)                                                     \
     "mov " s2 ", " x "\n"                                                                                              \
     "1: ldr " x ", [%[guide], " k ", lsl #2]\n\t"                                                                      \
     "cmp " x ", " low "\n\t"                                                                                           \
@@ -355,7 +356,7 @@ static INLINE void block(struct intrs_rng *r, const struct tables *t, const uint
           [input] "+r"(input), [signs] "+r"(signs), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e),
           [spare0] "=&m"(spare0), [spare1] "=&m"(spare1), [spare2] "=&m"(spare2)
         : [guide] "r"(t->guide), [hi] "r"(t->hi), [stop] "m"(stop), [more] "m"(more), [map] "m"(map),
-          [width] "I"(NARROW ? 8 + INTRS_MAP_SHIFT : 1)
+          [lo] "i"(intrs_noise_lo), [width] "I"(NARROW ? 8 + INTRS_MAP_SHIFT : 1)
         : "cc", "memory");
     *pixel = image;
     *to = input;

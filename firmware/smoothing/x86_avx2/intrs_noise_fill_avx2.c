@@ -1,10 +1,18 @@
-#if defined(__AVX2__) /* a project may be built on another machine than it was generated on */
+#if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include <immintrin.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "intrs_magnitude.h"
 #include "intrs_model.h"
+
+/* From here on functions are for AVX2. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#endif
 
 #define LANES 8
 
@@ -182,4 +190,6 @@ void intrs_noise_fill_avx2(const struct intrs_rng lanes[INTRS_BATCH], const uint
     for (uint32_t b = 0; b < INTRS_BATCH; b += LANES)
         fill_eight(lanes + b, image, input + b * (uint32_t)INTRS_INPUT_BYTES);
 }
+
+#include "intrs_target_end.h"
 #endif

@@ -17,7 +17,6 @@ from intrs_edge.graph.quantize import Requant, add_params, conv_params, fully_co
 
 FOLDER = "kernels/arm_dsp"
 HEADERS = (f"{FOLDER}/intrs_dsp.h",)
-CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def sources(*functions: str) -> tuple[str, ...]:
@@ -75,7 +74,6 @@ def direct_cost(w: Window, wide: bool) -> Cost:
 class _Direct(Kernel):
     patterns = (("CONV_2D",),)
     requires = frozenset({"dsp"})
-    cflags = CFLAGS
     code_bytes = 2300
     wide = False
 
@@ -144,7 +142,6 @@ def _tiles(w: Window) -> int:
 class _F4(Kernel):
     patterns = (("CONV_2D",),)
     requires = frozenset({"dsp"})
-    cflags = CFLAGS
     code_bytes = 5300
     expand = False
     passes = 1  # over the filters' transforms: more of them need less scratch
@@ -271,7 +268,6 @@ class FullyConnected(Kernel):
     name = "fully_connected.dsp_s8"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"dsp"})
-    cflags = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """The range of three-instruction requantisation."""
@@ -306,7 +302,6 @@ class TableAdd(Kernel):
     """ADD and SUB of two activations of one shape: a table of 1 KB for the operand with the smaller scale."""
 
     patterns = (("ADD",), ("SUB",))
-    cflags = CFLAGS
     function: ClassVar[str]  # also the name of its struct
     files: ClassVar[tuple[str, ...]]
     headers: ClassVar[tuple[str, ...]]
@@ -368,7 +363,6 @@ class Depthwise2d(Kernel):
     name = "depthwise2d.dsp"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = frozenset({"dsp"})
-    cflags = CFLAGS
     code_bytes = 1500
 
     def _filters(self, site: Site) -> tuple[Window, Requant, pack.Filters]:
@@ -423,7 +417,6 @@ class AveragePool2d(Kernel):
     name = "average_pool2d.dsp"
     patterns = (("AVERAGE_POOL_2D",),)
     requires = frozenset({"dsp"})
-    cflags = CFLAGS
     code_bytes = 350
 
     def reject(self, site: Site) -> str | None:

@@ -22,7 +22,6 @@ from intrs_edge.graph.quantize import Requant, fully_connected_params
 
 FOLDER = "kernels/arm_m0"
 HEADERS = (f"{FOLDER}/intrs_m0.h",)
-CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def conv_stream(filters: pack.Filters) -> npt.NDArray[np.int32]:
@@ -75,7 +74,6 @@ class Conv2d(Kernel):
     name = "conv2d.m0"
     patterns = (("CONV_2D",),)
     requires = frozenset({"armv6m"})
-    cflags = CFLAGS
     code_bytes = 900
 
     def reject(self, site: Site) -> str | None:
@@ -104,7 +102,6 @@ class FullyConnected(Kernel):
     name = "fully_connected.m0"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"armv6m"})
-    cflags = CFLAGS
     code_bytes = 900
 
     def _filters(self, site: Site) -> tuple[Window, Requant, pack.Filters]:

@@ -14,7 +14,6 @@ from intrs_edge.graph.quantize import Requant, add_params, fully_connected_param
 
 FOLDER = "kernels/arm_mve"
 HEADERS = (f"{FOLDER}/intrs_mve.h",)
-CFLAGS = ("-O2",)  # also where the rest of the runtime is built for size
 
 
 def _sources(*functions: str) -> tuple[str, ...]:
@@ -61,7 +60,6 @@ class Conv2d(Kernel):
     name = "conv2d.mve"
     patterns = (("CONV_2D",),)
     requires = frozenset({"mve"})
-    cflags = CFLAGS
     code_bytes = 1700
 
     def reject(self, site: Site) -> str | None:
@@ -90,7 +88,6 @@ class FullyConnected(Kernel):
     name = "fully_connected.mve"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"mve"})
-    cflags = CFLAGS
 
     def _filters(self, site: Site) -> tuple[Window, Requant, Filters]:
         p = fully_connected_params(site.graph, site.op)
@@ -120,7 +117,6 @@ class Add(Kernel):
     name = "add.mve"
     patterns = (("ADD",), ("SUB",))
     requires = frozenset({"mve"})
-    cflags = CFLAGS
     code_bytes = 400
 
     def reject(self, site: Site) -> str | None:

@@ -157,7 +157,6 @@ class Kernel(ABC):
         tuple[tuple[str, ...], ...]
     ]  # chains of TFLite kinds that it replaces: (("CONV_2D",),) or (("CONV_2D", "ADD"),)
     requires: ClassVar[frozenset[str]] = frozenset()  # instruction-set features (codegen.isa)
-    cflags: ClassVar[tuple[str, ...]] = ()  # extra compiler options of its sources, e.g. ("-mavx2",)
     code_bytes: ClassVar[int] = 1024  # of flash, once however often it is used; a rough figure, for the choice only
 
     @abstractmethod

@@ -82,7 +82,6 @@ def _aligned(n: int) -> int:
 
 class _Dsp(_Fused):
     requires = frozenset({"dsp"})
-    cflags = arm_dsp.CFLAGS
     add = arm_dsp.Add()
     headers = (f"{arm_dsp.FOLDER}/intrs_dsp_fused.h",)
 
@@ -180,7 +179,6 @@ class ConvMveAdd(_Fused):
 
     name = "conv2d_add.mve"
     requires = frozenset({"mve"})
-    cflags = arm_mve.Conv2d.cflags
     conv = arm_mve.Conv2d()
     add = arm_mve.Add()
     headers = (f"{arm_mve.FOLDER}/intrs_mve_fused.h",)

@@ -17,7 +17,6 @@ FOLDER = "kernels/neon"
 HEADERS = (f"{FOLDER}/intrs_neon.h",)
 NEON = frozenset({"neon"})
 DOTPROD = frozenset({"neon", "dotprod"})
-SDOT_FLAGS = ("-march=armv8.2-a+dotprod",)
 _PER_REQUANT = 3.0  # instructions an output
 _F4_TILES = 16
 
@@ -99,7 +98,6 @@ class Conv2dSdot(_Conv2d):
 
     name = "conv2d.sdot"
     requires = DOTPROD
-    cflags = SDOT_FLAGS
     sdot = True
     per_mac = 0.1
 
@@ -149,7 +147,6 @@ class FullyConnectedSdot(_FullyConnected):
 
     name = "fully_connected.sdot"
     requires = DOTPROD
-    cflags = SDOT_FLAGS
     sdot = True
     per_mac = 0.1
 

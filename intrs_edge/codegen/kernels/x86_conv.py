@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from intrs_edge.graph.quantize import ConvParams, Requant, add_params, conv_para
 
 FOLDER = "kernels/x86_avx2"
 HEADERS = (f"{FOLDER}/intrs_x86_avx2.h",)
-CFLAGS: tuple[str, ...] = ("-mavx2",)
-VNNI_FLAGS = ("-mavx2", "-mavx512vl", "-mavx512vnni")
 _PER_REQUANT = 2.5  # instructions an output
 
 _F4_TILES = 16
@@ -61,7 +59,6 @@ class Conv2dAvx2(Kernel):
     name = "conv2d.avx2"
     patterns = (("CONV_2D",),)
     requires = frozenset({"avx2"})
-    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """One group, accumulators below 2^30."""
@@ -121,7 +118,6 @@ class FullyConnectedAvx2(Kernel):
     name = "fully_connected.avx2"
     patterns = (("FULLY_CONNECTED",),)
     requires = frozenset({"avx2"})
-    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """Accumulators below 2^30."""
@@ -156,7 +152,6 @@ class FullyConnectedAvx2(Kernel):
 
 class _F4(Kernel):
     requires = frozenset({"avx2"})
-    cflags: ClassVar[tuple[str, ...]] = CFLAGS
     code_bytes = 6000
 
     def reject(self, site: Site) -> str | None:
@@ -269,7 +264,6 @@ class Depthwise2dAvx2(Kernel):
     name = "depthwise2d.avx2"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = frozenset({"avx2"})
-    cflags: ClassVar[tuple[str, ...]] = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """Multiplier 1, accumulators below 2^30."""
@@ -327,7 +321,6 @@ class Conv2dVnni(Conv2dAvx2):
 
     name = "conv2d.vnni"
     requires = frozenset({"avx512vnni"})
-    cflags: ClassVar[tuple[str, ...]] = VNNI_FLAGS
 
     def cost(self, site: Site) -> Cost:
         """Weights as int8, half the instructions of int16."""
@@ -346,7 +339,6 @@ class FullyConnectedVnni(FullyConnectedAvx2):
 
     name = "fully_connected.vnni"
     requires = frozenset({"avx512vnni"})
-    cflags: ClassVar[tuple[str, ...]] = VNNI_FLAGS
 
     def cost(self, site: Site) -> Cost:
         """Weights as int8, half the instructions of int16."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from intrs_edge.codegen.kernels.base import Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.params import requant_fields, window_fields
-from intrs_edge.codegen.kernels.x86_conv import CFLAGS, FOLDER, HEADERS, sum_fields, sum_reason
+from intrs_edge.codegen.kernels.x86_conv import FOLDER, HEADERS, sum_fields, sum_reason
 from intrs_edge.graph.geometry import window
 from intrs_edge.graph.quantize import add_params, pool_params
 
 
 class _Sum(Kernel):
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
 
     @staticmethod
     def call(site: Site, function: str, struct: str, fields: dict[str, Value]) -> Emit:
@@ -86,7 +85,6 @@ class AveragePool2dAvx2(Kernel):
     name = "average_pool2d.avx2"
     patterns = (("AVERAGE_POOL_2D",),)
     requires = frozenset({"avx2"})
-    cflags = CFLAGS
 
     def reject(self, site: Site) -> str | None:
         """Sums must fit int16."""
