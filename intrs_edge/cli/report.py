@@ -106,6 +106,9 @@ def run(args: argparse.Namespace) -> int:
         write_table(logs, path, radii)
     if args.plot:
         draw(logs, args.plot)
+    if not args.json:
+        for path in filter(None, (args.output, args.latex, args.csv, args.plot)):
+            print(f"wrote {path}")
     return 0
 
 
