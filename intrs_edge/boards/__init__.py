@@ -1,7 +1,7 @@
 """Boards as data: one TOML each in ``boards/``, or a user's own by path."""
 
 from intrs_edge.boards.board import Board, Emulator, Flash, Memory, Uart
-from intrs_edge.boards.load import board_from_json, board_ids, board_to_json, load_board, parse_board
+from intrs_edge.boards.load import board_from_json, board_ids, board_template, board_to_json, load_board, parse_board
 
 __all__ = [
     "Board",
@@ -11,6 +11,7 @@ __all__ = [
     "Uart",
     "board_from_json",
     "board_ids",
+    "board_template",
     "board_to_json",
     "load_board",
     "parse_board",

@@ -61,11 +61,15 @@ class Emulator:
 class Flash:
     """How to program the board."""
 
-    runner: str = _f("the tool", choices=("pyocd", "openocd", "uf2", "ssh", "gdb"))
+    runner: str = _f(
+        "the tool",
+        choices=("pyocd", "openocd", "uf2", "ssh", "gdb", "dfu-util", "st-flash", "stm32cubeprogrammer", "jlink",
+                 "probe-rs", "esptool", "command"),
+    )  # fmt: skip
     target: str = _f(
-        "what the tool calls this chip or machine: pyocd target, OpenOCD configuration, UF2 volume label", ""
+        "what the tool calls this chip, machine or connection (docs/boards.md); of `command`: the program", ""
     )
-    args: tuple[str, ...] = _f("further arguments", ())
+    args: tuple[str, ...] = _f("further arguments; of `command`: all, with {elf}, {bin} and {where}", ())
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
+import shlex
 import types
 import typing
 from pathlib import Path
@@ -33,6 +34,23 @@ def load_board(id_or_path: str) -> Board:
 
     Raises IntrsError when there is no such board or the file has a wrong field.
     """
+    path, text = _read(id_or_path)
+    return parse_board(text, str(path))
+
+
+def board_template(id_or_path: str) -> str:
+    """The board's file, to start one of your own from: its text behind a comment that says how. Raises IntrsError as
+    `load_board` does.
+    """
+    board = load_board(id_or_path)
+    return (
+        f"# The description of {board.id}, to start your own from: change id and name, then what differs.\n"
+        f"# intrs-edge boards {shlex.quote(id_or_path)} explains every field; use it with --board FILE.toml.\n"
+        + _read(id_or_path)[1]
+    )
+
+
+def _read(id_or_path: str) -> tuple[Path, str]:
     path = Path(id_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -46,10 +64,9 @@ def load_board(id_or_path: str) -> Board:
             )
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1).decode("utf-8")
+            return path, file.read(MAX_FILE_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise IntrsError(f"board file {path}: {error}") from error
-    return parse_board(text, str(path))
 
 
 def parse_board(text: str, where: str = "board") -> Board:

@@ -41,8 +41,35 @@ _TARGETS = {
     "uf2": "[A-Za-z0-9_][A-Za-z0-9_ -]*",
     "ssh": r"([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*",
     "gdb": "",
+    "dfu-util": "[0-9a-f]{4}:[0-9a-f]{4}",
+    "st-flash": "",
+    "stm32cubeprogrammer": "SWD|JTAG|USB[1-9]",
+    "jlink": "[A-Za-z0-9][A-Za-z0-9_-]*",
+    "probe-rs": "[A-Za-z0-9][A-Za-z0-9_-]*",
+    "esptool": "esp[a-z0-9]+",
 }
-_ARGUMENTS: dict[str, dict[str, str]] = {"pyocd": _PYOCD, "openocd": _OPENOCD}
+_ARGUMENTS: dict[str, dict[str, str]] = {
+    "pyocd": _PYOCD,
+    "openocd": _OPENOCD,
+    "jlink": {"-if": "SWD|JTAG", "-speed": "[0-9]+"},
+    "probe-rs": {"--protocol": "swd|jtag", "--speed": "[0-9]+"},
+    "esptool": {
+        "--baud": "[0-9]+",
+        "--before": "default_reset|no_reset|usb_reset",
+        "--after": "hard_reset|soft_reset|no_reset",
+        "--offset": "0x[0-9a-f]{1,8}",
+    },
+}
+# runner "command": programs that write flash and do nothing else, and the words that each may be told
+_COMMANDS = {
+    "bossac": r"-[eivwRUbo]|--(erase|info|verify|write|reset|boot|port=\{where\}|offset=0x[0-9a-f]+)",
+    "nrfjprog": r"-f|NRF5[1-4]|NRF91|--(program|sectorerase|chiperase|verify|reset|snr|coprocessor)|CP_[A-Z]+",
+    "picotool": r"load|reboot|-[vxfut]|bin|elf",
+    "teensy_loader_cli": r"--mcu=[A-Za-z0-9_]+|-[wvsrnb]",
+    "wchisp": r"flash|-[sup]|\{where\}",
+    "wlink": r"flash|--(chip|speed|address)|[A-Z0-9]+|high|medium|low|0x[0-9a-f]+",
+}
+_PLACES = r"\{(elf|bin|where)\}"
 
 
 def compiler_flag(flag: str) -> bool:
@@ -61,6 +88,11 @@ def emulator(program: str, machine: str, args: tuple[str, ...]) -> str:
 
 def flasher(runner: str, target: str, args: tuple[str, ...]) -> str:
     """The first word that may not reach a programmer's command line; empty when all may."""
+    if runner == "command":
+        if target not in _COMMANDS:
+            return target or "an empty program"
+        words = f"{_COMMANDS[target]}|{_PLACES}"
+        return next((word or "an empty word" for word in args if not re.fullmatch(words, word)), "")
     if not re.fullmatch(_TARGETS[runner], target):
         return target or "an empty target"
     return _options(args, _ARGUMENTS.get(runner, {}))

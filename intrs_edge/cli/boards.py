@@ -7,11 +7,13 @@ import dataclasses
 import json
 from typing import Any
 
-from intrs_edge.boards import Board, board_ids, load_board
+from intrs_edge.boards import Board, board_ids, board_template, load_board
+from intrs_edge.errors import IntrsError
 
 EXAMPLES = (
     "intrs-edge boards",
     "intrs-edge boards mps2-an386",
+    "intrs-edge boards nucleo-f446re --toml",
 )
 
 
@@ -20,11 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "board", nargs="?", metavar="ID", help="a board's id, or the path of a .toml; without it: the list"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--toml", action="store_true", help="print the board's file, to start one of your own from")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the list or one board."""
+    if args.toml:
+        if not args.board:
+            raise IntrsError(
+                "--toml prints one board's file: name one that is like yours (intrs-edge boards lists them)"
+            )
+        print(board_template(args.board), end="")
+        return 0
     if args.board:
         board = load_board(args.board)
         print(json.dumps(dataclasses.asdict(board), indent=2) if args.json else explain(board))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from intrs_edge.targets.flash import Plan
+    from intrs_edge.targets.runners import Plan
 
 
 EXAMPLES = (
@@ -19,11 +19,11 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
-    parser.add_argument("--runner", metavar="NAME", help="pyocd, openocd, uf2, ssh or gdb (default: the board's first)")
+    parser.add_argument("--runner", metavar="NAME", help="one of the board's runners (default: its first)")
     parser.add_argument(
         "--where",
         metavar="PLACE",
-        help="probe's serial number, UF2 volume, user@host or gdb's host:port (default: the usual)",
+        help="serial number of probe or board, UF2 volume, user@host, gdb's host:port, a port (default: the usual)",
     )
     check = parser.add_mutually_exclusive_group()
     check.add_argument(

@@ -22,12 +22,25 @@ _APT = {
     "qemu-arm": "qemu-user",
     "gdb-multiarch": "gdb-multiarch",
     "openocd": "openocd",
+    "dfu-util": "dfu-util",
+    "st-flash": "stlink-tools",
+    "bossac": "bossa-cli",
+    "teensy_loader_cli": "teensy-loader-cli",
     "ssh": "openssh-client",
     "scp": "openssh-client",
     "node": "nodejs npm",
 }
-_PIP = {"pyocd": "pip install pyocd"}
-_RUNNERS = {"pyocd": ("pyocd",), "openocd": ("openocd",), "ssh": ("ssh", "scp"), "gdb": ("gdb-multiarch",), "uf2": ()}
+_ELSEWHERE = {
+    "pyocd": "pip install pyocd",
+    "esptool.py": "pip install esptool",
+    "probe-rs": "cargo install probe-rs-tools",
+    "JLinkExe": "J-Link software of segger.com",
+    "STM32_Programmer_CLI": "STM32CubeProgrammer of st.com",
+}
+_RUNNERS = {
+    "ssh": ("ssh", "scp"), "gdb": ("gdb-multiarch",), "uf2": (), "jlink": ("JLinkExe",), "esptool": ("esptool.py",),
+    "stm32cubeprogrammer": ("STM32_Programmer_CLI",),
+}  # fmt: skip
 _MODULES = {
     "torch": ("training", "pip install 'intrs-edge[train]'"),
     "onnxruntime": ("checks against ONNX Runtime", "pip install 'intrs-edge[dev]'"),
@@ -53,7 +66,15 @@ def needs(board: Board) -> dict[str, tuple[str, ...]]:
     if board.emulator is not None:
         emulator = ("node", "rp2040js") if board.emulator.program == "rp2040js" else (board.emulator.program,)
     build = ("cc", "cmake") + ((f"{board.toolchain}gcc",) if board.toolchain else ())
-    return {"build": build, "emulate": emulator, "flash": _RUNNERS[board.flash[0].runner] if board.flash else ()}
+    return {"build": build, "emulate": emulator, "flash": _programs(board)}
+
+
+def _programs(board: Board) -> tuple[str, ...]:
+    """What the first runner of a board needs; most are called as their program is."""
+    if not board.flash:
+        return ()
+    first = board.flash[0]
+    return (first.target,) if first.runner == "command" else _RUNNERS.get(first.runner, (first.runner,))
 
 
 def look(name: str) -> str:
@@ -71,7 +92,7 @@ def installation(name: str) -> str:
         return rp2040js.INSTALL
     if name in _MODULES:
         return _MODULES[name][1]
-    return _PIP.get(name) or f"apt-get install {_APT.get(name, name)}"
+    return _ELSEWHERE.get(name) or f"apt-get install {_APT.get(name, name)}"
 
 
 def doctor(board: str | None = None) -> list[Finding]:

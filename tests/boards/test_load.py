@@ -12,6 +12,7 @@ from intrs_edge.boards import (
     Uart,
     board_from_json,
     board_ids,
+    board_template,
     board_to_json,
     load_board,
     parse_board,
@@ -247,8 +248,49 @@ def test_emulators_are_a_list(emulator):
         Flash("ssh", "me@host", ("-oProxyCommand=id",)),
         Flash("gdb", "x"),
         Flash("gdb", "", ("-ex", "shell id")),
+        Flash("dfu-util", "0483:df11 -D /etc/passwd"),
+        Flash("dfu-util", "0483:df11", ("-D", "/etc/passwd")),
+        Flash("st-flash", "x"),
+        Flash("st-flash", "", ("read", "x")),
+        Flash("stm32cubeprogrammer", "SWD -el evil.stldr"),
+        Flash("stm32cubeprogrammer", "SWD", ("-el", "evil.stldr")),
+        Flash("jlink", "X", ("-CommandFile", "/tmp/evil")),
+        Flash("jlink", "-CommandFile"),
+        Flash("jlink", ""),
+        Flash("probe-rs", "X", ("--chip-description-path", "/tmp/evil")),
+        Flash("probe-rs", "--chip"),
+        Flash("esptool", "esp32", ("--offset", "0x0 /etc/passwd")),
+        Flash("esptool", "esp32", ("--before", "/tmp/evil")),
+        Flash("command", "sh", ("-c", "id")),
+        Flash("command", "/usr/bin/bossac", ("-w", "{bin}")),
+        Flash("command", "", ("{bin}",)),
+        Flash("command", "bossac", ("-w", "/etc/passwd")),
+        Flash("command", "bossac", ("--port=/dev/sda", "-w", "{bin}")),
+        Flash("command", "bossac", ("-w", "{bin}; id")),
+        Flash("command", "nrfjprog", ("--script", "x")),
+        Flash("command", "picotool", ("load", "{elf}", "")),
     ],
 )
 def test_programmers_take_what_is_listed(flash):
     with pytest.raises(IntrsError, match=r"flash: .* is not a target or option of"):
         board_from_json(board_to_json(dataclasses.replace(parse_board(GOOD), flash=(flash,))), "b")
+
+
+def test_a_file_to_start_from_is_the_board():
+    for board in board_ids():
+        text = board_template(board)
+        assert text.startswith(f"# The description of {board}, to start your own from")
+        assert parse_board(text) == load_board(board)
+    with pytest.raises(IntrsError, match="unknown board"):
+        board_template("nosuch")
+
+
+def test_boards_toml_prints_it(run_cli, tmp_path):
+    code, out, _ = run_cli("boards", "nucleo-f446re", "--toml")
+    assert (code, out) == (0, board_template("nucleo-f446re"))
+    mine = tmp_path / "mine.toml"
+    mine.write_text(out.replace('id = "nucleo-f446re"', 'id = "mine"'))
+    assert load_board(str(mine)).id == "mine"
+    code, _, err = run_cli("boards", "--toml")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "name one that is like yours" in err

@@ -1,6 +1,7 @@
 """Flashing: the commands, and the gdb runner end to end on an empty emulated board."""
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import toy_model as toy
 
-from intrs_edge.boards import load_board
+from intrs_edge.boards import Flash, board_from_json, board_ids, board_to_json, load_board
 from intrs_edge.children import guarded, patient
 from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
@@ -21,6 +22,7 @@ from intrs_edge.targets import flash as flash_module
 from intrs_edge.targets.flash import flash, make_plan
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.process import qemu_command
+from intrs_edge.targets.runners import NEEDED, PLANS
 from intrs_edge.targets.transport import SocketTransport
 from intrs_edge.targets.uf2 import from_uf2
 from intrs_edge.targets.wire import LinkTarget
@@ -94,6 +96,73 @@ def test_commands(tmp_path):
     elf.unlink()
     with pytest.raises(IntrsError, match="build the project first"):
         make_plan(directory)
+
+
+RUNNERS = [
+    (Flash("dfu-util", "0483:df11"), None, "dfu-util -d 0483:df11 -a 0 -s 0x08000000:leave -D {bin}"),
+    (Flash("dfu-util", "0483:df11"), "S1", "dfu-util -d 0483:df11 -S S1 -a 0 -s 0x08000000:leave -D {bin}"),
+    (Flash("st-flash"), None, "st-flash --connect-under-reset --reset write {bin} 0x08000000"),
+    (Flash("st-flash"), "S1", "st-flash --serial S1 --connect-under-reset --reset write {bin} 0x08000000"),
+    (Flash("stm32cubeprogrammer", "SWD"), "S1", "STM32_Programmer_CLI -c port=SWD sn=S1 mode=UR -w {elf} -v -rst"),
+    (Flash("stm32cubeprogrammer", "USB1"), None, "STM32_Programmer_CLI -c port=USB1 -w {elf} -v -rst"),
+    (
+        Flash("jlink", "STM32F446RE"),
+        "77",
+        "JLinkExe -device STM32F446RE -if SWD -speed 4000 -SelectEmuBySN 77 -autoconnect 1 -NoGui 1 -ExitOnError 1 "
+        "-CommandFile {jlink}",
+    ),
+    (
+        Flash("probe-rs", "STM32F446RE", ("--speed", "1000")),
+        "1366:0101:77",
+        "probe-rs download --chip STM32F446RE --probe 1366:0101:77 --speed 1000 --non-interactive --verify {elf}\n"
+        "probe-rs reset --chip STM32F446RE --probe 1366:0101:77 --speed 1000 --non-interactive",
+    ),
+    (
+        Flash("esptool", "esp32c3", ("--baud", "460800", "--offset", "0x10000")),
+        "/dev/ttyUSB0",
+        "esptool.py --chip esp32c3 --port /dev/ttyUSB0 --baud 460800 write_flash 0x10000 {bin}",
+    ),
+    (
+        Flash("command", "bossac", ("--port={where}", "-e", "-w", "-v", "{bin}", "-R")),
+        "ttyACM0",
+        "bossac --port=ttyACM0 -e -w -v {bin} -R",
+    ),
+]
+
+
+@pytest.mark.parametrize(("choice", "where", "expected"), RUNNERS, ids=lambda v: getattr(v, "runner", ""))
+def test_the_exact_command_of_each_runner(choice, where, expected, tmp_path):
+    board = dataclasses.replace(load_board("nucleo-f446re"), flash=(choice,))
+    board = board_from_json(board_to_json(board), "allowed")  # the words are on the list
+    image = tmp_path / "a b" / ("intrs.bin" if "{bin}" in expected and choice.runner != "command" else "intrs.elf")
+    image.parent.mkdir()
+    image.touch()
+    text = PLANS[choice.runner](board, choice, image, where).as_text()
+    for kind in ("elf", "bin", "jlink"):
+        expected = expected.replace(f"{{{kind}}}", f"'{image.with_suffix('.' + kind)}'")
+    assert text == expected
+    assert NEEDED.get(choice.runner, "intrs.elf") == image.name
+    if choice.runner == "jlink":
+        assert image.with_suffix(".jlink").read_text() == f'r\nloadfile "{image}"\nr\ng\nexit\n'
+
+
+def test_a_command_that_needs_a_place_asks_for_it(tmp_path):
+    choice = Flash("command", "bossac", ("--port={where}", "-w", "{bin}"))
+    with pytest.raises(IntrsError, match="bossac must be told where the board is: --where"):
+        PLANS["command"](load_board("nucleo-f446re"), choice, tmp_path / "intrs.elf", None)
+    with pytest.raises(IntrsError, match="J-Link cannot be told the path"):
+        PLANS["jlink"](load_board("nucleo-f446re"), Flash("jlink", "X"), tmp_path / 'a"b' / "intrs.elf", None)
+
+
+@pytest.mark.parametrize("board", board_ids())
+def test_every_runner_of_every_board_has_a_command(board, tmp_path):
+    described = load_board(board)
+    for choice in described.flash:
+        image = tmp_path / NEEDED.get(choice.runner, "intrs.elf")
+        image.touch()
+        plan = PLANS[choice.runner](described, choice, image, "place")
+        assert plan.runner == choice.runner
+        assert plan.as_text()
 
 
 def test_ssh(tmp_path):
