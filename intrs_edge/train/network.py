@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.preprocessing import Preprocessing
@@ -22,6 +21,7 @@ from intrs_edge.train.networks import build_architecture
 from intrs_edge.train.noise import NoiseBank
 from intrs_edge.train.operators import OPERATORS
 from intrs_edge.train.quantise import ActivationQuant, QatLinear, QatPrelu, QatWeights
+from intrs_edge.train.rounding import activate, fake_quantise
 
 
 class QatNetwork(nn.Module):  # type: ignore[misc]
@@ -148,14 +148,12 @@ class QatNetwork(nn.Module):  # type: ignore[misc]
         else:
             assert operator.run is not None
             y = operator.run(layer, inputs)
-        if layer.activation:
-            y = F.relu(y) if layer.activation == "relu" else F.relu6(y)
         if layer.name in self.quants:
-            quantised: Tensor = self.quants[layer.name](y)
+            quantised: Tensor = self.quants[layer.name](y, layer.activation)
             return quantised
         if operator.lattice == "averaged" and self.quantising:
-            return torch.fake_quantize_per_tensor_affine(y, *self.qparams(layer.inputs[0]), -128, 127)
-        return y
+            return fake_quantise(y, *self.qparams(layer.inputs[0]), layer.activation)
+        return activate(y, layer.activation)
 
     def freeze(self, frozen: bool = True) -> None:
         """Stops (or restarts) the observers and the batch statistics; from here on the network computes what is

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from intrs_edge.train.rounding import activate, extremes, fake_quantise
+
 # A channel whose weights are nearly all zero would make a bias unit so small that the int32 bias overflows.
 BIAS_LIMIT = 2.0**28
 TINY = 1e-8
@@ -41,21 +43,21 @@ class ActivationQuant(nn.Module):  # type: ignore[misc]
         zero = (-128.0 - low / scale).round().clamp(-128, 127).to(torch.int32)
         return scale, zero
 
-    def observe(self, x: Tensor) -> None:
-        """Moves the range towards that of x; the first call sets it."""
+    def observe(self, x: Tensor, activation: str = "") -> None:
+        """Moves the range towards that of the activated x; the first call sets it."""
         with torch.no_grad():
-            low, high = torch.aminmax(x)
+            low, high = extremes(x, activation)
             self.low.copy_(torch.where(self.seen, torch.lerp(self.low, low, self.momentum), low))
             self.high.copy_(torch.where(self.seen, torch.lerp(self.high, high, self.momentum), high))
             self.seen.fill_(True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same shape, on the lattice of the observed range."""
+    def forward(self, x: Tensor, activation: str = "") -> Tensor:
+        """Any shape -> the same shape, activated (``relu``, ``relu6``), on the lattice of the observed range."""
         if not self.quantising:
-            return x
+            return activate(x, activation)
         if self.training and not self.frozen and self.fixed is None:
-            self.observe(x)
-        return torch.fake_quantize_per_tensor_affine(x, *self.qparams(), -128, 127)
+            self.observe(x, activation)
+        return fake_quantise(x, *self.qparams(), activation)
 
 
 class QatWeights(nn.Module):  # type: ignore[misc]

@@ -30,14 +30,19 @@ class Block(nn.Module):
 
 
 class Cifar(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, blocks: tuple[int, ...] = (1, 1), widths: tuple[int, ...] = (8, 16)) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8)
-        self.layer1, self.layer2 = nn.Sequential(Block(8, 8, 1)), nn.Sequential(Block(8, 16, 2))
-        self.linear = nn.Linear(16, 10)
+        before = (widths[0], *widths)
+        self.conv1, self.bn1 = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0])
+        for stage, (count, i, o) in enumerate(zip(blocks, before, widths, strict=False)):
+            rest = [Block(o, o, 1) for _ in range(count - 1)]
+            self.add_module(f"layer{stage + 1}", nn.Sequential(Block(i, o, 2 if stage else 1), *rest))
+        self.linear, self.stages = nn.Linear(widths[-1], 10), len(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))
+        x = F.relu(self.bn1(self.conv1(x)))
+        for stage in range(self.stages):
+            x = getattr(self, f"layer{stage + 1}")(x)
         return self.linear(x.mean((2, 3)))
 
 
