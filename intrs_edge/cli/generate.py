@@ -76,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cmake",
         help="what the folder is: a CMake project (default), or a library as another ecosystem takes it",
     )
+    parser.add_argument(
+        "--prefix",
+        default="intrs",
+        metavar="NAME",
+        help="name types, functions, macros and files NAME_..., so that two models live in one program (default: "
+        "%(default)s)",
+    )
     add_pixels(parser)
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -101,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         rng=args.rng,
         certificate=args.certificate,
         optimize=args.optimize,
+        prefix=args.prefix,
         target_radius=args.target_radius,
         precision=args.precision,
         pixels=pixel_options(args),

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from intrs_edge import __version__
 from intrs_edge.boards import Board
 from intrs_edge.codegen.board_files import BoardFiles
 from intrs_edge.codegen.model import Model
+from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.codegen.render import render
 from intrs_edge.paths import shipped
 
@@ -16,6 +18,7 @@ Files = dict[str, bytes]
 
 OPTIMIZATION = {"speed": "-O3", "balanced": "-O2", "size": "-Os"}
 
+_KERNELS = "runtime/kernels/"
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -64,9 +67,10 @@ def build_files(
     board: Board,
     on_board: Model | None,
     parts: BoardFiles | None,
-    optimize: str,
+    options: GenerateOptions,
 ) -> Files:
     """CMakeLists.txt, and for each target its sources.txt and Makefile.inc. files: the project so far."""
+    shared = {"name": options.prefix, "version": __version__}
     sources = library_sources("host", host)
     program = [f"runtime/{s}" for s in (*host_parts.library_sources, *host_parts.program_sources)]
     folders = include_folders(files, sources, "host")
@@ -92,7 +96,8 @@ def build_files(
         values = {
             "board": board_view,
             "board_id": board.id,
-            "optimization": OPTIMIZATION[optimize],
+            **shared,
+            "optimization": OPTIMIZATION[options.optimize],
             "processor": _processor(board),
         }
         built["board/CMakeLists.txt"] = render("board_cmake.j2", **values).encode()
@@ -100,7 +105,9 @@ def build_files(
         built |= _lists("board", board_view)
     else:
         board_view = {}
-    built["CMakeLists.txt"] = render("project_cmake.j2", host=view, board=board_view, board_id=board.id).encode()
+    built["CMakeLists.txt"] = render(
+        "project_cmake.j2", host=view, board=board_view, board_id=board.id, **shared
+    ).encode()
     return built
 
 
@@ -112,7 +119,14 @@ def _more(files: Files, folders: list[str], sources: list[str], folder: str) -> 
 def _lists(folder: str, view: Mapping[str, Any]) -> Files:
     return {
         f"{folder}/sources.txt": "".join(f"{s}\n" for s in view["sources"]).encode(),
-        f"{folder}/Makefile.inc": render("makefile_inc.j2", folder=folder, **{"target": view}).encode(),
+        f"{folder}/Makefile.inc": render(
+            "makefile_inc.j2",
+            folder=folder,
+            target=view,
+            version=__version__,
+            kernels=[s for s in view["sources"] if s.startswith(_KERNELS)],
+            own=[s for s in view["sources"] if not s.startswith(_KERNELS)],
+        ).encode(),
     }
 
 

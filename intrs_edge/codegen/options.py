@@ -27,7 +27,8 @@ class GenerateOptions:
     as platform.machine() spells it; None: this one. ``seed``: of every certification, for replays; None: each draws its
     own, as it must where somebody else chooses the images (docs/certificate.md, section 3). ``sigma``: None is what the
     model was trained for, else `SIGMA`. ``pixels``: what a pixel means, where the model does not say it. ``layout``: of
-    the folder, one of `layouts.LAYOUTS`.
+    the folder, one of `layouts.LAYOUTS`. ``prefix``: what types, functions, macros and files are named by, so that two
+    models live in one program.
     """
 
     board: str | Path | Board = "host"
@@ -45,6 +46,7 @@ class GenerateOptions:
     batch: int = HOST_BATCH
     machine: str | None = None
     layout: str = "cmake"
+    prefix: str = "intrs"
     pixels: PixelOptions = field(default_factory=PixelOptions)
 
     def __post_init__(self) -> None:

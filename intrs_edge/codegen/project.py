@@ -30,6 +30,7 @@ from intrs_edge.codegen.layouts import CMAKE, arranged, check_layout, layout_fil
 from intrs_edge.codegen.manifest import describe, digest, make_manifest
 from intrs_edge.codegen.model import Model, build_model, plan_level
 from intrs_edge.codegen.options import GenerateOptions
+from intrs_edge.codegen.prefix import Renaming, check_prefix
 from intrs_edge.codegen.render import render
 from intrs_edge.codegen.report import Report, step_names
 from intrs_edge.codegen.samplers import map_macros
@@ -70,6 +71,7 @@ def generate(
     check_replaceable(target)
     board = options.load_board()
     check_layout(options.layout, board)
+    check_prefix(options.prefix)
     given = normalize(graph)
     graph = signed_ends(given)
     validate(graph)
@@ -102,7 +104,7 @@ def generate(
     manifest["host"] = describe(host)
     step("board")
     if board.id == "host":
-        files |= build_files(files, host, host_files, board, None, None, options.optimize)
+        files |= build_files(files, host, host_files, board, None, None, options)
         model, tables = host, sum(table_bytes(smoothing).values())
         sizes = estimate(
             [files[f"runtime/{s}"] for s in runtime_sources(host)], host.weight_bytes, tables, host.arena_bytes
@@ -113,19 +115,25 @@ def generate(
     step("files")
     manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
     manifest["layout"] = options.layout
+    manifest["prefix"] = options.prefix
     manifest["digest"] = digest(manifest)
     first = model.levels[0]
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes))
     text = report.as_text().split("\n", 1)[1]  # but for the folder's name: the same bytes wherever it is written
-    files["README.md"] = render("project_readme.j2", report=report, manifest=manifest, text=text).encode()
+    files["README.md"] = render(
+        "project_readme.j2", name=options.prefix, report=report, manifest=manifest, text=text
+    ).encode()
     files["LICENSE"] = shipped("LICENSE").read_bytes()
     lines = front(source, line)
     files = with_front(files, lines, RUNTIME)
-    if options.layout != CMAKE:
-        own = layout_files(options.layout, model, board, options.optimize, text)
-        files = arranged(options.layout, files, model) | with_front(own, lines, RUNTIME)
+    renaming = Renaming(files, options.prefix)
+    if options.layout == CMAKE:
+        files = renaming.apply(files)
+    else:
+        own = layout_files(options.layout, model, board, options.optimize, text, options.prefix)
+        files = renaming.apply(arranged(options.layout, files, model) | with_front(own, lines, RUNTIME))
     replace_folder(target, files, "project")
     return report
 
@@ -165,7 +173,7 @@ def _fitted(
         _runtime(files, model, parts)
         files |= _target_files("board", model, manifest, parts)
         files |= {f"board/{name}": text.encode() for name, text in parts.generated.items()}
-        files |= build_files(files, host, host_files, board, model, parts, options.optimize)
+        files |= build_files(files, host, host_files, board, model, parts, options)
         try:
             return model, files, _sizes(files, board, model, parts, tables, options.optimize)
         except TooSmall as error:

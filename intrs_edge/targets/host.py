@@ -66,6 +66,16 @@ class _Certificate(ctypes.Structure):
 _PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 
 
+class _Named:
+    """A library whose functions have a project's prefix, under their usual names."""
+
+    def __init__(self, library: ctypes.CDLL, prefix: str) -> None:
+        self._library, self._prefix = library, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, self._prefix + name.removeprefix("intrs"))
+
+
 _MOST_BYTES = 1 << 29  # of the workspaces of all threads, unless their number is given
 
 
@@ -77,7 +87,7 @@ class HostTarget(ContextMixin):
         if not library.is_file():
             raise IntrsError(f"{library} is not there; build the project first: intrs-edge build {manifest.directory}")
         try:
-            self._lib = ctypes.CDLL(str(library.resolve()))
+            self._lib: Any = _Named(ctypes.CDLL(str(library.resolve())), manifest.prefix)
             fields = (ctypes.c_uint32 * 11)()
             self._lib.intrs_library_fields(fields, 11)
         except (OSError, AttributeError) as error:

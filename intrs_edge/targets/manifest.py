@@ -42,6 +42,11 @@ class Manifest:
                 )
 
     @property
+    def prefix(self) -> str:
+        """What the project's functions are named by."""
+        return str(self.raw.get("prefix", "intrs"))
+
+    @property
     def resize(self) -> str | None:
         """How images of another size come to the model's (`datasets.load_images`)."""
         resize: str | None = (self.raw["reads"] or {}).get("resize")
