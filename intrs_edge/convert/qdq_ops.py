@@ -66,7 +66,8 @@ OPS: dict[str, Handler] = {
 
 # what the float input may go through before its QuantizeLinear: it gives the same there as behind it
 ON_THE_INPUT = (
-    "Clip", "Concat", "Flatten", "MaxPool", "Relu", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+    "Clip", "Concat", "DepthToSpace", "Flatten", "Gather", "MaxPool", "Relu", "Reshape", "Slice", "SpaceToDepth",
+    "Split", "Squeeze", "Transpose", "Unsqueeze",
 )  # fmt: skip
 
 # beginnings of the names of operators that compute on integers

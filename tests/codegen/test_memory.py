@@ -127,6 +127,19 @@ def test_aliases_cost_nothing() -> None:
     assert plan.offset(0) == plan.offset(1) == plan.offset(2) == 0
 
 
+def test_two_aliases_of_one_tensor_do_not_wait_for_each_other() -> None:
+    """Two reshapes of a state, each read by its own matrix: neither makes what the other reads."""
+    steps = [
+        Step("state", (0,), (1,)), Step("view", (1,), (2,)), Step("left", (2,), (3,)), Step("again", (1,), (4,)),
+        Step("right", (4,), (5,)), Step("sum", (3, 5), (6,)),
+    ]  # fmt: skip
+    sizes = {0: 16, 1: 32, 2: 32, 3: 64, 4: 32, 5: 16, 6: 16}
+    plan = memory.plan(steps, sizes, (0,), (6,), {2: 1, 4: 1})
+    check(plan, steps, sizes)
+    assert sorted(plan.order) == list(range(6))
+    assert plan.order_proven
+
+
 def test_pinned_tensors_stay_and_are_not_overwritten() -> None:
     steps = [Step("a", (0,), (1,), 0, (0,)), Step("b", (1,), (2,), 0, (0,))]
     plan = memory.plan(steps, {0: 64, 1: 64, 2: 64}, [0], [2], None, {0: 0, 2: 64})

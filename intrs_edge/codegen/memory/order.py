@@ -54,8 +54,9 @@ class Problem:
                 self.readers[t] |= 1 << i
             for t in step.outputs:
                 self.writers[t] |= 1 << i
-        # a step waits for every writer of what it reads, and an in-place writer for nothing more: see `reused`
-        self.needs = [_union(self.writers[t] for t in step.inputs) & ~(1 << i) for i, step in enumerate(steps)]
+        # a step waits for every writer of what it reads, and an in-place writer for nothing more: see `reused`; a
+        # writer that comes after it in the model's order is another alias of the same bytes
+        self.needs = [_union(self.writers[t] for t in step.inputs) & ((1 << i) - 1) for i, step in enumerate(steps)]
         self.followers = [
             _union(self.readers[t] for t in step.outputs) & ~(1 << i) for i, step in enumerate(steps)
         ]  # fmt: skip
