@@ -13,7 +13,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

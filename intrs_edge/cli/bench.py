@@ -34,7 +34,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("model", type=model_file, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
     parser.add_argument("--board", metavar="ID", help="also count instructions on this board, in the emulator")
     parser.add_argument("--no-host", action="store_true", help="the board only")

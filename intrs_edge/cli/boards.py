@@ -18,7 +18,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "board", nargs="?", metavar="ID", help="a board's id, or the path of a .toml; without it: the list"
     )

@@ -16,7 +16,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a folder made by generate")
     parser.add_argument(
         "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="compilers at a time (default: all cores)"

@@ -32,7 +32,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
     add_images(parser)
     add_target(parser)

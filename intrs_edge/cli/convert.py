@@ -26,7 +26,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "model", type=model_file, metavar="MODEL", help="a QDQ or float .onnx, a quantised .pt2, or an int8 .tflite"
     )

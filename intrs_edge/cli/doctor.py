@@ -13,7 +13,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("board", nargs="?", metavar="BOARD", help="only what this board needs (default: everything)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -12,7 +12,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a project built for a board that has an emulator")
     parser.add_argument(
         "--tcp", type=int, metavar="PORT", help="a TCP port of this computer, 0 for any (default: a pseudo-terminal)"

@@ -17,7 +17,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("project", type=Path, metavar="DIR", help="a built project")
     parser.add_argument("--runner", metavar="NAME", help="one of the board's runners (default: its first)")
     parser.add_argument(

@@ -18,7 +18,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("model", metavar="MODEL", help=KEYS["model"][0])
     parser.add_argument("--board", default="host", metavar="ID", help=f"{KEYS['board'][0]} (default: host)")
     parser.add_argument("--project", default="project", metavar="DIR", help=f"{KEYS['project'][0]} (default: project)")

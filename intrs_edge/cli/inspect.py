@@ -14,7 +14,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("model", type=model_file, metavar="MODEL", help="an int8 .tflite or a QDQ .onnx")
     parser.add_argument(
         "--board", action="append", metavar="ID", help="only this board, or a TOML file (may be repeated)"

@@ -19,7 +19,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="one of them, and all that is known of it (default: list all)"
     )

@@ -29,7 +29,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "logs", nargs="+", type=Path, metavar="LOG", help="logs of certify, or any with Cohen's six columns"
     )

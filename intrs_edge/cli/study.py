@@ -20,7 +20,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     from intrs_edge.study.settings import study_names
 
     parser.add_argument(

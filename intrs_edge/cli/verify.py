@@ -17,7 +17,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("log", type=Path, metavar="LOG", help="a log of certify")
     parser.add_argument("project", type=Path, metavar="DIR", help="the project that it was made with, built")
     parser.add_argument(

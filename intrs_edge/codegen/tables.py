@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.cwrite import crc_text
 from intrs_edge.codegen.front import FORMAT
+from intrs_edge.codegen.render import render
 from intrs_edge.errors import IntrsError
-from intrs_edge.paths import shipped
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
 from intrs_edge.smoothing.twosided import TwoSidedTable
 
@@ -69,13 +68,9 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "plan": _rows(counts or [0]),
         "blocks": _blocks(smoothing, counts or [0]),
     }
-    loader = jinja2.FileSystemLoader(str(shipped("templates")))
-    environment = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
-    )
     return {
-        "common/intrs_tables.c": environment.get_template("intrs_tables.c.j2").render(values),
-        "include/intrs_tables_config.h": environment.get_template("intrs_tables_config.h.j2").render(values),
+        "common/intrs_tables.c": render("intrs_tables.c.j2", **values),
+        "include/intrs_tables_config.h": render("intrs_tables_config.h.j2", **values),
     }
 
 

@@ -29,9 +29,6 @@ FASHION_MNIST = {
 CIFAR10_BINARY = Download(
     CIFAR_URL + "cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 )
-CIFAR10_PYTHON = Download(
-    CIFAR_URL + "cifar-10-python.tar.gz", "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-)
 CALTECH101 = Download(
     CALTECH_URL + " (101_ObjectCategories.tar.gz inside caltech-101.zip)",
     "af6ece2f339791ca20f855943d8b55dd60892c0a25105fcd631ee3d6430f9926",

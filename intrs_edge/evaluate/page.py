@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
 from intrs_edge import __version__
+from intrs_edge.codegen.render import render
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.curves import COHEN, EQ10, KINDS, SHARE, all_labelled, curve_of, interval
 from intrs_edge.evaluate.log import Row, labelled, warning
@@ -74,13 +74,10 @@ def html(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII, extr
         "kinds": {kind: KINDS[kind] for kind in kinds},
         "logs": [_log_data(s.name, rows, kinds, s) for s, rows in zip(sections, logs.values(), strict=True)],
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(shipped("templates") / "report")),
-        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     texts = {name: (shipped("templates") / "report" / name).read_text("utf-8") for name in ("page.css", "page.js")}
-    return environment.get_template("page.html.j2").render(
-        style=texts["page.css"], script=texts["page.js"], plotly=packed, data=_json(data), sections=sections,
+    return render(
+        "report/page.html.j2", style=texts["page.css"], script=texts["page.js"], plotly=packed, data=_json(data),
+        sections=sections,
         warnings=[*differences(logs), *_unsound(logs)], kinds=data["kinds"], figures=table(logs, radii), notes=NOTES,
         settings=settings_table(logs), digests=extras.digests, version=__version__, plotly_version=version,
         title=", ".join(named),

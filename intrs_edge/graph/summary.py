@@ -14,8 +14,6 @@ from intrs_edge.graph.ir import Graph, Op, Tensor
 class OpSummary:
     """One operator. ``macs`` counts multiply-accumulates of convolutions and matrix products, padding included, for
     one input.
-
-    ``adds`` counts the other element operations that scale with the window or the operands (pools, sums, products).
     """
 
     number: int
@@ -27,7 +25,6 @@ class OpSummary:
     scale: float | None  # None: not quantised
     zero_point: int | None
     macs: int
-    adds: int
     weights_bytes: int
     detail: str
 
@@ -126,7 +123,6 @@ def _op(graph: Graph, number: int, op: Op) -> OpSummary:
         None if quant is None else float(quant.scale[0]),
         None if quant is None else int(quant.zero_point[0]),
         macs(graph, op),
-        adds(graph, op),
         sum(t.bytes for t in read if _is_weight(t)),
         _detail(graph, op),
     )

@@ -9,7 +9,7 @@ import contextlib
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -64,7 +64,6 @@ class LinkTarget(ContextMixin):
         transport: Transport,
         manifest: Manifest,
         judge: Judge | None = None,
-        on_close: Callable[[], None] | None = None,
     ) -> None:
         """Says hello. judge: the host's tables (None: those of the project's host library, opened when needed).
 
@@ -76,7 +75,7 @@ class LinkTarget(ContextMixin):
         self.liars: dict[str, str] = {}
         self.suspects: set[int] = set()
         self._answered: set[int] = set()
-        self._transport, self._manifest, self._on_close = transport, manifest, on_close
+        self._transport, self._manifest = transport, manifest
         self._judge = judge
         self._host: HostTarget | None = None
         try:
@@ -98,9 +97,6 @@ class LinkTarget(ContextMixin):
         if self._host is not None:
             self._host.close()
             self._judge = self._host = None
-        if self._on_close is not None:
-            self._on_close()
-            self._on_close = None
 
     def infer(self, inputs: Codes) -> Codes:
         """See Target."""

@@ -88,7 +88,6 @@ class _Direct(Kernel):
         return pack.requant_reason(filters, 1)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return direct_cost(window(site.graph, site.op), self.wide)
 
     def emit(self, site: Site) -> Emit:
@@ -279,7 +278,6 @@ class FullyConnected(Kernel):
         return pack.requant_reason(filters_of(weights, bias_of(site, weights.shape[0]), p.in_zero_point, p.q), 1)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return direct_cost(fully_connected_window(site), wide=False)
 
     def emit(self, site: Site) -> Emit:
@@ -312,7 +310,6 @@ class TableAdd(Kernel):
         return sum_reason(site) or pack.add_reason(add_params(site.graph, site.op))
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return Cost(self.per_element * site.output().elements + 40, 1024)
 
     def emit(self, site: Site) -> Emit:
@@ -381,7 +378,6 @@ class Depthwise2d(Kernel):
         return "fewer than four channels" if w.in_c < 4 else pack.requant_reason(filters, 1)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         w = window(site.graph, site.op)
         taps, groups = w.filter_h * w.filter_w, -(-w.in_c // 4)
         return Cost(w.out_h * w.out_w * (groups * (8.5 * taps + 45) + 40), groups * (8 * taps + 64), taps * w.in_c)
@@ -429,7 +425,6 @@ class AveragePool2d(Kernel):
         return "more than 255 taps" if w.filter_h * w.filter_w > 255 else None
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         w = window(site.graph, site.op)
         return Cost(site.output().elements * (2.25 * w.filter_h * w.filter_w + 15), 0)
 

@@ -87,7 +87,6 @@ class Conv2d(Kernel):
         return pack.requant_reason(filters, 1)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return _cost(window(site.graph, site.op))
 
     def emit(self, site: Site) -> Emit:
@@ -115,7 +114,6 @@ class FullyConnected(Kernel):
         return int8_reason(site) or pack.requant_reason(self._filters(site)[2], 1)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return _cost(fully_connected_window(site))
 
     def emit(self, site: Site) -> Emit:

@@ -73,7 +73,6 @@ class Conv2d(Kernel):
         return "a horizontal dilation" if w.dilation_w != 1 else pack.mve_reason(filters)
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return _cost(window(site.graph, site.op))
 
     def emit(self, site: Site) -> Emit:
@@ -102,7 +101,6 @@ class FullyConnected(Kernel):
         return int8_reason(site) or pack.mve_reason(self._filters(site)[2])
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         return _cost(fully_connected_window(site))
 
     def emit(self, site: Site) -> Emit:
@@ -124,7 +122,6 @@ class Add(Kernel):
         return sum_reason(site) or add_reason(add_params(site.graph, site.op))
 
     def cost(self, site: Site) -> Cost:
-        """Counted."""
         formula = pack.sum_formula(add_params(site.graph, site.op), 0)["down"] != 0
         return Cost((2.25 if formula else 3.5) * site.output().elements + 80, 0)
 
