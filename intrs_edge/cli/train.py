@@ -201,7 +201,9 @@ def run(args: argparse.Namespace) -> int:
     test = test or (spec.replace(":train", ":test", 1).partition("[")[0] if ":train" in spec else None)
     test_set = load_images(test, args.data_dir, data.shape, args.split_seed, resize=resize) if test else None
     from intrs_edge.train import train  # torch takes seconds: what is missing has been named by now
+    from intrs_edge.train.memory import keep_freed_memory
 
+    keep_freed_memory()
     result = train(config, data, test_set)
     if test_set is not None and not args.json:
         print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
