@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
+MOST_WORKERS = 1024
 PROVED_WRONG = 1  # exit code: the log is right, but a board was caught
 
 
 EXAMPLES = (
     "intrs-edge certify project 'digits:test[0:10]' --log out.tsv",
+    "intrs-edge certify project cifar10:test --log out.tsv --scheduler tcp://head:8786",
     "intrs-edge certify project photos --log out.tsv --target serial:/dev/ttyACM0,serial:/dev/ttyACM1 --audit 1%",
 )
 
@@ -85,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--journal",
         type=Path,
         metavar="FILE",
-        help="keep what boards count within an image, so that a crash loses none of it",
+        help="keep what boards or workers count within an image, so that a crash loses none of it",
     )
     parser.add_argument(
         "--audit",
@@ -93,6 +95,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="SHARE",
         help="share of the boards' answers that the host recomputes (1%%)",
+    )
+    cluster = parser.add_argument_group("many machines", "docs/cluster.md; needs the extra cluster (Dask)")
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler count: tcp://HOST:8786")
+    where.add_argument("--workers", type=sized, metavar="N", help="start N workers here, each a process of one thread")
+    cluster.add_argument(
+        "--adaptive",
+        action="store_true",
+        help="as many workers as there is work for: of --workers up to N; of --scheduler those that it starts, awaited "
+        "for as long as it takes",
     )
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     parser.add_argument("--live", action="store_true", help="show the votes of each image as they build up")
@@ -104,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.datasets import load_images
     from intrs_edge.evaluate import certify_images
     from intrs_edge.evaluate.identity import log_settings, warnings_of
-    from intrs_edge.evaluate.log import warning
+    from intrs_edge.evaluate.log import rows_so_far, warning
     from intrs_edge.evaluate.metrics import RADII, summarise
     from intrs_edge.evaluate.plot import text_table
     from intrs_edge.targets.manifest import read_manifest
@@ -129,6 +141,9 @@ def run(args: argparse.Namespace) -> int:
         seed = run_seed(args.seed, project, args.log, target)
         settings = log_settings(manifest.raw, seed, mode_text, images) | own
         liars: dict[str, str] = getattr(target, "liars", {})
+        plan = getattr(target, "plan", None)
+        if plan is not None:
+            print(plan(len(images) - len(rows_so_far(args.log)), mode), file=sys.stderr)
         try:
             with _shown(args, manifest, classes, target) as certifier:
                 show = args.progress and not args.live
@@ -188,8 +203,19 @@ def _check_method(args: argparse.Namespace) -> None:
     boards = {"--target": args.target != "host", "--live": args.live, "--journal": args.journal, "--audit": args.audit,
               "--seed device": args.seed == DEVICE}  # fmt: skip
     asked = [name for name, value in boards.items() if value]
-    if args.method != INTRS and asked:
-        raise IntrsError(f"--method {args.method} runs on this computer: leave {asked[0]} out")
+    clustered = {"--scheduler": args.scheduler, "--workers": args.workers is not None}
+    cluster = [name for name, value in clustered.items() if value]
+    if args.method != INTRS and [*asked, *cluster]:
+        raise IntrsError(f"--method {args.method} runs on this computer: leave {[*asked, *cluster][0]} out")
+    if args.adaptive and not cluster:
+        raise IntrsError("--adaptive is of a cluster: give --workers N or --scheduler ADDRESS with it")
+    if args.workers is not None and not 1 <= args.workers <= MOST_WORKERS:
+        raise IntrsError(f"--workers {args.workers} is outside 1 .. {MOST_WORKERS}; more machines: --scheduler ADDRESS")
+    boards.pop("--journal")
+    boards.pop("--seed device")
+    both = [name for name, value in boards.items() if value]
+    if cluster and both:
+        raise IntrsError(f"{cluster[0]}: the workers of a cluster count on their own processors: leave {both[0]} out")
 
 
 @contextmanager
@@ -197,6 +223,13 @@ def _opened(args: argparse.Namespace, manifest: Manifest) -> Iterator[tuple[Any,
     """What certifies, and the log's columns that its method decides."""
     from intrs_edge.targets import open_target
 
+    if args.scheduler or args.workers:
+        from intrs_edge.targets.cluster import ClusterTarget
+
+        with ClusterTarget(manifest, args.scheduler, args.workers or 0, args.adaptive, args.journal) as cluster:
+            print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
+            yield cluster, {}
+        return
     if args.method == INTRS:
         with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
             yield target, {}

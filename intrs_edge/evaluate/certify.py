@@ -72,15 +72,19 @@ def certify_images(
         try:
             for stream, result, took in certified(target, _Work(images, todo, seed), mode):
                 k = places[stream.image]
-                again = _withdraw(target, writer)
+                suspects = _suspects(target)
+                again = _withdraw(suspects, writer)
                 todo.extend(places[number] for number in again)
                 progress.again(len(again))
+                if stream.image in suspects:  # not written yet, and in doubt already
+                    todo.append(k)
+                    continue
                 answer = {"predict_name": classes[result.label] if 0 <= result.label < len(classes) else ""}
                 idx, label = int(images.ids[k]), int(images.labels[k])
                 writer.append(certificate_row(idx, label, result, took, settings, names[k] | answer))
                 progress.step()
         except BaseException:
-            _withdraw(target, writer)
+            _withdraw(_suspects(target), writer)
             raise
         return in_order(writer.rows)
 
@@ -116,10 +120,15 @@ def certified(
         yield stream, target.certify(image, stream, mode), time.monotonic() - start
 
 
-def _withdraw(target: Certifier, writer: LogWriter) -> list[int]:
-    """Takes the lines out of the log that a board had a part in which was proved wrong since; gives their ``idx``."""
+def _suspects(target: Certifier) -> set[int]:
+    """The images that a board had a part in which was proved wrong since the last call."""
     take_suspects: Callable[[], set[int]] = getattr(target, "take_suspects", set)
-    gone = sorted(writer.withdraw(take_suspects()))
+    return take_suspects()
+
+
+def _withdraw(suspects: set[int], writer: LogWriter) -> list[int]:
+    """Takes the lines of these images out of the log; gives their ``idx``."""
+    gone = sorted(writer.withdraw(suspects))
     if gone:
         named = ", ".join(map(str, gone[:_NAMED])) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
         print(

@@ -35,7 +35,7 @@ class Job:
 Answer = list[Part]  # of one job
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
     """What somebody is given at a time. ``expected``: seconds, 0 where that is not known yet."""
 
@@ -45,10 +45,8 @@ class Task:
     begun: float = 0.0
     shared: bool = False  # its jobs are somebody else's now, too
 
-    @property
-    def samples(self) -> int:
-        """About how many."""
-        return sum(job.count for job in self.jobs)
+    def __post_init__(self) -> None:
+        self.samples = sum(job.count for job in self.jobs)  # about
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,9 @@ class Keeper(Protocol):
 
     def keep(self, image: Image, stream: Stream, found: Range) -> None:
         """Keeps a range."""
+
+    def disbelieve(self, name: str, why: str) -> None:
+        """Forgets all that a member said."""
 
 
 class ThreadCrew:

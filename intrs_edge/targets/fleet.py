@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -25,9 +26,11 @@ from intrs_edge.targets.base import (
     check_stream,
     prediction_of,
 )
+from intrs_edge.targets.boards_crew import BoardsCrew
 from intrs_edge.targets.host import HostTarget
-from intrs_edge.targets.journal import Journal, Key, Range, disjoint, missing
+from intrs_edge.targets.journal import Journal, Kept, Key, Range, disjoint, missing
 from intrs_edge.targets.link import BoardFaultError
+from intrs_edge.targets.sharing import Sharing
 from intrs_edge.targets.transport import LinkLostError
 from intrs_edge.targets.wire import LinkTarget
 
@@ -90,6 +93,36 @@ def _told_apart(openers: Sequence[tuple[str, _Opener]]) -> list[tuple[str, _Open
     ]
 
 
+class _Kept(Kept):
+    """The fleet's journal: in memory too, so that it is known who counted what when one proves wrong."""
+
+    def __init__(self, fleet: FleetTarget) -> None:
+        super().__init__(fleet.journal, fleet.info)
+        self._fleet = fleet
+        self._audited: set[tuple[Stream, int, int]] = set()
+
+    def known(self, image: Image, stream: Stream) -> list[Range]:
+        """Those that are left when a share of what an earlier run had was recomputed."""
+        self._fleet._audit_read_back(self._key(image, stream), image, stream)
+        return super().known(image, stream)
+
+    def keep(self, image: Image, stream: Stream, found: Range) -> None:
+        """On disk before it returns, where there is a file."""
+        audited = (stream, found.first, found.count) in self._audited
+        self._audited.discard((stream, found.first, found.count))
+        with self._fleet._lock:
+            self._fleet.journal.add(self._key(image, stream), replace(found, audited=audited))
+
+    def audited(self, stream: Stream, first: int, count: int) -> None:
+        """A range that the host has recomputed."""
+        self._audited.add((stream, first, count))
+
+    def disbelieve(self, name: str, why: str) -> None:
+        """Earlier images become suspects; the board is dropped."""
+        with self._fleet._lock:
+            self._fleet._proved_wrong(name, None, why)
+
+
 class FleetTarget(ContextMixin):
     """Boards behind one Target. ``dropped``: those given up, and why; ``liars``: those of them that were proved wrong.
 
@@ -147,6 +180,21 @@ class FleetTarget(ContextMixin):
             return self.votes(image, stream, first, count)
 
         return self._settled(lambda: certify_by_votes(self.host, self.info.n0, mode, votes))
+
+    def certify_many(
+        self, work: Iterable[tuple[Image, Stream]], mode: Mode
+    ) -> Iterator[tuple[Stream, Certificate, float]]:
+        """See `HostTarget.certify_many`: boards take ranges of many images, as large as they are fast."""
+        kept = _Kept(self)
+        boards = {member.name: member for member in self.members}
+        crew = BoardsCrew(boards, self._dropped, self.audit, self.host.votes, kept.audited)
+        samples = self.info.n0 + self.info.n
+        largest = max(_SMALLEST_AUDITED, -(-samples // _AUDITED_RANGES)) if self.audit else _LARGEST_RANGE
+        yield from Sharing(crew, self.host, self.info, mode, kept, min(largest, _LARGEST_RANGE)).certify(work)
+
+    def _dropped(self, name: str, why: str) -> None:
+        with self._lock:
+            self._drop(name, why)
 
     def _settled(self, call: Callable[[], _T]) -> _T:
         """The answer of a call during which no board was proved wrong: what one counted for its beginning is gone."""

@@ -92,7 +92,8 @@ class HostTarget(ContextMixin):
             self._lib.intrs_library_fields(fields, 11)
         except (OSError, AttributeError) as error:
             raise IntrsError(f"{library} cannot be loaded: {error}; build the project again") from error
-        model, tables, image_bytes, _, classes, n0, n, self._batch, arena, _, self._workspace_bytes = fields
+        model, tables, image_bytes, _, classes, n0, n, self.batch, arena, _, self._workspace_bytes = fields
+        self.library = library
         manifest.check(model, tables, str(library))
         if image_bytes != int(np.prod(manifest.image_shape)):
             raise IntrsError(f"{library}: {image_bytes} bytes an image, but the manifest says {manifest.image_shape}")
@@ -145,7 +146,7 @@ class HostTarget(ContextMixin):
             parts.append(part)
 
         # whole batches, several a thread, so that an interrupt is seen soon and no core waits long for the last
-        chunk = max(self._batch, min(1024, -(-count // (4 * self.threads))) // self._batch * self._batch)
+        chunk = max(self.batch, min(1024, -(-count // (4 * self.threads))) // self.batch * self.batch)
         self._spread(some, first, first + count, chunk)
         return np.sum(parts, axis=0, dtype=np.int64) if parts else np.zeros(self.info.classes, np.int64)
 
@@ -165,7 +166,7 @@ class HostTarget(ContextMixin):
         """What `certify` says of each of many images, named by its stream, in their order, and its part of the time
         in seconds: see `sharing.Sharing.certify`.
         """
-        crew = ThreadCrew(self.count, self._pool, self.threads, self._batch)
+        crew = ThreadCrew(self.count, self._pool, self.threads, self.batch)
         return Sharing(crew, self, self.info, mode).certify(work)
 
     def count(self, jobs: Sequence[Job], stopped: threading.Event) -> list[Answer]:
@@ -195,8 +196,8 @@ class HostTarget(ContextMixin):
             while len(chosen) < upto:
                 if stopped.is_set():
                     raise IntrsError("the certification was interrupted")
-                batches = -(-min(upto - len(chosen), _PIECE) // self._batch)
-                some = self._choices(space, data, job.stream, len(chosen), batches * self._batch)
+                batches = -(-min(upto - len(chosen), _PIECE) // self.batch)
+                some = self._choices(space, data, job.stream, len(chosen), batches * self.batch)
                 chosen = np.concatenate([chosen, some])
             votes = self._tally(chosen[at:upto])
             answer.append((at, upto - at, tuple(votes.tolist())))
@@ -214,7 +215,7 @@ class HostTarget(ContextMixin):
         """The votes of a range."""
         c_stream, part = _Stream(job.stream.seed, job.stream.image), np.zeros(self.info.classes, np.uint32)
         total = np.zeros(self.info.classes, np.int64)
-        piece = -(-_PIECE // self._batch) * self._batch
+        piece = -(-_PIECE // self.batch) * self.batch
         for first in range(job.first, job.first + job.count, piece):
             if stopped.is_set():
                 raise IntrsError("the certification was interrupted")

@@ -18,6 +18,8 @@ from typing import Any
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.files import LockedFile
+from intrs_edge.smoothing.results import Stream
+from intrs_edge.targets.base import Image, TargetInfo, check_image
 
 VERSION = 2
 _LONGEST = 1 << 20  # bytes of a line: votes of some 10^5 classes
@@ -65,6 +67,11 @@ class Journal:
             self.close()
             raise
         self._read_back = {key: list(ranges) for key, ranges in self._ranges.items()}
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
 
     def ranges(self, key: Key) -> list[Range]:
         """What is known of a key, in the order counted."""
@@ -148,6 +155,29 @@ class Journal:
             lines = [_line({"at": self._at + k} | entry) for k, entry in enumerate(entries, 1)]
             self._file.append(b"".join(lines))
             self._at += len(lines)
+
+
+class Kept:
+    """A journal as `sharing.Sharing` keeps ranges in it."""
+
+    def __init__(self, journal: Journal, info: TargetInfo) -> None:
+        self._journal, self._info = journal, info
+
+    def known(self, image: Image, stream: Stream) -> list[Range]:
+        """The ranges that are there of an image's noisy copies."""
+        return [r for r in self._journal.ranges(self._key(image, stream)) if len(r.votes) == self._info.classes]
+
+    def keep(self, image: Image, stream: Stream, found: Range) -> None:
+        """On disk before it returns."""
+        if self._journal.on_disk:
+            self._journal.add(self._key(image, stream), found)
+
+    def disbelieve(self, name: str, why: str) -> None:
+        """What the journal has of somebody is dropped."""
+        self._journal.drop(None, name)
+
+    def _key(self, image: Image, stream: Stream) -> Key:
+        return Key(stream.seed, stream.image, zlib.crc32(check_image(image, self._info)))
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

@@ -98,7 +98,9 @@ class Sharing:
     _tasks: dict[str, list[Task]] = field(default_factory=dict)
     _rates: dict[str, float] = field(default_factory=dict)  # samples a second of one thread
     _threads: dict[str, int] = field(default_factory=dict)
+    _width: int = 1  # threads of all
     _speed: float = 1.0  # samples a second of all
+    _late: list[tuple[float, Task]] = field(default_factory=list)  # those who take longest last, with the seconds
     _wrong: set[str] = field(default_factory=set)
     _spent: tuple[int, int] = (0, 0)  # samples of jobs with a mode, and how many jobs
     _counter: int = 0
@@ -159,11 +161,15 @@ class Sharing:
         for name, tasks in self._tasks.items():
             for task in tasks[: self._threads[name]]:
                 if task.expected and now - task.begun > _LATE * task.expected + _LATE_SECONDS:
-                    self._reopen(task)
+                    for one in tasks:  # those that wait behind it, too
+                        self._reopen(one)
+                    break
         known = sorted(rate for name, rate in self._rates.items() if name in self._threads)
         middle = known[len(known) // 2] if known else 1.0
+        self._width = max(1, sum(self._threads.values()))
         self._speed = sum(n * self._rates.get(name, middle) for name, n in self._threads.items()) or 1.0
         self._left = sum(map(self._size, self._ready))
+        self._late = self._stragglers(now) if self._exhausted else []
 
     def _reopen(self, task: Task) -> None:
         """Others may have the jobs of a task."""
@@ -198,7 +204,7 @@ class Sharing:
         if outcome.error is not None:
             raise outcome.error
         if outcome.wrong:
-            self._disbelieve(member)
+            self._disbelieve(member, outcome.wrong)
         if outcome.answers is None or member in self._wrong:
             self._reopen(task)
             return
@@ -206,7 +212,7 @@ class Sharing:
         if samples and outcome.seconds > 0:
             rate, before = samples / outcome.seconds, self._rates.get(member)
             self._rates[member] = rate if before is None else (rate + before) / 2
-        share = outcome.seconds / max(1, samples) / max(1, sum(self._threads.values()))
+        share = outcome.seconds / max(1, samples) / self._width
         for job, answer in zip(task.jobs, outcome.answers, strict=True):
             counted = sum(count for _, count, _ in answer)
             if job.mode is not None:
@@ -224,15 +230,18 @@ class Sharing:
     def _keep(self, goal: _Goal, found: Range) -> None:
         if len(found.votes) != self.info.classes or sum(found.votes) != found.count:
             raise IntrsError(f"{found.by}: {sum(found.votes)} votes for {found.count} samples of {goal.stream.image}")
-        if disjoint(found.first, found.count, goal.parts):  # counted twice
+        end = found.first + found.count
+        if any(part.first < end and found.first < part.first + part.count for part in goal.parts):  # counted twice
             return
         if self.keeper is not None:
             self.keeper.keep(goal.image, goal.stream, found)
         goal.parts.append(found)
 
-    def _disbelieve(self, name: str) -> None:
+    def _disbelieve(self, name: str, why: str) -> None:
         """All that somebody said of images that are under way is counted again."""
         self._wrong.add(name)
+        if self.keeper is not None:
+            self.keeper.disbelieve(name, why)
         for goal in self._goals.values():
             sound = [part for part in goal.parts if part.by != name]
             if len(sound) < len(goal.parts) and goal.error is None:
@@ -309,7 +318,7 @@ class Sharing:
 
     def _pull(self, work: Iterator[tuple[Image, Stream]]) -> None:
         """Takes up images until there is enough for everybody."""
-        enough = max(2 * self.crew.seconds * self._speed, _AT_HAND * self.crew.probe * sum(self._threads.values()))
+        enough = max(2 * self.crew.seconds * self._speed, _AT_HAND * self.crew.probe * self._width)
         while not self._exhausted and self._left < enough and len(self._goals) < _MOST_GOALS:
             item = next(work, None)
             if item is None:
@@ -330,23 +339,36 @@ class Sharing:
                 self._ready.append(goal)
                 self._left += self._size(goal)
 
+    def _stragglers(self, now: float) -> list[tuple[float, Task]]:
+        """What is under way, by the seconds that it will take yet, as far as is known."""
+        found = []
+        for name, tasks in self._tasks.items():
+            threads, waits = self._threads[name], 0.0
+            for place, task in enumerate(tasks):
+                expected = task.expected or self.crew.seconds
+                if place < threads:
+                    passed = now - task.begun
+                    waits = max(waits, expected - passed, passed / 2)  # who is late already will be later still
+                    seconds = max(expected - passed, passed / 2)
+                else:
+                    seconds = waits + expected
+                if not task.shared:
+                    found.append((seconds, task))
+        return sorted(found, key=lambda entry: entry[0])
+
     def _of_another(self, name: str) -> Task | None:
         """At the end: the task of somebody who will need longer for it than this one would."""
         rate = self._rates.get(name, 0.0)
         if not self._exhausted or not rate or len(self._tasks[name]) >= self._threads[name]:
             return None
-        now, longest, chosen = time.monotonic(), 0.0, None
-        for other, tasks in self._tasks.items():
-            for place, task in enumerate(tasks if other != name else ()):
-                expected = task.expected or self.crew.seconds
-                if place < self._threads.get(other, 1):
-                    passed = now - task.begun
-                    waits = max(expected - passed, passed / 2)  # who is late already will be later still
-                else:
-                    waits = 2 * expected
-                if not task.shared and waits > max(longest, 2 * task.samples / rate, _SHORTEST):
-                    longest, chosen = waits, task
-        if chosen is None:
-            return None
-        chosen.shared = True
-        return Task(name, chosen.jobs, chosen.samples / rate)
+        while self._late:
+            seconds, task = self._late[-1]
+            if task.shared or task not in self._tasks.get(task.member, ()):
+                self._late.pop()
+                continue
+            if task.member == name or seconds < 2 * task.samples / rate + _SHORTEST:
+                return None
+            self._late.pop()
+            task.shared = True
+            return Task(name, task.jobs, task.samples / rate)
+        return None

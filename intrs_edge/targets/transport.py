@@ -35,6 +35,15 @@ class Transport(Protocol):
         """Ends it; never raises."""
 
 
+def _ready(fd: int, event: int, seconds: float) -> bool:
+    """Waits until a descriptor is ready, or closed. poll, because select knows none above 1023: a fleet has more."""
+    if fd < 0:
+        raise ValueError("closed")
+    waiting = select.poll()
+    waiting.register(fd, event)
+    return bool(waiting.poll(max(0.0, seconds) * 1000))
+
+
 class SocketTransport:
     """A connected stream socket."""
 
@@ -61,7 +70,7 @@ class SocketTransport:
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
-                if not select.select([], [self._socket], [], max(0.0, deadline - time.monotonic()))[1]:
+                if not _ready(self._socket.fileno(), select.POLLOUT, deadline - time.monotonic()):
                     raise LinkLostError(f"{self.name}: the board takes no more bytes")
                 view = view[self._socket.send(view) :]
         except (OSError, ValueError) as error:
@@ -70,7 +79,7 @@ class SocketTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not select.select([self._socket], [], [], timeout)[0]:
+            if not _ready(self._socket.fileno(), select.POLLIN, timeout):
                 return b""
             data = self._socket.recv(65536)
         except (OSError, ValueError) as error:
@@ -103,7 +112,7 @@ class PipeTransport:
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
-                if not select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))[1]:
+                if not _ready(self._in, select.POLLOUT, deadline - time.monotonic()):
                     raise LinkLostError(f"{self.name}: the program takes no more bytes")
                 with contextlib.suppress(BlockingIOError):
                     view = view[os.write(self._in, view) :]
@@ -113,7 +122,7 @@ class PipeTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not select.select([self._out], [], [], timeout)[0]:
+            if not _ready(self._out, select.POLLIN, timeout):
                 return b""
             data = os.read(self._out, 65536)
         except (OSError, ValueError):
@@ -159,7 +168,7 @@ class SerialTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not select.select([self._port.fileno()], [], [], timeout)[0]:
+            if not _ready(self._port.fileno(), select.POLLIN, timeout):
                 return b""
             data = bytes(self._port.read(65536))
         except self._errors as error:

@@ -72,6 +72,7 @@ class LinkTarget(ContextMixin):
         """
         self.on_progress: Progress | None = None
         self.seconds_per_sample = 0.0  # 0: not measured yet
+        self.report_seconds = 0.25  # between progress messages
         self.liars: dict[str, str] = {}
         self.suspects: set[int] = set()
         self._answered: set[int] = set()
@@ -214,8 +215,8 @@ class LinkTarget(ContextMixin):
             self.votes(image, stream, 0, 1)
 
     def _every(self) -> int:
-        """Samples between progress messages: about four a second."""
-        return max(1, int(0.25 / self.seconds_per_sample)) if self.seconds_per_sample else 1
+        """Samples between progress messages."""
+        return max(1, int(self.report_seconds / self.seconds_per_sample)) if self.seconds_per_sample else 1
 
     def _waits(self) -> tuple[float, ...]:
         """Seconds of silence that mean trouble, each time that a request is sent."""

@@ -1,4 +1,9 @@
 /* A model of no use but of known answers, to test links and ports by themselves. tests/targets mirrors it in Python. */
+#if INTRS_TOY_SIMULATED
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#include <unistd.h>
+#endif
 #include "intrs.h"
 
 static uint32_t mix(uint32_t x)
@@ -21,6 +26,15 @@ int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_outp
     }
     return INTRS_OK;
 }
+
+#if INTRS_TOY_SIMULATED
+/* A program that is as slow, and as honest, as its environment says. */
+static uint32_t told(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 0u;
+}
+#endif
 
 static uint32_t choice_of(const uint8_t *image, const struct intrs_stream *stream, uint32_t sample)
 {
@@ -71,6 +85,18 @@ static int votes_of(struct intrs_workspace *ws, const uint8_t *image, const stru
         }
         votes[choice_of(image, stream, first + i)]++;
     }
+#if INTRS_TOY_SIMULATED
+    for (uint32_t i = 0; i < count; i++) {
+        if (progress != NULL && progress(context, before + i, total) != 0) {
+            return INTRS_E_ABORTED;
+        }
+        (void)usleep(told("INTRS_TOY_MICROSECONDS"));
+    }
+    if (told("INTRS_TOY_LIES") != 0u && count != 0u && votes[1] != 0u) {
+        votes[1]--;
+        votes[2]++;
+    }
+#endif
     return INTRS_OK;
 }
 
