@@ -8,6 +8,8 @@ import math
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -120,6 +122,21 @@ def _say(text: str) -> None:
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def _rounds(rounds: int) -> Callable[[int], None]:
+    """Says which round is done, how many a second, and the time left."""
+    from intrs_edge.train.progress import clock
+
+    start = time.monotonic()
+
+    def tick(done: int) -> None:
+        seconds = time.monotonic() - start
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", {rate:.2g}/s, {clock((rounds - done) / rate)} left" if rate else ""
+        _say(f"round {done} of {rounds}{left}")
+
+    return tick
+
+
 def _host(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[Comparison, str]:
     from intrs_edge.codegen import GenerateOptions, generate
     from intrs_edge.evaluate.bench import OURS, compare, noisy_inputs
@@ -146,7 +163,7 @@ def _host(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[Compari
         for name in chosen:
             _say(f"opening {name}")
             peers.append(open_peer(name, work))
-        comparison = compare(own, peers, args.rounds, args.seconds, lambda i: _say(f"round {i} of {args.rounds}"))
+        comparison = compare(own, peers, args.rounds, args.seconds, _rounds(args.rounds))
     _say("")
     return comparison, host_path(folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 EXAMPLES = (
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tcp", type=int, metavar="PORT", help="a TCP port of this computer, 0 for any (default: a pseudo-terminal)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON, once the board runs: name, target")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
 
     def ready(name: str) -> None:
         target = name if name.startswith("tcp:") else f"serial:{name}"
-        print(f"{name}   (--target {target}; Ctrl-C ends it)", flush=True)
+        told = json.dumps({"name": name, "target": target})
+        print(told if args.json else f"{name}   (--target {target}; Ctrl-C ends it)", flush=True)
 
     emulate(args.project, args.tcp, ready)
     return 0

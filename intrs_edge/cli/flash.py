@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--no-verify", action="store_true", help="do not check who answers")
     parser.add_argument("--dry-run", action="store_true", help="print the exact commands and do nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON: runner, commands, flashed, verified, why")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,8 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.flash import flash, make_plan
 
     plan = make_plan(args.project, args.runner, args.where)
-    print(plan.as_text(), flush=True)
     verify, why = _verification(args, plan)
+    if args.json:
+        return _as_json(args, plan, verify, why)
+    print(plan.as_text(), flush=True)
     if args.dry_run:
         print(f"# then checked: {verify} ({why})" if verify else f"# then not checked: {why}")
         return 0
@@ -53,6 +57,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"flashed; {verify} ({why}) answers with this build's hashes")
     else:
         print(f"flashed; NOT checked who answers: {why}")
+    return 0
+
+
+def _as_json(args: argparse.Namespace, plan: Plan, verify: str | None, why: str) -> int:
+    from intrs_edge.targets.flash import flash
+
+    if not args.dry_run:
+        flash(args.project, args.runner, args.where, verify)
+    found = {"runner": plan.runner, "commands": plan.as_text().splitlines(), "flashed": not args.dry_run}
+    print(json.dumps(found | {"verified": None if args.dry_run else verify, "why": why}))
     return 0
 
 

@@ -25,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help=KEYS["data_dir"][0])
     parser.add_argument("--log", default="certified.tsv", metavar="FILE", help=f"{KEYS['log'][0]} (certified.tsv)")
     parser.add_argument("--sigma", type=decimal, help=f"{KEYS['sigma'][0]} (default: what the model was trained for)")
-    parser.add_argument("--n0", type=sized, default=100, help=f"{KEYS['n0'][0]} (default %(default)s)")
+    parser.add_argument("--n0", type=sized, default=0, help=f"{KEYS['n0'][0]} (default %(default)s)")
     parser.add_argument("--n", type=sized, default=1000, help=f"{KEYS['n'][0]} (default %(default)s)")
     parser.add_argument("--alpha", type=decimal, default="0.001", help=f"{KEYS['alpha'][0]} (default %(default)s)")
     parser.add_argument("--seed", type=sized, help=KEYS["seed"][0])
     parser.add_argument("--force", action="store_true", help=f"write over the {FILE} that is there")
+    parser.add_argument("--json", action="store_true", help="print JSON: wrote")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if FILE.exists() and not args.force:
         raise IntrsError(f"{FILE} is there already; change it with an editor, or write it anew with --force")
     write_atomically(FILE, settings_text({name: getattr(args, name) for name in KEYS}), "settings")
-    print(f"wrote {FILE}")
+    print(json.dumps({"wrote": str(FILE)}) if args.json else f"wrote {FILE}")
     return 0
 
 

@@ -59,11 +59,19 @@ NEXT = {
     "inspect": "intrs-edge generate {model} --board ID -o project",
     "generate": "intrs-edge build {output}",
     "build": "intrs-edge certify {project} IMAGES --log out.tsv   (and intrs-edge audit {project}, flash {project})",
+    "infer": "intrs-edge predict {project} IMAGES",
     "predict": "intrs-edge certify {project} {images} --log out.tsv",
     "certify": "intrs-edge report {log} -o report.html --images {images} --project {project}",
     "verify": "intrs-edge report {log} -o report.html",
     "flash": "intrs-edge certify {project} IMAGES --log out.tsv --target serial:PORT",
+    "emulate": "intrs-edge certify {project} IMAGES --log out.tsv --target emulator",
     "audit": "intrs-edge flash {project}",
+    "models": "intrs-edge generate zoo:NAME --board ID -o project   (NAME: one of these)",
+    "boards": "intrs-edge generate MODEL --board ID -o project   (intrs-edge doctor ID: what it needs)",
+    "doctor": "intrs-edge generate MODEL --board ID -o project",
+    "bench": "intrs-edge generate {model} --board ID -o project",
+    "study": "intrs-edge report LOG... -o report.html   (the logs are in its folder)",
+    "report": "intrs-edge verify LOG project   (computes the lines of a log again)",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from intrs_edge.cli.options import add_images, add_target, sized
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=sized, help="seed of the noise (default: the project's if it was generated with one, else fresh)"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
+    parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.cli.certify import run_seed
     from intrs_edge.datasets import load_images
     from intrs_edge.evaluate.certify import image_names
+    from intrs_edge.evaluate.identity import warnings_of
     from intrs_edge.evaluate.log import printable
+    from intrs_edge.evaluate.progress import Progress
     from intrs_edge.smoothing.results import Stream
     from intrs_edge.targets import open_target
     from intrs_edge.targets.manifest import read_manifest
@@ -42,11 +46,15 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
+    classes = [str(name) for name in manifest.raw["classes"]]
+    for line in warnings_of(images, classes):
+        print(f"intrs-edge: warning: {line}", file=sys.stderr)
     columns = ("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES)
     if not args.json:
         print(*columns, sep="\t")
-    classes = [str(name) for name in manifest.raw["classes"]]
-    with open_target(args.project, args.target) as target:
+    # at a terminal the lines themselves show how far it is
+    show = args.progress and not sys.stdout.isatty()
+    with open_target(args.project, args.target) as target, Progress(len(images), show) as progress:
         seed = run_seed(args.seed, manifest.raw["settings"]["seed"], None, target)
         named = zip(images.images, images.labels, images.ids, image_names(images, classes), strict=True)
         for image, label, idx, names in named:
@@ -59,4 +67,5 @@ def run(args: argparse.Namespace) -> int:
                 print(json.dumps(dict(zip(columns, line, strict=True))), flush=True)
             else:
                 print(*line, sep="\t", flush=True)
+            progress.step()
     return 0

@@ -208,6 +208,7 @@ def test_a_person_is_told_what_comes_next_and_a_program_is_not(tmp_path):
 
 
 def test_every_hint_can_be_given():
+    assert set(cli.NEXT) == set(cli.COMMANDS)
     for name, hint in cli.NEXT.items():
         parser = cli.build_parser(name)
         assert parser.command is not None
