@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import resource
 import sys
 import threading
 import time
@@ -40,6 +42,7 @@ _RANGE_SECONDS = 0.5  # how long a range should take: what is lost with a board
 _LARGEST_RANGE = 1 << 16
 # where ranges are audited, so many an image at least: a board that takes all of it at once is asked once only
 _AUDITED_RANGES, _SMALLEST_AUDITED = 16, 8
+_FILES, _FILES_A_BOARD = 256, 4  # that are open
 _REOPEN_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds: a board that was unplugged or reset may come back
 _LOSSES = 5  # in a row without an answer, after which a board that always comes back is given up
 
@@ -91,6 +94,16 @@ def _told_apart(openers: Sequence[tuple[str, _Opener]]) -> list[tuple[str, _Open
         (name if names.count(name) == 1 else f"{name}#{names[: i + 1].count(name)}", opener)
         for i, (name, opener) in enumerate(openers)
     ]
+
+
+def _allow_files(more: int) -> None:
+    """Raises this process's limit of open files where it would not do and may be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES + more
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Kept(Kept):
@@ -149,6 +162,7 @@ class FleetTarget(ContextMixin):
         self.suspects: set[int] = set()
         self._lock = threading.Lock()
         self._random = random.Random()  # a board must not be able to foresee which ranges are audited
+        _allow_files(_FILES_A_BOARD * len(self.members))
         try:
             for member in self.members:
                 member.connect()

@@ -60,3 +60,13 @@ def test_a_log_of_other_images_is_refused(tmp_path, images, settings, fake_targe
     certify_images(images, fake_target(), tmp_path / "log.tsv", settings, seed=7, show=False)
     with pytest.raises(IntrsError, match="was made with images"):
         certify_images(images, fake_target(), tmp_path / "log.tsv", settings | {"images": "x"}, seed=7, show=False)
+
+
+def test_an_image_that_is_in_doubt_when_it_is_given_is_certified_again(tmp_path, images, settings, fake_target):
+    """The board that took part in it proved wrong between its last range and its line."""
+    target, doubts = fake_target(), [set(), {5}, {3}]
+    target.take_suspects = lambda: doubts.pop(0) if doubts else set()
+    rows = certify_images(images, target, tmp_path / "log.tsv", settings, seed=7, show=False)
+    assert target.asked == [3, 5, 7, 9, 11, 13, 5, 3]
+    assert [row.idx for row in read_log(tmp_path / "log.tsv")] == [7, 9, 11, 13, 5, 3]
+    assert [row.idx for row in rows] == [3, 5, 7, 9, 11, 13]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import toy_model as toy
 from leftover import end_descendants
 
 from intrs_edge.children import guarded
-from intrs_edge.smoothing.results import Stream
+from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.targets import LinkLostError, open_target
 from intrs_edge.targets import fleet as fleet_module
 from intrs_edge.targets.fleet import FleetTarget
@@ -97,10 +98,84 @@ def test_without_an_audit_a_lie_stands(built):
         assert (fleet.votes(IMAGE, STREAM, 20, 400) != RIGHT).any()
 
 
+def several(count):
+    """Images that boards share."""
+    return [(np.roll(IMAGE, k), Stream(5, k)) for k in range(count)]
+
+
+def right_of(work):
+    return [toy.votes(image, stream.seed, stream.image, 20, 200).tolist() for image, stream in work]
+
+
+def test_many_images_are_shared_and_a_board_dies(built):
+    program = f"run:{built}/build/host/intrs"
+    with open_target(built, f"{program},{program},{program}") as fleet:
+        dead = fleet.members[1]
+
+        def gone():
+            raise LinkLostError("unplugged")
+
+        given = []
+
+        def work():
+            for item in several(12):
+                if len(given) == 6:
+                    dead._opener = gone
+                    os.kill(dead.target._transport._process.pid, signal.SIGKILL)
+                given.append(item)
+                yield item
+
+        found = list(fleet.certify_many(work(), Mode.FIXED))
+        assert [stream for stream, _, _ in found] == [stream for _, stream in given]
+        assert [list(c.votes) for _, c, _ in found] == right_of(given)
+        assert len({by for ranges in fleet.journal._ranges.values() for by in {r.by for r in ranges}}) > 1
+
+
+def test_many_images_a_liar_had_a_part_in_are_certified_again(built):
+    program = f"run:{built}/build/host/intrs"
+    with open_target(built, f"{program},{program}", audit=0.3) as fleet:
+        lie(fleet.members[0])
+        todo, found = dict(enumerate(several(12))), {}
+        while todo:
+            for stream, certificate, _ in fleet.certify_many(list(todo.values()), Mode.FIXED):
+                found[stream.image] = certificate
+            again = fleet.take_suspects()
+            todo = {k: item for k, item in enumerate(several(12)) if k in again}
+        assert [list(found[k].votes) for k in range(12)] == right_of(several(12))
+        assert list(fleet.liars) == [fleet.members[0].name]
+
+
+def test_what_a_journal_has_of_many_images_is_not_asked_again(built, tmp_path):
+    program = f"run:{built}/build/host/intrs"
+    for _ in range(2):
+        with open_target(built, program, journal=tmp_path / "journal") as fleet:
+            found = list(fleet.certify_many(several(3), Mode.FIXED))
+            assert [list(c.votes) for _, c, _ in found] == right_of(several(3))
+            asked = fleet.members[0].target.seconds_per_sample
+    assert asked == 0.0  # nothing was, the second time
+
+
+def test_descriptors_beyond_those_that_select_knows(built):
+    """A fleet of a thousand has more files open than select(2) can name."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip("no more than a thousand files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(1030)]
+    try:
+        with open_target(built, f"run:{built}/build/host/intrs") as board:
+            assert board._transport._out > 1023
+            np.testing.assert_array_equal(board.votes(IMAGE, STREAM, 20, 400), RIGHT)
+    finally:
+        for fd in fillers:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 CLIENT = """
 import sys
 import numpy as np
-from intrs_edge.smoothing.results import Stream
+from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.targets import fleet, open_target
 fleet._RANGE_SECONDS, fleet._LARGEST_RANGE = 0.02, 4
 image = np.random.default_rng(1).integers(0, 256, (10, 10, 3), dtype=np.uint8)
