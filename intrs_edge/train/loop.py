@@ -78,6 +78,8 @@ def train(
         torch.set_num_threads(config.threads)
     network = _first_network(config, data, network).to(device)
     network.resize = config.resize
+    if not any(p.requires_grad for p in network.parameters()):
+        raise IntrsError(f"{network.arch.name}: all its parameters are frozen; call requires_grad_(True) on some")
     optimizer = torch.optim.SGD(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, momentum=config.momentum
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -37,7 +37,9 @@ def from_torch(
     module: float, with or without trained weights; it is not changed. example: an input [N, C, H, W] (or [N, C, L],
     [N, features]), or its shape without the batch; the network takes images of that shape whose real values are pixel /
     255, or (pixel / 255 - mean) / std as the module was trained. sigma: the noise that it will see, in [0,1] pixels.
-    Raises IntrsError listing every node that has no quantised form, by module path, each with what to do.
+    Parameters that the module has frozen (``requires_grad`` False) stay frozen; ``notes`` of the network say so, and
+    which weights are used more than once, since each use has its own here. Raises IntrsError listing every node that
+    has no quantised form, by module path, each with what to do.
     """
     traced = trace(module, example, name or type(module).__name__)
     network = QatNetwork(traced.arch, sigma, 0, classes, mean, std)
@@ -45,7 +47,7 @@ def from_torch(
         target = network.modules_by_layer[layer]
         with torch.no_grad():
             for key, value in tensors.items():
-                getattr(target, key).copy_(value)
+                getattr(target, key).copy_(value).requires_grad_(value.requires_grad)
             if layer in traced.norms:
                 source = traced.norms[layer]
                 target.bn.eps, target.bn.momentum = source.eps, source.momentum
@@ -53,13 +55,31 @@ def from_torch(
                 for key in ("weight", "bias"):  # affine=False has neither
                     state.setdefault(key, torch.full_like(source.running_mean, float(key == "weight")))
                 target.bn.load_state_dict(state)
+                for key, value in source.named_parameters():
+                    getattr(target.bn, key).requires_grad_(value.requires_grad)
         if isinstance(target, QatPrelu):
             continue
         if layer in traced.norms and "weight" not in tensors:  # batch norm by itself: its convolution stays ones
             target.weight.data.fill_(1.0)
             target.weight.requires_grad_(False)
     _check_same(network, traced)
+    network.notes += tuple(_notes(network, traced))
     return network
+
+
+def _notes(network: QatNetwork, traced: Traced) -> Iterator[str]:
+    uses: dict[int, list[str]] = {}
+    for layer, tensors in traced.weights.items():
+        if "weight" in tensors:
+            uses.setdefault(tensors["weight"].data_ptr(), []).append(layer)
+    for layers in uses.values():
+        if len(layers) > 1:
+            yield f"the weights of {', '.join(layers)} are one tensor in the module; here each is trained by itself"
+    lone = {layer for layer, tensors in traced.weights.items() if "weight" not in tensors}
+    frozen = [n for n, p in network.named_parameters() if not p.requires_grad and n.split(".")[1] not in lone]
+    if frozen:
+        of = sum(1 for _ in network.parameters()) - len(lone)
+        yield f"{len(frozen)} of {of} parameters are frozen in the module (requires_grad is False) and stay as they are"
 
 
 def _check_same(network: QatNetwork, traced: Traced) -> None:

@@ -1,5 +1,6 @@
 """Any torch module: in float the traced network computes the same; frozen, torch and the converted model agree."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from intrs_edge.datasets.imageset import ImageSet
 from intrs_edge.errors import IntrsError
-from intrs_edge.train import calibrate, from_torch
+from intrs_edge.train import TrainConfig, calibrate, from_torch, train
+from intrs_edge.train.tracing.tables import remedy
 
 from .torch_networks import MODULES, Mlp, settled
 
@@ -110,3 +113,77 @@ def test_a_vector_network_takes_images_of_one_row(tmp_path: Path):
     assert network.arch.input_shape == (1, 24, 1)
     calibrate(network, np.random.default_rng(0).integers(0, 256, (32, 1, 24, 1)))
     assert network.predict(np.zeros((3, 1, 24, 1), np.int32)).shape == (3, 10)
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(F.relu(self.conv(x))).mean((2, 3)))
+
+
+def test_weights_that_are_used_twice_are_said():
+    (note,) = from_torch(Twice(), (3, 8, 8)).notes
+    assert note == "the weights of conv, conv_1 are one tensor in the module; here each is trained by itself"
+    assert from_torch(settled("densenet")[0], MODULES["densenet"][1]).notes == ()
+
+
+def test_what_the_module_has_frozen_stays_frozen(tmp_path: Path):
+    module, shape = settled("mobilenet_v2")
+    for parameter in module.features.parameters():
+        parameter.requires_grad_(False)
+    network = from_torch(module, shape, sigma=0.1)
+    left = [name for name, p in network.named_parameters() if p.requires_grad]
+    assert left == ["modules_by_layer.classifier_1.weight", "modules_by_layer.classifier_1.bias"]
+    (note,) = network.notes
+    assert "21 of 23 parameters are frozen in the module" in note
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)
+    data = ImageSet("d", images, np.arange(8) % 10, np.arange(8, dtype=np.uint32), tuple("abcdefghij"))
+    config = TrainConfig(out=tmp_path / "r", sigma=0.1, epochs=1, batch=4, bank=1 << 12, threads=1, progress=False)
+    before = {name: p.clone() for name, p in network.named_parameters()}
+    result = train(config, data, network=network)
+    changed = [name for name, p in result.network.named_parameters() if not torch.equal(before[name], p)]
+    assert changed == left
+    assert note in result.warnings
+    with pytest.raises(IntrsError, match="all its parameters are frozen"):
+        train(replace(config, out=tmp_path / "s"), data, network=module.requires_grad_(False))
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "says"),
+    [
+        (lambda x: x, (3, 8, 8), "it is a function; give a torch.nn.Module"),
+        (nn.Linear(3, 4), None, "None is no shape of an input"),
+        (nn.Linear(3, 4), 3, "3 is no shape of an input"),
+        (nn.Linear(3, 4), "3x8x8", "is no shape of an input"),
+        (torch.jit.script(nn.Linear(3, 4)), (3,), "as it was before any script or export"),
+    ],
+)
+def test_what_is_no_module_or_shape_is_one_line(module: object, example: object, says: str):
+    with pytest.raises(IntrsError, match=says) as error:
+        from_torch(module, example)
+    assert len(str(error.value).splitlines()) == 1
+
+
+class Branches(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if float(x.sum()) > 1 else x * 2
+
+
+def test_what_nobody_can_trace_is_one_line_and_nothing_else(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(IntrsError, match="take control flow that depends on the input out of forward") as error:
+        from_torch(Branches(), (4,))
+    assert len(str(error.value).splitlines()) == 1
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "name", ["abs", "maximum", "where", "exp", "flip", "cumsum", "Threshold", "sqrt_", "unheard_of"]
+)
+def test_each_remedy_says_what_to_use(name: str):
+    assert remedy(name).split()[0] in ("use", "replace", "flip")
+    assert len(remedy(name).split()) > 1

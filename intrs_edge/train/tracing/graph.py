@@ -3,9 +3,12 @@ layer. What cannot be represented is listed at once, by module path."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable
+import io
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +58,16 @@ def example_of(shape: tuple[int, ...]) -> Tensor:
 def trace(module: nn.Module, example: Tensor | tuple[int, ...], name: str = "model") -> Traced:
     """The layers of a float module for inputs like ``example`` [N, ...], or of its shape without the batch. Raises
     IntrsError for a shape that is none, and for what `from_torch` says."""
-    shape = tuple(example.shape[1:]) if isinstance(example, Tensor) else tuple(example)
+    if not isinstance(module, nn.Module) or isinstance(module, torch.jit.ScriptModule):
+        raise IntrsError(
+            f"{name}: it is a {type(module).__name__}; give a torch.nn.Module, as it was before any script or export"
+        )
+    given = example.shape[1:] if isinstance(example, Tensor) else example
+    if not isinstance(given, (tuple, list)) or not all(isinstance(n, int) for n in given):
+        raise IntrsError(
+            f"{name}: {example!r} is no shape of an input; give one without the batch, such as (3, 32, 32)"
+        )
+    shape = tuple(given)
     if not 1 <= len(shape) <= 3 or min(shape) < 1:
         raise IntrsError(
             f"{name}: an input of shape {shape} is no image; give [N, C, H, W], [N, C, L] or [N, features]"
@@ -76,7 +88,9 @@ def trace(module: nn.Module, example: Tensor | tuple[int, ...], name: str = "mod
 def _exported(module: nn.Module, shape: tuple[int, ...], name: str, error: Exception) -> fx.GraphModule:
     """torch.export follows control flow that fx cannot, for inputs of this one shape."""
     try:
-        graph: fx.GraphModule = torch.export.export(module, (torch.zeros(BATCH, *shape),)).module(check_guards=False)
+        with _quiet():
+            program = torch.export.export(module, (torch.zeros(BATCH, *shape),))
+        graph: fx.GraphModule = program.module(check_guards=False)
     except Exception as second:
         reason = " ".join(str(error).split())[:200]
         raise IntrsError(
@@ -84,6 +98,18 @@ def _exported(module: nn.Module, shape: tuple[int, ...], name: str, error: Excep
             "control flow that depends on the input out of forward()"
         ) from second
     return graph
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch prints and logs of a failure: the reason is raised, in a line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 class _Recorder(fx.Interpreter):  # type: ignore[misc]

@@ -188,6 +188,10 @@ FUNCTIONS |= _aten()
 _NORM = "use BatchNorm2d"
 _SMOOTH = "use ReLU, LeakyReLU, Hardswish, SiLU or GELU"
 _SEQUENCE = "use convolutions"
+_LARGER = "use relu(a - b) + b, or a max pool"
+_CHOICE = "use ReLU, clamp or a product with a gate"
+_FIXED = "noise comes from the training; leave it out"
+_ANY = "replace it by convolutions, pools, arithmetic and the activations of docs/train.md"
 REMEDIES = {
     "GroupNorm": _NORM, "LayerNorm": _NORM, "InstanceNorm1d": _NORM, "InstanceNorm2d": _NORM,
     "LocalResponseNorm": _NORM,
@@ -202,10 +206,17 @@ REMEDIES = {
     "pixel_shuffle": "use ConvTranspose2d or Upsample", "ReflectionPad2d": "use ZeroPad2d",
     "ReplicationPad2d": "use ZeroPad2d", "CircularPad2d": "use ZeroPad2d", "LPPool2d": "use AvgPool2d",
     "Embedding": "give the network numbers, not indices", "copy_": "build the tensor with torch.cat",
+    "abs": "use relu(x) + relu(-x)", "maximum": _LARGER, "max": _LARGER, "minimum": _LARGER, "min": _LARGER,
+    "where": _CHOICE, "gt": _CHOICE, "ge": _CHOICE, "lt": _CHOICE, "le": _CHOICE, "eq": _CHOICE, "ne": _CHOICE,
+    "masked_fill": _CHOICE, "Threshold": _CHOICE, "RReLU": _SMOOTH, "rrelu": _SMOOTH, "LogSigmoid": _SMOOTH,
+    "log_sigmoid": _SMOOTH, "logsigmoid": _SMOOTH, "erf": _SMOOTH, "exp": _SMOOTH, "log": _SMOOTH, "sqrt": _SMOOTH,
+    "rsqrt": _SMOOTH, "sin": _SMOOTH, "cos": _SMOOTH, "cumsum": _SEQUENCE, "flip": "flip before the network",
+    "rand_like": _FIXED, "randn_like": _FIXED, "rand": _FIXED, "randn": _FIXED, "bernoulli": _FIXED,
     "sum": "use a mean or an average pool", "einops": "use view and permute",
 }  # fmt: skip
 
 
 def remedy(name: str) -> str:
     """What to do about a module or function that has no quantised form."""
-    return REMEDIES.get(name.partition(".")[0], "replace it")
+    base = name.partition(".")[0]
+    return REMEDIES.get(base) or REMEDIES.get(base.rstrip("_"), _ANY)

@@ -77,9 +77,11 @@ def matrix(t: Tracer, node: fx.Node, x: Any, weight: Any, bias: Any = None) -> V
 
 
 def weighted(t: Tracer, y: Value, weight: Any, bias: Any) -> Value:
-    """Gives a layer the tensors that it begins with."""
+    """Gives a layer the tensors that it begins with; what the module has frozen does not require a gradient."""
     parts = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-    t.weights[y.layer] = {name: _constant(value).detach() for name, value in parts.items()}
+    for name, value in parts.items():
+        frozen = isinstance(value, nn.Parameter) and not value.requires_grad
+        t.weights.setdefault(y.layer, {})[name] = _constant(value).detach().requires_grad_(not frozen)
     return y
 
 
