@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -30,6 +31,7 @@ import toy_model as toy  # noqa: E402
 from intrs_edge.smoothing.results import Mode, Stream  # noqa: E402
 from intrs_edge.targets import LinkLostError, open_target  # noqa: E402
 from intrs_edge.targets import fleet as fleet_module  # noqa: E402
+from intrs_edge.targets.base import Image  # noqa: E402
 from intrs_edge.targets.fleet import FleetTarget  # noqa: E402
 from intrs_edge.targets.host import open_host  # noqa: E402
 from intrs_edge.targets.manifest import read_manifest  # noqa: E402
@@ -85,14 +87,12 @@ def run(
         begun, cpu = time.monotonic(), time.process_time()
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        found, todo = {}, list(work)
-        while todo:
-            again: set[int] = set()
-            for stream, certificate, _ in target.certify_many(todo, Mode.FIXED):
-                again |= target.take_suspects()
-                found[stream.image] = certificate
-            again |= target.take_suspects()
-            todo = [(pixels[k], Stream(5, k)) for k in sorted(again)]
+        found, todo = {}, _Work(work)
+        for stream, certificate, _ in target.certify_many(todo, Mode.FIXED):
+            for number in target.take_suspects():  # as certify_images: they come back
+                if found.pop(number, None):
+                    todo.left.append(work[number])
+            found[stream.image] = certificate
         took, cpu = time.monotonic() - begun, time.process_time() - cpu
         killer.join()
         frames = sum(m.target.client.latest - b for m, b in zip(target.members, before, strict=False) if m.target)
@@ -106,6 +106,21 @@ def run(
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "wrong": wrong, "caught": caught,
         "liars": lying, "lost": lost,
     }  # fmt: skip
+
+
+class _Work:
+    """Images, each given once; some come back."""
+
+    def __init__(self, work: Sequence[tuple[Image, Stream]]) -> None:
+        self.left = deque(work)
+
+    def __iter__(self) -> _Work:
+        return self
+
+    def __next__(self) -> tuple[Image, Stream]:
+        if not self.left:
+            raise StopIteration
+        return self.left.popleft()
 
 
 def _gone() -> NoReturn:

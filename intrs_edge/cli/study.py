@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="certify anew what there is a shipped log of, and compare line by line; exit code 1 where one differs",
     )
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="0: all cores (default)")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler certify: tcp://HOST:8786 (docs/cluster.md)"
+    )
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress lines")
 
@@ -58,7 +61,17 @@ def run(args: argparse.Namespace) -> int:
     name, settings = load_study(args.study)
     every = round(1 / Fraction(str(args.fraction)))
     out = args.output or Path(name)
-    work = Work(name, settings, out, args.data_dir, f"1/{every}", args.threads or None, args.again, args.progress)
+    work = Work(
+        name,
+        settings,
+        out,
+        args.data_dir,
+        f"1/{every}",
+        args.threads or None,
+        args.again,
+        args.progress,
+        scheduler=args.scheduler,
+    )
     result = run_study(work)
     if args.json:
         found = {"header": result.header, "lines": result.lines, "notes": [*result.notes, *work.differences]}

@@ -36,6 +36,7 @@ from intrs_edge.smoothing.results import Mode, lattice_squared
 from intrs_edge.study.settings import EVERY, KINDS, Case, Study, slug
 from intrs_edge.targets import open_target
 from intrs_edge.targets.build import build_project
+from intrs_edge.targets.cluster import ClusterTarget
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.manifest import Manifest, read_manifest
 
@@ -55,6 +56,7 @@ class Work:
     threads: int | None = None
     again: bool = False
     show: bool = True
+    scheduler: str | None = None  # of a Dask cluster, whose workers certify
     kept: dict[str, Any] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -180,6 +182,10 @@ class Work:
             network = self.float_network(case)
             with FloatSmoothing(fp_classifier(network), manifest.classes, smoothing) as certifier:
                 yield certifier, {**own, "tables": smoothing.table_hash[:16], "model": network.digest[:16]}
+            return
+        if self.scheduler and case.method != QUANT:
+            with ClusterTarget(manifest, self.scheduler) as cluster:
+                yield cluster, {}
             return
         with open_target(manifest.directory, "host", self.threads) as target:
             if case.method == QUANT:

@@ -58,6 +58,7 @@ class BoardsCrew:
         self._dropped, self._audit, self._recount, self._audited = dropped, audit, recount, audited
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._random = random.Random()  # a board must not be able to foresee which ranges are audited
+        self._tried: set[str] = set()  # a board's first range is audited always: who is broken is found at once
         self._stopped = threading.Event()
         self._queues: dict[str, SimpleQueue[Task | None]] = {}
         self._threads: list[threading.Thread] = []
@@ -125,7 +126,8 @@ class BoardsCrew:
                         self._dropped(board.name, why)
                         return Outcome(task, None)
             board.losses = 0
-            if self._random.random() < self._audit:
+            if self._audit and (board.name not in self._tried or self._random.random() < self._audit):
+                self._tried.add(board.name)
                 if (self._recount(job.image, job.stream, job.first, job.count) != votes).any():
                     last = job.first + job.count - 1
                     why = f"answered wrongly on samples {job.first}..{last} of image {job.stream.image}"

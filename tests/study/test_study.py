@@ -17,6 +17,7 @@ from intrs_edge.study import attack, curves, efficiency, work
 from intrs_edge.study.kinds import run_study
 from intrs_edge.study.settings import KINDS, load_study, study_names
 from intrs_edge.study.work import Work
+from intrs_edge.targets.host import open_host
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -136,6 +137,24 @@ def test_a_fraction_is_a_part_of_the_same_images(toml, tmp_path):
 
 
 ONE = CURVES[: CURVES.index('\n[[case]]\nname = "float"')].replace("[0.0, 0.1]", "[0.1]")
+
+
+def test_a_cluster_certifies_where_one_is_named(toml, tmp_path, monkeypatch):
+    """The same rows; a stand-in opens the host where the scheduler's workers would be."""
+    asked = []
+
+    def cluster(manifest, scheduler):
+        asked.append(scheduler)
+        return open_host(manifest, 1)
+
+    monkeypatch.setattr(work, "ClusterTarget", cluster)
+    there = opened(toml(ONE), tmp_path / "there", scheduler="tcp://head:8786")
+    here = opened(toml(ONE), tmp_path / "here")
+    rows = [
+        [(row.idx, row.extra["votes"]) for row in w.rows(w.study.case[0], 0, Decimal("0.1"))] for w in (there, here)
+    ]
+    assert rows[0] == rows[1]
+    assert asked == ["tcp://head:8786"]
 
 
 def shipped_log(folder: Path, source: Path, change=lambda line: line) -> None:

@@ -145,6 +145,17 @@ def test_many_images_a_liar_had_a_part_in_are_certified_again(built):
         assert list(fleet.liars) == [fleet.members[0].name]
 
 
+def test_a_board_that_always_lies_is_found_by_the_smallest_audit(built):
+    """Its first range is audited, whatever the share."""
+    program = f"run:{built}/build/host/intrs"
+    for audit, caught in ((0.0, 0), (1e-9, 1)):
+        with open_target(built, f"{program},{program}", audit=audit) as fleet:
+            lie(fleet.members[0])
+            found = list(fleet.certify_many(several(12), Mode.FIXED))
+            assert len(fleet.liars) == caught
+            assert ([list(c.votes) for _, c, _ in found] == right_of(several(12))) == bool(caught)
+
+
 def test_what_a_journal_has_of_many_images_is_not_asked_again(built, tmp_path):
     program = f"run:{built}/build/host/intrs"
     for _ in range(2):
