@@ -86,3 +86,56 @@ def test_the_board_table_is_the_scripts(script):
     assert script.inserted(readme, script.table(results)) == readme
     assert script.inserted(readme, "another table") != readme  # the control
     assert set(results["boards"]) <= set(board_ids())
+
+
+# pages that others are still written on: `scripts/wrap_docs.py PAGE`, then off this list
+NOT_WRAPPED = {
+    "README.md", "CONTRIBUTING.md", "boards.md", "certificate.md", "cluster.md", "contract.md", "convert.md",
+    "embedding.md", "evaluate.md", "generate.md", "graph.md", "operators.md", "performance.md", "protocol.md", "targets.md",
+    "results.md", "train.md", "your-network.md",
+}  # fmt: skip
+
+
+@pytest.fixture
+def wrap_docs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("wrap_docs", ROOT / "scripts" / "wrap_docs.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in NOT_WRAPPED], ids=lambda p: p.name)
+def test_lines_are_short(page, wrap_docs):
+    """Tables and code apart, which cannot be broken; `scripts/wrap_docs.py` does it."""
+    assert wrap_docs.long_lines(page.read_text(encoding="utf-8")) == []
+
+
+def test_wrapping_changes_no_word_and_leaves_what_cannot_be_broken(wrap_docs):
+    long = "word " * 40
+    kept = f"# {long}\n\n    {long}\n\n| {long} |\n\n```\n{long}\n```\nshort\n"
+    assert wrap_docs.wrapped(kept) == kept
+    assert wrap_docs.long_lines(kept) == []
+    text = f"- {long}\n  and `{'code ' * 5}` more\n- next\n\n> {long}\n> {long}\n\n{'9 ' * 49}1 - {'a ' * 40}\n"
+    found = wrap_docs.wrapped(text)
+    assert max(map(len, found.split("\n"))) <= 100
+    assert found.replace(">", "").split() == text.replace(">", "").split()
+    assert f"`{'code ' * 5}`" in found
+    assert not any(line.startswith("- a") for line in found.split("\n"))
+    assert wrap_docs.wrapped(found) == found
+    assert len(wrap_docs.long_lines(text)) == 4
+
+
+def test_figures_beside_peers_are_those_of_the_pages_they_come_from():
+    page, pages = (ROOT / "docs" / "peers.md").read_text(encoding="utf-8"), {}
+    for name in ("performance", "results"):
+        pages[name] = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    speed, accuracy = page.split("## Certified accuracy")[0], page.split("## Certified accuracy")[1]
+    rows = [r for r in re.findall(r"^\| (.*) \|$", speed, re.MULTILINE) if re.search(r"\d", r.split(" | ")[-1])]
+    assert len(rows) == 12
+    for row in rows:
+        for number in re.findall(r"(?<![\w.])\d*\.\d+", " ".join(row.split(" | ")[1:])):
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", pages["performance"]), number
+    for number in re.findall(r"\d+\.\d", "".join(re.findall(r"^\| here, int8.*$", accuracy, re.MULTILINE))):
+        assert f" {number} (" in pages["results"]
