@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="speed",
         help="what the board's kernels are chosen for (default %(default)s)",
     )
+    for name, what in (("flash", "flash"), ("ram", "RAM")):
+        parser.add_argument(
+            f"--{name}-budget",
+            metavar="B",
+            help=f"the most of the board's {what}: bytes (100000, 96k) or a share (60%%) (default: 75%%, if it can be)",
+        )
     parser.add_argument(
         "--layout",
         choices=("cmake", "arduino", "platformio", "zephyr", "esp-idf", "cmsis-pack"),
@@ -94,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
     load_board(args.board)  # a name that is no board's is said before a model is read
     from intrs_edge.codegen import GenerateOptions, ModelFile, generate
+    from intrs_edge.codegen.alternatives import alternative_lines, alternatives
     from intrs_edge.codegen.project import STEPS
     from intrs_edge.convert import load_model
 
@@ -113,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision,
         pixels=pixel_options(args),
         layout=args.layout,
+        flash_budget=args.flash_budget,
+        ram_budget=args.ram_budget,
     )
     notes: list[str] = []
     show = args.progress and sys.stderr.isatty()
@@ -130,5 +140,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stderr.write("\r\x1b[K")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    print(json.dumps(report.as_json(), indent=2) if args.json else report.as_text())
+    if args.json:
+        print(json.dumps({**report.as_json(), "alternatives": [asdict(a) for a in alternatives(report)]}, indent=2))
+    else:
+        print("\n".join([report.as_text(), *alternative_lines(report)]))
     return 0

@@ -66,7 +66,7 @@ def _pixels(pixels: PixelOptions) -> list[str]:
 
 def plain(text: str) -> str:
     """A name as a comment of any language can hold it: letters, digits and a few marks; the rest is ``_``."""
-    return "".join(c if c.isalnum() or c in " ._-+=,@()" else "_" for c in text)
+    return "".join(c if c.isalnum() or c in " ._-+=,@()%" else "_" for c in text)
 
 
 def with_front(files: Mapping[str, bytes], lines: list[str], runtime: str) -> dict[str, bytes]:

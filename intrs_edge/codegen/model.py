@@ -241,6 +241,13 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
     return Model(graph, tuple(kept), batch, arena, input_offset, output_offset, text(False), text(True), pool.bytes)
 
 
+def weight_bytes(graph: Graph, m: LevelModel, batch: int = 1) -> int:
+    """Bytes of constants of a level by itself: equal ones count once."""
+    pool = Pool()
+    _level_text(graph, m, batch, pool)
+    return pool.bytes
+
+
 def _names(m: LevelModel) -> list[tuple[tuple[int, ...], str]]:
     return [(c.choice.site.ops, c.choice.kernel.name) for c in m.calls]
 

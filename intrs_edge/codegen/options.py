@@ -28,7 +28,8 @@ class GenerateOptions:
     own, as it must where somebody else chooses the images (docs/certificate.md, section 3). ``sigma``: None is what the
     model was trained for, else `SIGMA`. ``pixels``: what a pixel means, where the model does not say it. ``layout``: of
     the folder, one of `layouts.LAYOUTS`. ``prefix``: what types, functions, macros and files are named by, so that two
-    models live in one program.
+    models live in one program. ``flash_budget``, ``ram_budget``: the most of a microcontroller's, as bytes ("100000",
+    "96k") or a share ("60%"); None: three quarters, if that is possible.
     """
 
     board: str | Path | Board = "host"
@@ -47,6 +48,8 @@ class GenerateOptions:
     machine: str | None = None
     layout: str = "cmake"
     prefix: str = "intrs"
+    flash_budget: str | None = None
+    ram_budget: str | None = None
     pixels: PixelOptions = field(default_factory=PixelOptions)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.board_files import BoardFiles, board_files
+from intrs_edge.codegen.budgets import Limits
 from intrs_edge.codegen.build_files import (
     OPTIMIZATION,
     build_files,
@@ -72,6 +73,7 @@ def generate(
     board = options.load_board()
     check_layout(options.layout, board)
     check_prefix(options.prefix)
+    limits = Limits.of(board, options.flash_budget, options.ram_budget)
     given = normalize(graph)
     graph = signed_ends(given)
     validate(graph)
@@ -110,7 +112,15 @@ def generate(
             [files[f"runtime/{s}"] for s in runtime_sources(host)], host.weight_bytes, tables, host.arena_bytes
         )
     else:
-        model, files, sizes = _fitted(files, host, host_files, graph, options, board, smoothing, input_map, manifest)
+        known = (files, host, host_files, graph, options, board, smoothing, input_map, manifest)
+        try:
+            model, files, sizes = _fitted(*known, limits)
+        except TooSmall:
+            if limits is None or limits == limits.relaxed(board):
+                raise
+            limits = limits.relaxed(board)  # the default steers the choice of kernels; it refuses nothing that fits
+            model, files, sizes = _fitted(*known, limits)
+            notes = [*notes, *limits.notes(board, sizes)]
         manifest["target"] = describe(model)
     step("files")
     manifest["sizes"] = {**asdict(sizes), "flash": sizes.flash}
@@ -120,7 +130,7 @@ def generate(
     first = model.levels[0]
     files["memory.svg"] = memory_text.svg(first.plan, step_names(first)).encode()
     files["project.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes))
+    report = Report(str(target), board, model, sizes, manifest, (*reading.lines(), *notes), limits)
     text = report.as_text().split("\n", 1)[1]  # but for the folder's name: the same bytes wherever it is written
     files["README.md"] = render(
         "project_readme.j2", name=options.prefix, report=report, manifest=manifest, text=text
@@ -156,14 +166,15 @@ def _fitted(
     smoothing: Smoothing,
     input_map: InputMap,
     manifest: Mapping[str, Any],
+    limits: Limits | None,
 ) -> tuple[Model, Files, Sizes]:
     """The board's model, the project's files with it, and its sizes: a choice of kernels that proves too large is made
-    again with less.
+    again with less. limits: of a bare-metal board.
     """
     parts = board_files(board)
     tables = sum(table_bytes(smoothing).values())
-    flash = board.flash_bytes - tables - _CODE_RESERVE
-    ram = board.ram_bytes
+    flash = (limits.flash.bytes if limits else board.flash_bytes) - tables - _CODE_RESERVE
+    ram = limits.ram.bytes if limits else board.ram_bytes
     if board.workspace_memory == board.first("ram"):
         ram -= board.stack_bytes + 2 * board.frame_bytes + graph.tensors[graph.inputs[0]].bytes + _DATA_RESERVE
     previous: tuple[int, int] | None = None
@@ -175,7 +186,10 @@ def _fitted(
         files |= {f"board/{name}": text.encode() for name, text in parts.generated.items()}
         files |= build_files(files, host, host_files, board, model, parts, options)
         try:
-            return model, files, _sizes(files, board, model, parts, tables, options.optimize)
+            sizes = _sizes(files, board, model, parts, tables, options.optimize)
+            if limits is not None:
+                limits.check(board, sizes)
+            return model, files, sizes
         except TooSmall as error:
             size = (model.weight_bytes, model.arena_bytes)
             if size == previous or not (error.flash or error.ram):

@@ -7,6 +7,7 @@ from typing import Any
 
 from intrs_edge.boards import Board
 from intrs_edge.codegen import memory_text
+from intrs_edge.codegen.budgets import Limits
 from intrs_edge.codegen.model import LevelModel, Model
 from intrs_edge.codegen.sizes import Sizes
 
@@ -21,6 +22,7 @@ class Report:
     sizes: Sizes
     manifest: dict[str, Any]
     notes: tuple[str, ...] = ()  # what a pixel means to the model, and what differs from its training
+    limits: Limits | None = None  # of a bare-metal board
 
     def as_json(self) -> dict[str, Any]:
         """Everything, ready for json.dumps."""

@@ -117,7 +117,8 @@ def test_a_choice_that_proves_too_large_is_made_again(
 
     monkeypatch.setattr(project, "plan_level", plan_level)
     board = small_board(flash, ram)
-    report = generate(resnet(1), replace(OPTIONS, board=board, optimize="speed"), tmp_path / "p")
+    options = replace(OPTIONS, board=board, optimize="speed", flash_budget="100%", ram_budget="100%")
+    report = generate(resnet(1), options, tmp_path / "p")
     (weights, arena), (weights_again, arena_again) = tried
     # what was in short supply shrank
     assert weights_again < weights if flash < ram else arena_again < arena
