@@ -25,7 +25,7 @@ FOR_ALL = {"__init__", "__version__", *(p.stem for p in PACKAGE.glob("*.py"))}
 
 
 def imported(path: Path) -> set[str]:
-    """The rooms that a module imports from, wherever it does."""
+    """The folders that a module imports from, wherever it does."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -36,19 +36,19 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", LOWER)
-def test_a_room_sees_only_those_before_it(room):
+@pytest.mark.parametrize("folder", LOWER)
+def test_a_folder_sees_only_those_before_it(folder):
     wrong = {
-        str(path.relative_to(PACKAGE)): rooms
-        for path in (PACKAGE / room).rglob("*.py")
-        if (rooms := imported(path) - LOWER[room] - {room} - FOR_ALL)
+        str(path.relative_to(PACKAGE)): folders
+        for path in (PACKAGE / folder).rglob("*.py")
+        if (folders := imported(path) - LOWER[folder] - {folder} - FOR_ALL)
     }
     assert wrong == {}
 
 
-def test_every_room_is_known():
-    rooms = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
-    assert rooms == {*LOWER, "cli"}
+def test_every_folder_is_known():
+    folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
+    assert folders == {*LOWER, "cli"}
 
 
 def test_the_check_sees_an_import(tmp_path):

@@ -1,4 +1,4 @@
-"""One door for model files: what a file holds decides, not what it is called."""
+"""The one reader of model files: what a file holds decides, not what it is called."""
 
 from __future__ import annotations
 
