@@ -6,8 +6,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
@@ -19,6 +20,8 @@ from intrs_edge.targets.wire import LinkTarget
 
 _SHORTEST, _LONGEST = 2.0, 16.0  # seconds of a task: a board writes each image that it has a part of
 _TASKS_A_SECOND = 100
+_TURNS = 2  # threads that work at a time, rather than wait for a board
+_T = TypeVar("_T")
 _STACK = 256 * 1024  # bytes of such a thread: there may be thousands
 _stack_lock = threading.Lock()
 
@@ -59,6 +62,8 @@ class BoardsCrew:
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._random = random.Random()  # a board must not be able to foresee which ranges are audited
         self._tried: set[str] = set()  # a board's first range is audited always: who is broken is found at once
+        # of a thousand threads that are ready at once all but a few would only ask for the interpreter, in vain
+        self._turns = threading.Semaphore(_TURNS)
         self._stopped = threading.Event()
         self._queues: dict[str, SimpleQueue[Task | None]] = {}
         self._threads: list[threading.Thread] = []
@@ -98,12 +103,21 @@ class BoardsCrew:
     def _serve(self, board: Board, tasks: SimpleQueue[Task | None]) -> None:
         while (task := tasks.get()) is not None and not self._stopped.is_set():
             try:
-                outcome = self._count(board, task)
+                with self._turns:
+                    outcome = self._count(board, task)
             except BaseException as error:  # handed to the caller's thread
                 outcome = Outcome(task, None, error=error)
             self.outcomes.put(outcome)
             if outcome.wrong or board.out:
                 return
+
+    def _aside(self, call: Callable[[], _T]) -> _T:
+        """What takes long and is no board's answer: without a turn."""
+        self._turns.release()
+        try:
+            return call()
+        finally:
+            self._turns.acquire()
 
     def _count(self, board: Board, task: Task) -> Outcome:
         """What a board says; it is asked again when it comes back after a loss."""
@@ -115,20 +129,21 @@ class BoardsCrew:
                     return Outcome(task, None)
                 try:
                     target = board.connect()
-                    target.report_seconds = max(target.report_seconds, self.seconds / 8)
+                    target.in_turns(self._turns, max(0.25, self.seconds / 8))
                     votes = target.votes(job.image, job.stream, job.first, job.count)
                     break
                 except BoardFaultError as error:
                     return Outcome(task, None, wrong=str(error))
                 except IntrsError as error:
-                    why = board.reconnect() if isinstance(error, LinkLostError) else str(error)
+                    why = self._aside(board.reconnect) if isinstance(error, LinkLostError) else str(error)
                     if why:
                         self._dropped(board.name, why)
                         return Outcome(task, None)
             board.losses = 0
             if self._audit and (board.name not in self._tried or self._random.random() < self._audit):
                 self._tried.add(board.name)
-                if (self._recount(job.image, job.stream, job.first, job.count) != votes).any():
+                right = self._aside(partial(self._recount, job.image, job.stream, job.first, job.count))
+                if (right != votes).any():
                     last = job.first + job.count - 1
                     why = f"answered wrongly on samples {job.first}..{last} of image {job.stream.image}"
                     return Outcome(task, None, wrong=why)

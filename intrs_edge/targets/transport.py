@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import time
+from threading import Semaphore
 from typing import Protocol
 
 from intrs_edge.children import patient
@@ -21,9 +22,10 @@ class LinkLostError(IntrsError):
 
 
 class Transport(Protocol):
-    """A byte stream; ``name`` is what messages call it."""
+    """A byte stream; ``name`` is what messages call it; ``turns``: see `_ready`."""
 
     name: str
+    turns: Semaphore | None
 
     def write(self, data: bytes) -> None:
         """Sends all of data; raises LinkLostError."""
@@ -35,13 +37,24 @@ class Transport(Protocol):
         """Ends it; never raises."""
 
 
-def _ready(fd: int, event: int, seconds: float) -> bool:
-    """Waits until a descriptor is ready, or closed. poll, because select knows none above 1023: a fleet has more."""
+def _ready(fd: int, event: int, seconds: float, turns: Semaphore | None) -> bool:
+    """Waits until a descriptor is ready, or closed. poll, because select knows none above 1023: a fleet has more.
+
+    turns: held by the caller's thread, and given away for as long as it waits.
+    """
     if fd < 0:
         raise ValueError("closed")
     waiting = select.poll()
     waiting.register(fd, event)
-    return bool(waiting.poll(max(0.0, seconds) * 1000))
+    if turns is None:
+        return bool(waiting.poll(max(0.0, seconds) * 1000))
+    if waiting.poll(0):
+        return True
+    turns.release()
+    try:
+        return bool(waiting.poll(max(0.0, seconds) * 1000))
+    finally:
+        turns.acquire()
 
 
 class SocketTransport:
@@ -50,6 +63,7 @@ class SocketTransport:
     def __init__(self, connection: socket.socket, name: str) -> None:
         """Takes the socket over."""
         self.name = name
+        self.turns: Semaphore | None = None
         self._socket = connection
         self._socket.setblocking(False)
 
@@ -70,7 +84,7 @@ class SocketTransport:
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
-                if not _ready(self._socket.fileno(), select.POLLOUT, deadline - time.monotonic()):
+                if not _ready(self._socket.fileno(), select.POLLOUT, deadline - time.monotonic(), self.turns):
                     raise LinkLostError(f"{self.name}: the board takes no more bytes")
                 view = view[self._socket.send(view) :]
         except (OSError, ValueError) as error:
@@ -79,7 +93,7 @@ class SocketTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not _ready(self._socket.fileno(), select.POLLIN, timeout):
+            if not _ready(self._socket.fileno(), select.POLLIN, timeout, self.turns):
                 return b""
             data = self._socket.recv(65536)
         except (OSError, ValueError) as error:
@@ -102,6 +116,7 @@ class PipeTransport:
         assert process.stdin is not None
         assert process.stdout is not None
         self.name = name
+        self.turns: Semaphore | None = None
         self._process = process
         self._in, self._out = process.stdin.fileno(), process.stdout.fileno()
         os.set_blocking(self._in, False)  # a program that stops reading must not stop us
@@ -112,7 +127,7 @@ class PipeTransport:
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
             while view:
-                if not _ready(self._in, select.POLLOUT, deadline - time.monotonic()):
+                if not _ready(self._in, select.POLLOUT, deadline - time.monotonic(), self.turns):
                     raise LinkLostError(f"{self.name}: the program takes no more bytes")
                 with contextlib.suppress(BlockingIOError):
                     view = view[os.write(self._in, view) :]
@@ -122,7 +137,7 @@ class PipeTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not _ready(self._out, select.POLLIN, timeout):
+            if not _ready(self._out, select.POLLIN, timeout, self.turns):
                 return b""
             data = os.read(self._out, 65536)
         except (OSError, ValueError):
@@ -148,6 +163,7 @@ class SerialTransport:
         import serial  # noqa: PLC0415 - only here is it needed
 
         self.name = f"serial:{device}"
+        self.turns: Semaphore | None = None
         self._errors: tuple[type[Exception], ...] = (serial.SerialException, OSError, TypeError, ValueError)
         try:
             self._port = serial.Serial(device, baud, timeout=0, write_timeout=patient(_WRITE_SECONDS), exclusive=True)
@@ -168,7 +184,7 @@ class SerialTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
-            if not _ready(self._port.fileno(), select.POLLIN, timeout):
+            if not _ready(self._port.fileno(), select.POLLIN, timeout, self.turns):
                 return b""
             data = bytes(self._port.read(65536))
         except self._errors as error:

@@ -10,6 +10,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from threading import Semaphore
 
 import numpy as np
 
@@ -98,6 +99,12 @@ class LinkTarget(ContextMixin):
         if self._host is not None:
             self._host.close()
             self._judge = self._host = None
+
+    def in_turns(self, turns: Semaphore, report_seconds: float) -> None:
+        """One of very many: the calling threads hold ``turns``, which is given away while the board is awaited; the
+        board reports progress as seldom as that.
+        """
+        self._transport.turns, self.report_seconds = turns, report_seconds
 
     def infer(self, inputs: Codes) -> Codes:
         """See Target."""
