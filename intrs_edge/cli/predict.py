@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
     classes = [str(name) for name in manifest.raw["classes"]]
-    for line in warnings_of(images, classes):
-        print(f"intrs-edge: warning: {line}", file=sys.stderr)
+    for warning in warnings_of(images, classes):
+        print(f"intrs-edge: warning: {warning}", file=sys.stderr)
     columns = ("idx", "label", "predict", "correct", "votes", "second", "samples", "seed", *NAMES)
     if not args.json:
         print(*columns, sep="\t")

@@ -22,7 +22,9 @@ _NAMED = 20  # images that a message names
 
 
 class Certifier(Protocol):
-    """The part of a target that this needs; ``take_suspects`` (targets/fleet.py) where its answers may prove wrong."""
+    """The part of a target that this needs; ``take_suspects`` (targets/fleet.py) where its answers may prove wrong,
+    ``on_progress`` (targets/wire.py) where it can say how far it is within an image.
+    """
 
     def certify(self, image: npt.NDArray[np.uint8], stream: Stream, mode: Mode) -> Certificate:
         """Certifies one uint8 ``[H, W, C]`` image."""
@@ -67,6 +69,8 @@ def certify_images(
         done = writer.done
         todo = deque(k for idx, k in places.items() if idx not in done)
         progress.skip(len(images) - len(todo))
+        if hasattr(target, "on_progress"):  # a board's: an image may take it minutes
+            target.on_progress = progress.within
         names = list(image_names(images, classes))
 
         try:

@@ -46,6 +46,18 @@ class Progress:
             sys.stderr.write(f"{self.done}/{self.total} {self.what}, {self.told(now)}\n")
             sys.stderr.flush()
 
+    def within(self, done: int, total: int) -> None:
+        """Says how far a board is within one image, which may take minutes; samples so far, and in all."""
+        if not self.show or not total:
+            return
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(0, told=f"{done}/{total} samples of the next; {self.told(now)}")
+        elif now - self.shown >= 10:
+            self.shown = now
+            sys.stderr.write(f"{self.done}/{self.total} {self.what}, {done}/{total} samples of the next\n")
+            sys.stderr.flush()
+
     def told(self, now: float) -> str:
         """Rate and time left, of what this run did itself."""
         fresh, seconds = self.done - self.skipped, now - self.start

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate import certify_images, images_digest, read_log
+from intrs_edge.evaluate import certify_images, images_digest, progress, read_log
 from intrs_edge.smoothing.results import Mode
 
 
@@ -36,6 +36,26 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, images, settings, fak
     certify_images(images, again, part, settings, seed=7, show=False)
     assert again.asked == [idx for idx in (3, 5, 7, 9, 11, 13) if idx >= at]
     assert without_time(part) == without_time(whole)
+
+
+def test_a_slow_board_shows_how_far_it_is_within_an_image(tmp_path, images, settings, fake_target, monkeypatch, capsys):
+    target, clock = fake_target(), [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    target.on_progress, certify = None, target.certify
+
+    def slowly(*asked):
+        for done in (100, 200, 300):
+            clock[0] += 6
+            target.on_progress(done, 1000)
+        return certify(*asked)
+
+    target.certify = slowly
+    certify_images(images, target, tmp_path / "log.tsv", settings, seed=7)
+    said = capsys.readouterr().err
+    assert said.startswith("0/6 images, 200/1000 samples of the next\n")
+    assert "100/1000" not in said.partition("\n")[0]  # a line every ten seconds at most
+    certify_images(images, target, tmp_path / "other.tsv", settings, seed=7, show=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_mode_reaches_the_target(tmp_path, images, settings, fake_target):
