@@ -48,6 +48,7 @@ def load_module(module: nn.Module, path: Path) -> None:
 def load_model_weights(network: QatNetwork, path: Path) -> None:
     """Weights and ranges of a model that ``train`` wrote for the same network. Its batch norms are folded: they begin
     as identities, so `match_statistics` must follow before training goes on. Raises IntrsError for another network."""
+    _there(path)
     try:
         model = onnx.load(path, load_external_data=False)
         if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
@@ -166,8 +167,14 @@ def read_state(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise IntrsError(f"{path} is no file; give --start a state_dict or a model.onnx of train")
+
+
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file by name."""
+    _there(path)
     try:
         state = read_state(path)
     except IntrsError:

@@ -137,6 +137,9 @@ def test_a_file_and_a_factory(tmp_path: Path):
             train(_config(tmp_path, name, "x"), data)
     with pytest.raises(IntrsError, match=r"no_file\.py does not exist"):
         train(dataclasses.replace(_config(tmp_path, "small", "x"), network="no_file.py:f"), data)
+    for start in ("none.pt", "none.onnx"):
+        with pytest.raises(IntrsError, match=f"{start} is no file; give --start a state_dict or a model"):
+            train(_config(tmp_path, "small", "x", start=tmp_path / start), data)
     three = dataclasses.replace(data, classes=("a", "b", "c"))
     with pytest.raises(IntrsError, match="gives 2 classes, the images have 3"):
         train(_config(tmp_path, "small", "y"), three, network=linear_net(2))
