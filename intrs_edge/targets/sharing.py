@@ -127,9 +127,10 @@ class Sharing:
                     yield head.stream, head.found, head.seconds
                 if not self._goals:  # work may have come back while the last was given
                     self._exhausted = False
-                    self._fill_all(more)
+                    self._pull(more)  # also while nobody is there
                     if not self._goals:
                         return
+                    self._fill_all(more)
                 try:
                     outcome = self.crew.outcomes.get(timeout=_POLL)
                 except Empty:

@@ -118,6 +118,12 @@ def test_who_dies_loses_nothing_and_who_joins_takes_part(clock):
     assert crew.counted < 20 * 1020 * 1.3
 
 
+def test_nobody_is_there_at_first(clock):
+    people = {"late": Member(500, joins=4.0)}
+    run(Crew(clock, people), 5, 1000)
+    assert clock.now > 4
+
+
 def test_what_a_liar_said_is_counted_again(clock):
     people = {"a": Member(500), "liar": Member(500, lies=True, caught=6.0)}
     crew = Crew(clock, people)
