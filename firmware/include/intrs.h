@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "intrs_config.h" /* generated: sizes of this model on this target */
+#include "intrs_place.h"
 #include "intrs_types.h"
 
 #if INTRS_CONFIG_FORMAT != INTRS_RUNTIME_FORMAT
@@ -29,7 +30,11 @@ extern "C" {
 
 /* Everything the library writes to besides its results. Make it static or put it where it suits; never share one between threads. */
 struct intrs_workspace {
+#ifdef INTRS_ARENA_BY_CALLER
+    uint8_t *arena; /* INTRS_ARENA_BYTES at a multiple of 16: the caller sets it before any call; INTRS_E_ARGUMENT without */
+#else
     INTRS_ALIGN(16) uint8_t arena[INTRS_ARENA_BYTES];
+#endif
     uint32_t votes[INTRS_CLASSES];
 };
 

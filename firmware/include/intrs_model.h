@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "intrs_config.h"
+#include "intrs_place.h"
 
 #ifndef INTRS_PIXELS
 #define INTRS_PIXELS 1

@@ -17,10 +17,19 @@ _Static_assert(INTRS_IMAGE_BYTES == INTRS_INPUT_BYTES, "one buffer serves both")
 
 /// state ///
 
-#if defined(__ELF__)
-__attribute__((section(".bss.intrs_workspace"))) /* the linker script may put it into another memory */
+#if defined(INTRS_ARENA_PLACED)
+#define PLACED INTRS_ARENA
+#elif defined(__ELF__)
+#define PLACED __attribute__((section(".bss.intrs_workspace"))) /* the linker script may put it into another memory */
+#else
+#define PLACED
 #endif
-static struct intrs_workspace workspace;
+#ifdef INTRS_ARENA_BY_CALLER
+static PLACED INTRS_ALIGN(16) uint8_t arena[INTRS_ARENA_BYTES];
+static struct intrs_workspace workspace = {.arena = arena};
+#else
+static PLACED struct intrs_workspace workspace;
+#endif
 
 static struct {
     uint8_t input[INTRS_IMAGE_BYTES]; /* an image, or an int8 input */

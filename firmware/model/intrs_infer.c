@@ -13,7 +13,7 @@ static void flip(uint8_t *x, uint32_t n)
 
 int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_output *output)
 {
-    if (!ws || !input || !output) {
+    if (!ws || !INTRS_HAS_ARENA(ws) || !input || !output) {
         return INTRS_E_ARGUMENT;
     }
     // the other images of a batch are zeros: their answers are not read

@@ -4,7 +4,7 @@
 /* x^(2^(f+b)) modulo the minimal polynomial of the generator's step, lowest word first; b = 0..31 are the
  * bits of the sample, 32..63 those of the image; f = 64 for xoshiro128++ and 48 for LFSR113
  * (docs/certificate.md, section 3) */
-const uint32_t intrs_jump_table[64][4] = {
+INTRS_TABLES const uint32_t intrs_jump_table[64][4] = {
 #if INTRS_RNG == 0 /* xoshiro128++ */
     {0x8764000b, 0xf542d2d3, 0x6fa035c3, 0x77f2db5b},
     {0x9b802a8b, 0x794805ed, 0x5eb170f0, 0x7c0f7916},

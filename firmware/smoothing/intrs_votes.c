@@ -11,7 +11,7 @@ int intrs_votes_phase(struct intrs_workspace *ws, const uint8_t *image, const st
                       uint32_t count, uint32_t *votes, const struct intrs_phase *phase)
 {
     if (!INTRS_PIXELS) return INTRS_E_PIXELS;
-    if (!ws || !image || !stream || !votes) return INTRS_E_ARGUMENT;
+    if (!ws || !INTRS_HAS_ARENA(ws) || !image || !stream || !votes) return INTRS_E_ARGUMENT;
     if (count > 0 && count - 1 > UINT32_MAX - first) return INTRS_E_RANGE;
 
     struct intrs_rng next;

@@ -90,6 +90,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name types, functions, macros and files NAME_..., so that two models live in one program (default: "
         "%(default)s)",
     )
+    place = parser.add_argument_group(
+        "where it lies on the board", "docs/generate.md; without: where the board's file says"
+    )
+    for what, where in (("weights", "external flash"), ("tables", "external flash"), ("arena", "another RAM")):
+        place.add_argument(f"--{what}-section", metavar="NAME", help=f"linker section of the {what}, as for {where}")
+    place.add_argument("--arena-by-caller", action="store_true", help="the caller says at run time where the arena is")
     add_pixels(parser)
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -117,6 +123,10 @@ def run(args: argparse.Namespace) -> int:
         certificate=args.certificate,
         optimize=args.optimize,
         prefix=args.prefix,
+        weights_section=args.weights_section,
+        tables_section=args.tables_section,
+        arena_section=args.arena_section,
+        arena_by_caller=args.arena_by_caller,
         target_radius=args.target_radius,
         precision=args.precision,
         pixels=pixel_options(args),

@@ -47,8 +47,8 @@ _BOOT = {"rp2040": ("ports/rp2040/boot2.c",), "rp2350": ("ports/rp2350/image_def
 _HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
 
 
-def board_files(board: Board) -> BoardFiles:
-    """Everything the project writer and its CMakeLists.txt need to know of a board."""
+def board_files(board: Board, placement: Mapping[str, str] | None = None) -> BoardFiles:
+    """Everything the project writer and its CMakeLists.txt need to know of a board. placement: `GenerateOptions`'s."""
     config = {"INTRS_BOARD": f'"{board.id}"', "INTRS_LINK_FRAME": f"{board.frame_bytes}u"}
     if board.os == "linux":
         return BoardFiles(
@@ -78,7 +78,7 @@ def board_files(board: Board) -> BoardFiles:
         config |= {"INTRS_WATCHDOG_AT": f"0x{address:08X}u", "INTRS_WATCHDOG_VALUE": f"0x{value:08X}u"}
     generated = {
         "board.json": board_to_json(board),
-        "intrs.ld": render("link.ld.j2", board=board),
+        "intrs.ld": render("link.ld.j2", board=board, placed=_placed(placement or {})),
         "intrs_startup_table.c": render("startup_table.c.j2", board=board),
     }
     return BoardFiles(
@@ -104,3 +104,14 @@ def board_files(board: Board) -> BoardFiles:
         linker_script="intrs.ld",
         bare_metal=True,
     )
+
+
+def _placed(placement: Mapping[str, str]) -> dict[str, list[str]]:
+    """Sections asked for, for the board's own linker script: it has no memory for them, so they go where they would."""
+    found = {
+        "constants": [
+            placement[f"INTRS_{n}_SECTION"] for n in ("WEIGHTS", "TABLES") if f"INTRS_{n}_SECTION" in placement
+        ],
+        "arena": [placement[n] for n in ("INTRS_ARENA_SECTION",) if n in placement],
+    }
+    return {kind: [name.strip('"') for name in names] for kind, names in found.items()}

@@ -69,46 +69,66 @@ def crc_text(data: npt.NDArray[np.generic]) -> str:
     return f"0x{zlib.crc32(plain.tobytes()):08x}u"
 
 
+# nested structs whose own name says nothing
+_UNSAID = {"q", "conv"}
+
+
 @dataclass
 class Pool:
-    """Collects constant arrays and structs under names of ours: ``<prefix>0``, ``<prefix>1``..."""
+    """Collects constant arrays and structs; an array is named by what uses it first, such as ``conv3_weights``."""
 
-    prefix: str = "k"
     arrays: dict[tuple[str, bytes], tuple[str, Array]] = field(default_factory=dict)
-    structs: list[tuple[str, str]] = field(default_factory=list)
+    structs: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
-    def array(self, array: Array) -> str:
+    def array(self, array: Array, hint: str) -> str:
         """The name of an array; equal arrays share the strictest alignment."""
         key = (array.ctype, array.data.tobytes())
-        name, known = self.arrays.get(key, (f"{self.prefix}{len(self.arrays)}", array))
+        name, known = self.arrays.get(key) or (self.unique(hint), array)
         self.arrays[key] = (name, known if known.align >= array.align else Array(known.data, array.align))
         return name
 
-    def value(self, value: Value, hint: str) -> str:
-        """A struct field as C text; ``hint`` names structs that it points to."""
+    def unique(self, hint: str) -> str:
+        """A name that nothing here has yet."""
+        name, number = hint, 1
+        while name in self.names:
+            number += 1
+            name = f"{hint}_{number}"
+        self.names.add(name)
+        return name
+
+    def value(self, value: Value, hint: str, depth: int = 0) -> str:
+        """A struct field as C text; ``hint`` names what it points to."""
         if value is None:
             return "0"
         if isinstance(value, (bool, int, np.integer)):
             return number(int(value))
         if isinstance(value, Array):
-            return self.array(value)
+            return self.array(value, hint)
         if isinstance(value, Symbol):
             return value.name
         if isinstance(value, Struct):
-            name = f"{hint}_{value.ctype.removeprefix('intrs_')}"
-            self.structs.append(
-                (name, f"static const struct {value.ctype} {name} = {self.struct(value.fields, name)};")
-            )
+            name = self.unique(hint)
+            self.structs.append(self.definition(value.ctype, name, value.fields, hint))
             return f"&{name}"
         if isinstance(value, Mapping):
-            return self.struct(value, hint)
+            return self.struct(value, hint, depth)
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return "{" + ", ".join(self.value(v, f"{hint}_{i}") for i, v in enumerate(value)) + "}"
+            return "{" + ", ".join(self.value(v, f"{hint}_{i}", depth) for i, v in enumerate(value)) + "}"
         raise TypeError(f"no C text for {type(value).__name__}")
 
-    def struct(self, fields: Mapping[str, Value], hint: str) -> str:
-        """A struct initialiser with designators."""
-        return "{" + ", ".join(f".{name} = {self.value(value, hint)}" for name, value in fields.items()) + "}"
+    def struct(self, fields: Mapping[str, Value], hint: str, depth: int = 0) -> str:
+        """A struct initialiser with designators, a field a line."""
+        indent = "    " * (depth + 1)
+        lines = [
+            f"{indent}.{name} = {self.value(value, hint if name in _UNSAID else f'{hint}_{name}', depth + 1)},\n"
+            for name, value in fields.items()
+        ]
+        return "{\n" + "".join(lines) + "    " * depth + "}"
+
+    def definition(self, ctype: str, name: str, fields: Mapping[str, Value], hint: str) -> str:
+        """A constant struct; hint: names what it points to."""
+        return f"static const struct {ctype} {name} = {self.struct(fields, hint)};"
 
     @property
     def bytes(self) -> int:
@@ -126,5 +146,7 @@ class Pool:
             if names is None or name in names:
                 alignment = f"_Alignas({array.align}) " if array.align > array.data.dtype.itemsize else ""
                 body = "0" if zeros else f"\n{array_body(array.data)}"
-                texts.append(f"static const {alignment}{array.ctype} {name}[{array.data.size}] = {{{body}}};")
+                texts.append(
+                    f"static INTRS_WEIGHTS const {alignment}{array.ctype} {name}[{array.data.size}] = {{{body}}};"
+                )
         return texts

@@ -48,7 +48,7 @@ def command(options: GenerateOptions, model: ModelFile) -> str:
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in _SAID_OTHERWISE and value != getattr(defaults, field.name):
-            words += [f"--{field.name.replace('_', '-')}", plain(str(value))]
+            words += [f"--{field.name.replace('_', '-')}"] + ([] if value is True else [plain(str(value))])
     words += _pixels(options.pixels)
     unsaid = [f"{n}={getattr(options, n)}" for n in ("batch", "machine") if getattr(options, n) != getattr(defaults, n)]
     note = f"  # from Python, with {plain(', '.join(unsaid))}" if unsaid else ""

@@ -214,12 +214,14 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
     parts: list[dict[str, Any]] = []
     written: set[str] = set()
     for m in reversed(kept):  # the unguarded level first: its constants are open to all
-        params, lines = _level_text(graph, m, batch, pool)
+        params, lines, places = _level_text(graph, m, batch, pool, f"{m.level.name}_" if len(kept) > 1 else "")
         fresh = {name for name, _ in pool.arrays.values()} - written
         written |= fresh
-        structs = [text for _, text in pool.structs]
+        structs = list(pool.structs)
         pool.structs.clear()
-        parts.append({"level": m.level, "fresh": fresh, "structs": structs, "params": params, "calls": lines})
+        parts.append(
+            {"level": m.level, "fresh": fresh, "structs": structs, "params": params, "calls": lines, "places": places}
+        )
     headers = sorted({h.rsplit("/", 1)[1] for m in kept for c in m.calls for h in c.emit.headers})
     offsets = {(m.plan.offset(graph.inputs[0]), m.plan.offset(graph.outputs[0])) for m in kept}
     if len(offsets) != 1:
@@ -252,33 +254,69 @@ def _names(m: LevelModel) -> list[tuple[tuple[int, ...], str]]:
     return [(c.choice.site.ops, c.choice.kernel.name) for c in m.calls]
 
 
-def _level_text(graph: Graph, m: LevelModel, batch: int, pool: Pool) -> tuple[list[str], list[str]]:
-    """(parameter structs, calls) of a level."""
+def _level_text(
+    graph: Graph, m: LevelModel, batch: int, pool: Pool, prefix: str
+) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, int, str]]]:
+    """(parameter structs, (comment, call) of each, places in the arena: name, offset, what lies there) of a level."""
     params, lines = [], []
+    places: dict[str, tuple[int, str]] = {}
+    names = {t: f"{prefix}at_input" for t in graph.inputs}
+
+    def place(t: int) -> str:
+        places.setdefault(names[t], (m.plan.offset(t), _shape(graph, t)))
+        return names[t]
+
     for position, call in enumerate(m.calls):
         e = call.emit
+        name = prefix + step_name(call.choice.site)
+        for i, t in enumerate(e.outputs):
+            names.setdefault(t, prefix + "at_" + step_name(call.choice.site) + (f"_{i}" if len(e.outputs) > 1 else ""))
         if e.aliases:
             continue
-        name = f"{m.level.name}_{call.choice.site.name}_{position}"
         arguments = []
         if e.struct:
-            params.append(f"static const struct {e.struct} {name} = {pool.struct(e.fields, name)};")
-            arguments.append(f"&{name}")
+            own = pool.unique(f"{name}_params")
+            params.append(pool.definition(e.struct, own, e.fields, name))
+            arguments.append(f"&{own}")
         images = call.choice.site.images
         looped = batch * images > 1 and not e.batched
         if e.batched:
             arguments.append(str(batch * images))
-        for t in (*e.inputs, *e.outputs):
+        for i, t in enumerate((*e.inputs, *e.outputs)):
             tensor = graph.tensors[t]
             if tensor.constant:
                 assert tensor.data is not None
-                arguments.append(pool.array(Array(tensor.data.reshape(-1).view("int8"))))
+                arguments.append(pool.array(Array(tensor.data.reshape(-1).view("int8")), f"{name}_constant{i}"))
                 continue
-            place = f"arena + {m.plan.offset(t)}" + (f" + i * {tensor.bytes // images}" if looped else "")
-            arguments.append(f"({'const ' if t not in e.outputs else ''}int8_t *)({place})")
+            where = f"arena + {place(t)}" + (f" + i * {tensor.bytes // images}" if looped else "")
+            arguments.append(f"({'const ' if t not in e.outputs else ''}int8_t *)({where})")
         if e.scratch_bytes is not None:
-            step = m.plan.order[position]
-            arguments.append(f"arena + {m.plan.scratch_offset(step)}" if e.scratch_bytes else "arena")
+            scratch = f"{prefix}at_{step_name(call.choice.site)}_scratch"
+            if e.scratch_bytes:
+                offset = m.plan.scratch_offset(m.plan.order[position])
+                if places.setdefault(scratch, (offset, f"{e.scratch_bytes} bytes"))[0] != offset:
+                    scratch += f"_{position}"
+                    places[scratch] = (offset, f"{e.scratch_bytes} bytes")
+            arguments.append(f"arena + {scratch}" if e.scratch_bytes else "arena")
         text = f"{e.function}({', '.join(arguments)});"
-        lines.append(f"for (int32_t i = 0; i < {batch * images}; i++) {text}" if looped else text)
-    return params, lines
+        kinds = " + ".join(graph.ops[i].kind for i in call.choice.site.ops)
+        passed = ", ".join(_shape(graph, t) for t in e.inputs if not graph.tensors[t].constant)
+        comment = f"{kinds} {passed} -> {', '.join(_shape(graph, t) for t in e.outputs)}: {call.choice.kernel.name}"
+        lines.append((comment, f"for (int32_t i = 0; i < {batch * images}; i++) {text}" if looped else text))
+    return params, lines, [(n, offset, what) for n, (offset, what) in places.items()]
+
+
+def _shape(graph: Graph, t: int) -> str:
+    return "x".join(map(str, graph.tensors[t].shape)) or "1"
+
+
+_SHORT = {
+    "CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "TRANSPOSE_CONV": "transpose_conv", "FULLY_CONNECTED": "dense",
+    "MAX_POOL_2D": "max_pool", "AVERAGE_POOL_2D": "average_pool",
+}  # fmt: skip
+
+
+def step_name(site: Site) -> str:
+    """A C name of ours for the ops of a call, by their kinds and numbers: ``conv3`` or ``conv3_add4``."""
+    kinds = [(site.graph.ops[i].kind, i) for i in site.ops]
+    return "_".join(f"{_SHORT.get(kind, kind.lower())}{i}" for kind, i in kinds)

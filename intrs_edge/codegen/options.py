@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +31,8 @@ class GenerateOptions:
     the folder, one of `layouts.LAYOUTS`. ``prefix``: what types, functions, macros and files are named by, so that two
     models live in one program. ``flash_budget``, ``ram_budget``: the most of a microcontroller's, as bytes ("100000",
     "96k") or a share ("60%"); None: three quarters, if that is possible.
+    models live in one program. ``weights_section``, ``tables_section``, ``arena_section``: linker sections on the
+    board, for external flash or another RAM; ``arena_by_caller``: a workspace there has a pointer that the caller sets.
     """
 
     board: str | Path | Board = "host"
@@ -50,6 +53,10 @@ class GenerateOptions:
     prefix: str = "intrs"
     flash_budget: str | None = None
     ram_budget: str | None = None
+    weights_section: str | None = None
+    tables_section: str | None = None
+    arena_section: str | None = None
+    arena_by_caller: bool = False
     pixels: PixelOptions = field(default_factory=PixelOptions)
 
     def __post_init__(self) -> None:
@@ -58,6 +65,19 @@ class GenerateOptions:
             raise IntrsError(f"optimize {self.optimize!r} is not one of {', '.join(OPTIMIZE)}")
         if not 1 <= self.batch <= 64:
             raise IntrsError(f"batch {self.batch} is outside 1 .. 64")
+        for name in ("weights_section", "tables_section", "arena_section"):
+            section = getattr(self, name)
+            if section is not None and not re.fullmatch(r"\.?[A-Za-z_][A-Za-z0-9_.]{0,62}", section):
+                what = f"--{name.replace('_', '-')} {section!r}"
+                raise IntrsError(f"{what} is no name of a linker section: letters, digits, dots and underscores")
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Macros of intrs_place.h for the board."""
+        names = ("weights", "tables", "arena")
+        sections = {name: getattr(self, f"{name}_section") for name in names}
+        found = {f"INTRS_{name.upper()}_SECTION": f'"{s}"' for name, s in sections.items() if s is not None}
+        return found | ({"INTRS_ARENA_BY_CALLER": "1"} if self.arena_by_caller else {})
 
     def load_board(self) -> Board:
         """The board; IntrsError for an unknown one."""

@@ -171,7 +171,7 @@ def _fitted(
     """The board's model, the project's files with it, and its sizes: a choice of kernels that proves too large is made
     again with less. limits: of a bare-metal board.
     """
-    parts = board_files(board)
+    parts = board_files(board, options.placement)
     tables = sum(table_bytes(smoothing).values())
     flash = (limits.flash.bytes if limits else board.flash_bytes) - tables - _CODE_RESERVE
     ram = limits.ram.bytes if limits else board.ram_bytes
@@ -182,7 +182,7 @@ def _fitted(
         model = _board_model(graph, options, board, input_map, max(flash, 0), max(ram, 0))
         files = dict(common)
         _runtime(files, model, parts)
-        files |= _target_files("board", model, manifest, parts)
+        files |= _target_files("board", model, manifest, parts, options.placement)
         files |= {f"board/{name}": text.encode() for name, text in parts.generated.items()}
         files |= build_files(files, host, host_files, board, model, parts, options)
         try:
@@ -270,7 +270,13 @@ def _runtime(files: Files, model: Model, parts: BoardFiles) -> None:
         files[f"include/{header.name}"] = header.read_bytes()
 
 
-def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts: BoardFiles) -> Files:
+def _target_files(
+    folder: str,
+    model: Model,
+    manifest: Mapping[str, Any],
+    parts: BoardFiles,
+    placement: Mapping[str, str] | None = None,
+) -> Files:
     height, width, channels = manifest["image_shape"]
     settings = manifest["settings"]
     macros = {
@@ -294,6 +300,7 @@ def _target_files(folder: str, model: Model, manifest: Mapping[str, Any], parts:
         **map_macros(manifest["input_map"]),
         **{sampler.macro: 1 for sampler in model.samplers},
         **parts.config,
+        **(placement or {}),
     }
     config = render("intrs_config.h.j2", target=folder, macros=macros.items())
     return {f"{folder}/intrs_config.h": config.encode(), f"{folder}/intrs_model.c": model.text.encode()}

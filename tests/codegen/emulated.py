@@ -42,9 +42,10 @@ def machine_of(board: Board) -> Machine:
 
 def _apart(model: Model, number: int) -> str:
     """The model's text under names of its own, so that many share one translation unit."""
-    level = re.escape(model.levels[0].level.name)
-    names = rf"(?<!struct )\b(?:k\d+|{level}_op\w*|run_{level}|intrs_model_run|intrs_input_map|intrs_model_blocks)\b"
-    return re.sub(names, rf"m{number}_\g<0>", model.text)
+    found = re.findall(r"^(?:static )?(?:INTRS_WEIGHTS )?const .*?(\w+)(?:\[\d*\])? = ", model.text, re.MULTILINE)
+    found += re.findall(r"^    (\w+) = \d+,", model.text, re.MULTILINE)
+    found += re.findall(r"^(?:static )?void (\w+)", model.text, re.MULTILINE)
+    return re.sub(rf"(?<!struct )(?<![.\w])(?:{'|'.join(map(re.escape, found))})\b", rf"m{number}_\g<0>", model.text)
 
 
 def program(cases: Sequence[Case]) -> str:

@@ -46,7 +46,11 @@ def test_long_arrays_have_no_seam() -> None:
 
 def test_zeros_keep_the_size_alone() -> None:
     pool = Pool()
-    pool.array(Array(np.arange(100, dtype=np.int16), 16))
+    pool.array(Array(np.arange(100, dtype=np.int16), 16), "conv3_weights")
     (whole,), (bare,) = pool.declarations(), pool.declarations(zeros=True)
-    assert whole.split(" = ")[0] == bare.split(" = ")[0] == "static const _Alignas(16) int16_t k0[100]"
+    assert (
+        whole.split(" = ")[0]
+        == bare.split(" = ")[0]
+        == "static INTRS_WEIGHTS const _Alignas(16) int16_t conv3_weights[100]"
+    )
     assert bare.endswith("= {0};")

@@ -1,6 +1,7 @@
 """A flipped bit in flash is seen at start: by the seal of the image, without it by the CRCs of weights and tables."""
 
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -103,7 +104,7 @@ def test_without_a_seal_weights_and_tables_are_still_checked(copy, monkeypatch):
 def weights(path):
     """Where the first weights lie in a file: bytes that the generated text names."""
     text = (path / "host/intrs_model.c").read_text()
-    body = text.split("k0[", 1)[1].split("{", 1)[1].split("}", 1)[0]
+    body = re.split(r"\w+_weights\[", text, maxsplit=1)[1].split("{", 1)[1].split("}", 1)[0]
     return np.array([int(v) for v in body.replace("\n", "").split(",")], np.int8).tobytes()
 
 

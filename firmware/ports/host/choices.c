@@ -9,7 +9,7 @@ int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct
                   uint32_t count, uint32_t *choices)
 {
     if (!INTRS_PIXELS) return INTRS_E_PIXELS;
-    if (!ws || !image || !stream || !choices) return INTRS_E_ARGUMENT;
+    if (!ws || !INTRS_HAS_ARENA(ws) || !image || !stream || !choices) return INTRS_E_ARGUMENT;
     if (count > 0 && count - 1 > UINT32_MAX - first) return INTRS_E_RANGE;
 
     struct intrs_rng next;

@@ -5,7 +5,7 @@
  *     intrs-edge generate model.tflite --board mps2-an385 --sigma 0.1 --n0 10 --n 100 -o DIR  # from Python, with machine=none
  * Do not edit: generate again.
  */
-/* The model as calls of kernels; weights are data. */
+/* The model as calls of kernels; weights are data. Numbers in names are those of the operators in README.md. */
 #include "intrs_kernels.h"
 #include "intrs_model.h"
 
@@ -21,81 +21,199 @@ const struct intrs_input_map intrs_input_map = {
 
 /// portable ///
 
-static const _Alignas(4) int8_t k0[18] = {
+static INTRS_WEIGHTS const _Alignas(4) int8_t conv0_weights[18] = {
     7,3,0,-4,-4,-9,-8,-9,-6,6,3,8,0,2,9,4,3,1};
 
-static const int32_t k1[2] = {
+static INTRS_WEIGHTS const int32_t conv0_bias[2] = {
     5,-7};
 
-static const int32_t k2[2] = {
+static INTRS_WEIGHTS const int32_t conv0_multiplier[2] = {
     1724724160,1724724160};
 
-static const int8_t k3[2] = {
+static INTRS_WEIGHTS const int8_t conv0_shift[2] = {
     -9,-9};
 
-static const _Alignas(4) int8_t k4[18] = {
+static INTRS_WEIGHTS const _Alignas(4) int8_t depthwise1_weights[18] = {
     1,8,-4,6,3,-9,-2,7,1,-9,5,4,7,-6,-8,7,-9,1};
 
-static const int32_t k5[2] = {
+static INTRS_WEIGHTS const int32_t depthwise1_bias[2] = {
     0,0};
 
-static const int32_t k6[2] = {
+static INTRS_WEIGHTS const int32_t depthwise1_multiplier[2] = {
     1374389504,2061584256};
 
-static const int8_t k7[2] = {
+static INTRS_WEIGHTS const int8_t depthwise1_shift[2] = {
     -5,-5};
 
-static const int32_t k8[1] = {
+static INTRS_WEIGHTS const int32_t add2_multiplier[1] = {
     1533916908};
 
-static const int8_t k9[1] = {
+static INTRS_WEIGHTS const int8_t add2_shift[1] = {
     -19};
 
-static const _Alignas(4) int8_t k10[24] = {
+static INTRS_WEIGHTS const _Alignas(4) int8_t dense4_weights[24] = {
     -8,-4,0,-1,-2,-9,-9,-7,-9,3,0,3,-5,2,5,-2,-1,9,6,9,-2,4,9,3};
 
-static const int32_t k11[3] = {
+static INTRS_WEIGHTS const int32_t dense4_bias[3] = {
     1,2,3};
 
-static const int32_t k12[3] = {
+static INTRS_WEIGHTS const int32_t dense4_multiplier[3] = {
     1924145251,1924145251,1924145251};
 
-static const int8_t k13[3] = {
+static INTRS_WEIGHTS const int8_t dense4_shift[3] = {
     -6,-6,-6};
 
-static const struct intrs_conv2d portable_op0_0 = {.w = {.in_h = 4, .in_w = 4, .in_c = 1, .out_h = 4, .out_w = 4, .out_c = 2, .filter_h = 3, .filter_w = 3, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 1, .pad_left = 1}, .groups = 1, .in_zero_point = -128, .weights = k0, .bias = k1, .q = {.multiplier = k2, .shift = k3, .zero_point = 0, .min = 0, .max = 127}};
-static const struct intrs_depthwise2d portable_op1_1 = {.w = {.in_h = 4, .in_w = 4, .in_c = 2, .out_h = 4, .out_w = 4, .out_c = 2, .filter_h = 3, .filter_w = 3, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 1, .pad_left = 1}, .multiplier = 1, .in_zero_point = 0, .weights = k4, .bias = k5, .q = {.multiplier = k6, .shift = k7, .zero_point = 0, .min = -128, .max = 127}};
-static const struct intrs_add portable_op2_2 = {.n = 32, .zero_point = {0, 0}, .multiplier = {1073741824, 1073741824}, .shift = {0, 0}, .left_shift = 20, .q = {.multiplier = k8, .shift = k9, .zero_point = 3, .min = -128, .max = 127}, .broadcast = 0};
-static const struct intrs_pool2d portable_op3_3 = {.w = {.in_h = 4, .in_w = 4, .in_c = 2, .out_h = 2, .out_w = 2, .out_c = 2, .filter_h = 2, .filter_w = 2, .stride_h = 2, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top = 0, .pad_left = 0}, .min = -128, .max = 127};
-static const struct intrs_fully_connected portable_op4_4 = {.rows = 1, .in_n = 8, .out_n = 3, .in_zero_point = 3, .weights = k10, .bias = k11, .q = {.multiplier = k12, .shift = k13, .zero_point = 0, .min = -128, .max = 127}};
+static const struct intrs_conv2d conv0_params = {
+    .w = {
+        .in_h = 4,
+        .in_w = 4,
+        .in_c = 1,
+        .out_h = 4,
+        .out_w = 4,
+        .out_c = 2,
+        .filter_h = 3,
+        .filter_w = 3,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .pad_top = 1,
+        .pad_left = 1,
+    },
+    .groups = 1,
+    .in_zero_point = -128,
+    .weights = conv0_weights,
+    .bias = conv0_bias,
+    .q = {
+        .multiplier = conv0_multiplier,
+        .shift = conv0_shift,
+        .zero_point = 0,
+        .min = 0,
+        .max = 127,
+    },
+};
+static const struct intrs_depthwise2d depthwise1_params = {
+    .w = {
+        .in_h = 4,
+        .in_w = 4,
+        .in_c = 2,
+        .out_h = 4,
+        .out_w = 4,
+        .out_c = 2,
+        .filter_h = 3,
+        .filter_w = 3,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .pad_top = 1,
+        .pad_left = 1,
+    },
+    .multiplier = 1,
+    .in_zero_point = 0,
+    .weights = depthwise1_weights,
+    .bias = depthwise1_bias,
+    .q = {
+        .multiplier = depthwise1_multiplier,
+        .shift = depthwise1_shift,
+        .zero_point = 0,
+        .min = -128,
+        .max = 127,
+    },
+};
+static const struct intrs_add add2_params = {
+    .n = 32,
+    .zero_point = {0, 0},
+    .multiplier = {1073741824, 1073741824},
+    .shift = {0, 0},
+    .left_shift = 20,
+    .q = {
+        .multiplier = add2_multiplier,
+        .shift = add2_shift,
+        .zero_point = 3,
+        .min = -128,
+        .max = 127,
+    },
+    .broadcast = 0,
+};
+static const struct intrs_pool2d max_pool3_params = {
+    .w = {
+        .in_h = 4,
+        .in_w = 4,
+        .in_c = 2,
+        .out_h = 2,
+        .out_w = 2,
+        .out_c = 2,
+        .filter_h = 2,
+        .filter_w = 2,
+        .stride_h = 2,
+        .stride_w = 2,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .pad_top = 0,
+        .pad_left = 0,
+    },
+    .min = -128,
+    .max = 127,
+};
+static const struct intrs_fully_connected dense4_params = {
+    .rows = 1,
+    .in_n = 8,
+    .out_n = 3,
+    .in_zero_point = 3,
+    .weights = dense4_weights,
+    .bias = dense4_bias,
+    .q = {
+        .multiplier = dense4_multiplier,
+        .shift = dense4_shift,
+        .zero_point = 0,
+        .min = -128,
+        .max = 127,
+    },
+};
+
+/* where values lie: bytes from the arena's start */
+enum {
+    at_input = 32, /* 1x4x4x1 */
+    at_conv0 = 0, /* 1x4x4x2 */
+    at_depthwise1 = 32, /* 1x4x4x2 */
+    at_add2 = 0, /* 1x4x4x2 */
+    at_max_pool3 = 32, /* 1x2x2x2 */
+    at_dense4 = 0, /* 1x3 */
+};
 
 static void run_portable(uint8_t *arena)
 {
-    intrs_conv2d(&portable_op0_0, (const int8_t *)(arena + 32), (int8_t *)(arena + 0));
-    intrs_depthwise2d(&portable_op1_1, (const int8_t *)(arena + 0), (int8_t *)(arena + 32));
-    intrs_add(&portable_op2_2, (const int8_t *)(arena + 0), (const int8_t *)(arena + 32), (int8_t *)(arena + 0));
-    intrs_max_pool2d(&portable_op3_3, (const int8_t *)(arena + 0), (int8_t *)(arena + 32));
-    intrs_fully_connected(&portable_op4_4, (const int8_t *)(arena + 32), (int8_t *)(arena + 0));
+    /* CONV_2D 1x4x4x1 -> 1x4x4x2: conv2d.portable */
+    intrs_conv2d(&conv0_params, (const int8_t *)(arena + at_input), (int8_t *)(arena + at_conv0));
+    /* DEPTHWISE_CONV_2D 1x4x4x2 -> 1x4x4x2: depthwise2d.portable */
+    intrs_depthwise2d(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1));
+    /* ADD 1x4x4x2, 1x4x4x2 -> 1x4x4x2: add.portable */
+    intrs_add(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
+    /* MAX_POOL_2D 1x4x4x2 -> 1x2x2x2: max_pool2d.portable */
+    intrs_max_pool2d(&max_pool3_params, (const int8_t *)(arena + at_add2), (int8_t *)(arena + at_max_pool3));
+    /* FULLY_CONNECTED 1x2x2x2 -> 1x3: fully_connected.portable */
+    intrs_fully_connected(&dense4_params, (const int8_t *)(arena + at_max_pool3), (int8_t *)(arena + at_dense4));
 }
 
 /// what intrs_check() reads ///
 
 const struct intrs_block intrs_model_blocks[] = {
     {&intrs_input_map, sizeof intrs_input_map, 0x0fdd29aau},
-    {k0, sizeof k0, 0x8b039e27u},
-    {k1, sizeof k1, 0xd612ae32u},
-    {k2, sizeof k2, 0xb7ee70b7u},
-    {k3, sizeof k3, 0x39fd023au},
-    {k4, sizeof k4, 0x230dc503u},
-    {k5, sizeof k5, 0x6522df69u},
-    {k6, sizeof k6, 0xa9c560f7u},
-    {k7, sizeof k7, 0x9cfe011du},
-    {k8, sizeof k8, 0x50d43ea8u},
-    {k9, sizeof k9, 0x0cb97148u},
-    {k10, sizeof k10, 0xaa806990u},
-    {k11, sizeof k11, 0xb0e02293u},
-    {k12, sizeof k12, 0xb1370991u},
-    {k13, sizeof k13, 0xf4293d21u},
+    {conv0_weights, sizeof conv0_weights, 0x8b039e27u},
+    {conv0_bias, sizeof conv0_bias, 0xd612ae32u},
+    {conv0_multiplier, sizeof conv0_multiplier, 0xb7ee70b7u},
+    {conv0_shift, sizeof conv0_shift, 0x39fd023au},
+    {depthwise1_weights, sizeof depthwise1_weights, 0x230dc503u},
+    {depthwise1_bias, sizeof depthwise1_bias, 0x6522df69u},
+    {depthwise1_multiplier, sizeof depthwise1_multiplier, 0xa9c560f7u},
+    {depthwise1_shift, sizeof depthwise1_shift, 0x9cfe011du},
+    {add2_multiplier, sizeof add2_multiplier, 0x50d43ea8u},
+    {add2_shift, sizeof add2_shift, 0x0cb97148u},
+    {dense4_weights, sizeof dense4_weights, 0xaa806990u},
+    {dense4_bias, sizeof dense4_bias, 0xb0e02293u},
+    {dense4_multiplier, sizeof dense4_multiplier, 0xb1370991u},
+    {dense4_shift, sizeof dense4_shift, 0xf4293d21u},
     {0, 0, 0},
 };
 
