@@ -269,8 +269,12 @@ def _level_text(
     for position, call in enumerate(m.calls):
         e = call.emit
         name = prefix + step_name(call.choice.site)
-        for i, t in enumerate(e.outputs):
-            names.setdefault(t, prefix + "at_" + step_name(call.choice.site) + (f"_{i}" if len(e.outputs) > 1 else ""))
+        for t in e.outputs:
+            if t not in names:
+                taken = set(names.values())
+                plain = f"{prefix}at_{step_name(call.choice.site)}"
+                more = (f"{plain}_{i}" for i in range(2, len(taken) + 3))
+                names[t] = plain if plain not in taken else next(n for n in more if n not in taken)
         if e.aliases:
             continue
         arguments = []
