@@ -246,7 +246,7 @@ def build_model(graph: Graph, levels: tuple[LevelModel, ...], batch: int, input_
 def weight_bytes(graph: Graph, m: LevelModel, batch: int = 1) -> int:
     """Bytes of constants of a level by itself: equal ones count once."""
     pool = Pool()
-    _level_text(graph, m, batch, pool)
+    _level_text(graph, m, batch, pool, "")
     return pool.bytes
 
 

@@ -31,7 +31,7 @@ class GenerateOptions:
     the folder, one of `layouts.LAYOUTS`. ``prefix``: what types, functions, macros and files are named by, so that two
     models live in one program. ``flash_budget``, ``ram_budget``: the most of a microcontroller's, as bytes ("100000",
     "96k") or a share ("60%"); None: three quarters, if that is possible.
-    models live in one program. ``weights_section``, ``tables_section``, ``arena_section``: linker sections on the
+    ``weights_section``, ``tables_section``, ``arena_section``: linker sections on the
     board, for external flash or another RAM; ``arena_by_caller``: a workspace there has a pointer that the caller sets.
     """
 
