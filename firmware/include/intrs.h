@@ -112,6 +112,13 @@ int intrs_certify_step(struct intrs_workspace *ws, struct intrs_certification *c
 /* The certificate, when it is decided: INTRS_OK; else INTRS_MORE, or INTRS_E_DAMAGED, and *out is left alone. */
 int intrs_certify_end(const struct intrs_certification *c, struct intrs_certificate *out);
 
+/*
+ * The certificate of the samples that were counted so far, whenever the caller has no time or power for more (its stop is
+ * INTRS_STOP_CALLER then), at the same alpha: what stays proved however the samples up to the next checkpoint vote (intrs_proved), so it
+ * is worth most right at one. INTRS_OK; or INTRS_E_DAMAGED or INTRS_E_ARGUMENT, and *out is left alone. *c may be gone on with.
+ */
+int intrs_certify_now(const struct intrs_certification *c, struct intrs_certificate *out);
+
 /// what counts prove: the tables alone, for whoever counts elsewhere ///
 
 /*
@@ -129,6 +136,12 @@ uint32_t intrs_next_look(uint32_t mode, uint32_t samples);
  * INTRS_MORE when it goes on.
  */
 int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop);
+
+/*
+ * The squared radius that `count` votes among any first `samples` of the counting phase prove, for a caller who stops there: what the
+ * next checkpoint will prove even if all samples up to it vote for the strongest other class; 0 for nothing, and for votes that cannot be.
+ */
+uint32_t intrs_proved(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other);
 
 /* Whether PREDICT answers when the two leading classes have these votes, top >= second, of INTRS_N. */
 int intrs_decides(uint32_t top, uint32_t second);

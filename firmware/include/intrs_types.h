@@ -61,6 +61,7 @@ enum intrs_stop {
     INTRS_STOP_FULL = 0,   /* used every sample */
     INTRS_STOP_ACCEPT = 1, /* stopped early: proved */
     INTRS_STOP_REJECT = 2, /* stopped early: not going to be proved */
+    INTRS_STOP_CALLER = 3, /* the caller wanted no more samples: what was proved by then */
 };
 
 struct intrs_certificate {

@@ -19,20 +19,20 @@ static void clear(uint32_t *votes)
     for (uint32_t c = 0; c < INTRS_CLASSES; c++) votes[c] = 0;
 }
 
-static uint32_t leader(const struct intrs_workspace *ws)
+static uint32_t leader(const uint32_t *votes)
 {
     uint32_t top = 0;
     for (uint32_t c = 1; c < INTRS_CLASSES; c++) {
-        if (ws->votes[c] > ws->votes[top]) top = c;
+        if (votes[c] > votes[top]) top = c;
     }
     return top;
 }
 
-static uint32_t most_of_others(const struct intrs_workspace *ws, uint32_t selected)
+static uint32_t most_of_others(const uint32_t *votes, uint32_t selected)
 {
     uint32_t most = 0;
     for (uint32_t c = 0; c < INTRS_CLASSES; c++) {
-        if (c != selected && ws->votes[c] > most) most = ws->votes[c];
+        if (c != selected && votes[c] > most) most = votes[c];
     }
     return most;
 }
@@ -48,14 +48,14 @@ static void look(struct intrs_workspace *ws, struct run *r)
 {
     struct intrs_certificate *c = &r->result;
     if (INTRS_N0 > 0 && r->done == INTRS_N0) {
-        c->selected = leader(ws);
+        c->selected = leader(ws->votes);
         clear(ws->votes);
         return;
     }
     c->samples = r->done - INTRS_N0;
-    if (INTRS_N0 == 0) c->selected = leader(ws);
+    if (INTRS_N0 == 0) c->selected = leader(ws->votes);
     c->count = ws->votes[c->selected];
-    r->status = intrs_judge(r->mode, c->samples, c->count, most_of_others(ws, c->selected), &c->radius_squared, &c->stop);
+    r->status = intrs_judge(r->mode, c->samples, c->count, most_of_others(ws->votes, c->selected), &c->radius_squared, &c->stop);
     if (r->status == INTRS_OK && c->radius_squared > 0) c->label = (int32_t)c->selected;
 }
 
@@ -152,4 +152,26 @@ int intrs_certify_end(const struct intrs_certification *c, struct intrs_certific
     if (!out) return INTRS_E_ARGUMENT;
     if (c->status == INTRS_OK) *out = c->result;
     return c->status;
+}
+
+int intrs_certify_now(const struct intrs_certification *c, struct intrs_certificate *out)
+{
+    const int sound = check(c);
+    if (sound != INTRS_OK) return sound;
+    if (!out) return INTRS_E_ARGUMENT;
+    struct intrs_certificate found = c->result;
+    if (c->status == INTRS_MORE) {
+        found = nothing;
+        found.stop = INTRS_STOP_CALLER;
+        if (c->done > INTRS_N0) { // none is counted while the class is being selected
+            found.samples = c->done - INTRS_N0;
+            found.selected = INTRS_N0 > 0 ? c->result.selected : leader(c->votes);
+            found.count = c->votes[found.selected];
+            found.radius_squared =
+                intrs_proved(c->mode, found.samples, found.count, most_of_others(c->votes, found.selected));
+            if (found.radius_squared > 0) found.label = (int32_t)found.selected;
+        }
+    }
+    *out = found;
+    return INTRS_OK;
 }

@@ -21,6 +21,16 @@ static struct plan plan_of(uint32_t mode)
     return plan;
 }
 
+static uint32_t proved(const struct intrs_look *look, uint32_t count)
+{
+    uint32_t squared = 0, level = look->squared;
+    for (uint32_t k = 0; k < look->levels && count >= intrs_plan_counts[look->first + k]; k++) {
+        squared = level;
+        level = intrs_next_level(level);
+    }
+    return squared;
+}
+
 uint32_t intrs_next_look(uint32_t mode, uint32_t samples)
 {
     if (mode == INTRS_FIXED) return samples < INTRS_N ? INTRS_N : 0;
@@ -31,17 +41,20 @@ uint32_t intrs_next_look(uint32_t mode, uint32_t samples)
     return 0;
 }
 
-/// one look ///
+/// between looks: what is sure even if all samples up to the next one vote for the strongest other class ///
 
-static uint32_t proved(const struct intrs_look *look, uint32_t count)
+uint32_t intrs_proved(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other)
 {
-    uint32_t squared = 0, level = look->squared;
-    for (uint32_t k = 0; k < look->levels && count >= intrs_plan_counts[look->first + k]; k++) {
-        squared = level;
-        level = intrs_next_level(level);
+    if (samples > INTRS_N || count > samples || other > samples - count) return 0;
+    if (mode == INTRS_FIXED) return intrs_radius_squared(count, other + (INTRS_N - samples));
+    const struct plan plan = plan_of(mode);
+    for (uint32_t i = 0; i < plan.n; i++) {
+        if (plan.looks[i].samples >= samples) return proved(&plan.looks[i], count);
     }
-    return squared;
+    return 0;
 }
+
+/// one look ///
 
 int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop)
 {

@@ -96,6 +96,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the boards' answers that the host recomputes (1%%)",
     )
+    parser.add_argument(
+        "--deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of each image: what its samples prove by then, at the same alpha; worth most with --precision",
+    )
     cluster = parser.add_argument_group("many machines", "docs/cluster.md; needs the extra cluster (Dask)")
     where = cluster.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler count: tcp://HOST:8786")
@@ -175,7 +181,14 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _shown(args: argparse.Namespace, manifest: Manifest, classes: list[str], target: Any) -> Iterator[Any]:
-    """The target, or with --live one that shows what it counts."""
+    """The target, or with --deadline one that watches the time, with --live one that shows what it counts."""
+    if args.deadline is not None:
+        from intrs_edge.evaluate.deadline import DeadlineTarget
+        from intrs_edge.targets import open_target
+
+        with open_target(args.project, "host") as judge:
+            yield DeadlineTarget(target, judge, manifest.n0, args.deadline)  # type: ignore[arg-type]
+        return
     if not args.live:
         yield target
         return
@@ -190,8 +203,17 @@ def _shown(args: argparse.Namespace, manifest: Manifest, classes: list[str], tar
         yield live
 
 
+def _seconds(text: str) -> float:
+    value = float(decimal(text))
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} s is no time to certify an image in")
+    return value
+
+
 def _check_method(args: argparse.Namespace) -> None:
     """Raises IntrsError for options that the method has no use for."""
+    if args.live and args.deadline is not None:
+        raise IntrsError("--live shows whole certifications: leave it out, or --deadline")
     named = [f"--{name.replace('_', '-')}" for name in ("input_range", "mean", "std", "bgr", "resize", "force")
              if getattr(args, name) not in (None, False)]  # fmt: skip
     if args.network is not None:
@@ -200,8 +222,8 @@ def _check_method(args: argparse.Namespace) -> None:
         raise IntrsError("--method floatrs-fp needs a network: --network FILE, float, or quantised to be read as float")
     if args.method != FP and named:
         raise IntrsError(f"{named[0]} is of --method {FP}: leave it out, or name that method")
-    boards = {"--target": args.target != "host", "--live": args.live, "--journal": args.journal, "--audit": args.audit,
-              "--seed device": args.seed == DEVICE}  # fmt: skip
+    boards = {"--target": args.target != "host", "--live": args.live, "--deadline": args.deadline,
+              "--journal": args.journal, "--audit": args.audit, "--seed device": args.seed == DEVICE}  # fmt: skip
     asked = [name for name, value in boards.items() if value]
     clustered = {"--scheduler": args.scheduler, "--workers": args.workers is not None}
     cluster = [name for name, value in clustered.items() if value]

@@ -55,6 +55,10 @@ class FloatSmoothing(ContextMixin):
         """See `targets.base.Judge`."""
         return self._judges[mode](samples, count, other)
 
+    def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
+        """See `targets.base.Judge`."""
+        return self.smoothing.proved(mode, samples, count, other)
+
     def decides(self, top: int, second: int) -> bool:
         """See `targets.base.Judge`."""
         return self.smoothing.predict.decides(top, second)

@@ -245,7 +245,7 @@ def _contradictions(row: Row, radius: str) -> Iterator[str]:
         yield f"class {selected}, but class {votes.index(max(votes))} leads, and none was selected before (n0 0)"
     if not 0 < samples <= n:
         yield f"{samples} samples of n {n}"
-    if full != (samples == n) or (fixed and not full):
+    if full != (samples == n) or (fixed and not full and cells["stop"] != Stop.CALLER.name.lower()):
         yield f"stop {cells['stop']} after {samples} of {n} samples"
     if cells["stop"] not in _STOPS:
         yield f"stop {cells['stop']} is none of {_STOPS}"

@@ -28,13 +28,16 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     """
     if not rows or "votes" not in rows[0].extra:
         return
-    judge = judge_of(mode_of(rows[0].extra["mode"]), smoothing_of(rows[0]))
-    judge = lru_cache(maxsize=None)(judge)  # many images have the same counts
+    mode, smoothing = mode_of(rows[0].extra["mode"]), smoothing_of(rows[0])
+    judge = lru_cache(maxsize=None)(judge_of(mode, smoothing))  # many images have the same counts
     for row in rows:
         count, samples = int(row.extra["count"]), int(row.extra["samples"])
         votes = [int(v) for v in row.extra["votes"].split(",")]
         other = max(votes[: int(row.extra["selected"])] + votes[int(row.extra["selected"]) + 1 :], default=0)
         decision = judge(samples, count, other)
+        goes_on = samples < smoothing.n if mode == Mode.FIXED else decision is None
+        if goes_on and row.extra["stop"] == Stop.CALLER.name.lower():
+            decision = (smoothing.proved(mode, samples, count, other), Stop.CALLER)
         if decision is None:
             yield row.idx, f"{count} votes of {samples} samples end no certification in mode {row.extra['mode']}"
         elif (int(row.extra["L"]), row.extra["stop"]) != (decision[0], decision[1].name.lower()):

@@ -15,6 +15,7 @@ from intrs_edge.smoothing.generator import Generator, generator
 from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, Number, exact, noise
 from intrs_edge.smoothing.prediction import PredictTable, predict_table
 from intrs_edge.smoothing.radius import PaperRule, RadiusTable, SoundRule, radius_table
+from intrs_edge.smoothing.results import Mode
 from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.smoothing.sequential import SequentialPlan, precision_plan, target_plan
 from intrs_edge.smoothing.twosided import TwoSidedTable, two_sided_table
@@ -156,6 +157,25 @@ class Smoothing:
         if self.precision is None or not isinstance(self.rule, SoundRule):
             return None
         return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision), selected=self.n0 > 0)
+
+    def plan(self, mode: Mode) -> SequentialPlan | None:
+        """The looks of a mode; None for Mode.FIXED. Raises IntrsError when it was not asked for."""
+        if mode == Mode.FIXED:
+            return None
+        plan = self.target_plan if mode == Mode.TARGET else self.precision_plan
+        if plan is None:
+            option = "a target radius" if mode == Mode.TARGET else "a precision"
+            raise IntrsError(f"{mode.name.lower()} certification has no tables here: configure {option} first")
+        return plan
+
+    def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
+        """The squared radius that stands when the caller stops after ``samples`` (docs/certificate.md, section 5), as
+        ``intrs_proved``. other: the most votes of another class.
+        """
+        if samples > self.n or count > samples or other > samples - count:
+            return 0
+        plan = self.plan(mode)
+        return self.radius.lookup(count, other + self.n - samples) if plan is None else plan.proved(samples, count)
 
     @cached_property
     def tables_digest(self) -> str:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.config import Smoothing
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream
-from intrs_edge.smoothing.sequential import SequentialPlan
 
 Labels = npt.NDArray[np.signedinteger[Any]]
 # int32 lattice images [K, H, W, C] (pixel plus noise, not clipped) -> classes [K]
@@ -75,31 +74,31 @@ def certify(
     smoothing: Smoothing,
     classes: int,
     mode: Mode = Mode.FIXED,
+    most: int | None = None,
 ) -> Certificate:
     """CERTIFY: the class of samples 0 .. n0-1, counted on the samples after those; with n0 = 0 the leader of those.
-    Twin of ``intrs_certify``.
+    Twin of ``intrs_certify``; and of ``intrs_certify_now`` with ``most``, after so many counted samples.
 
     Raises IntrsError when the mode's plan was not asked for in ``smoothing``.
     """
-    plan = _plan(smoothing, mode)
+    plan = smoothing.plan(mode)
     chosen = votes(classifier, image, stream, smoothing, 0, smoothing.n0, classes)
     counted, samples = np.zeros(classes, np.int64), 0
-    for index, look in enumerate(plan.looks if plan is not None else ()):
-        counted += votes(classifier, image, stream, smoothing, smoothing.n0 + samples, look.samples - samples, classes)
-        selected, samples = _selected(chosen, counted, smoothing), look.samples
-        count = int(counted[selected])
-        decision = plan.decide(index, count) if plan is not None else None
+    for index, look in enumerate([k.samples for k in plan.looks] if plan is not None else [smoothing.n]):
+        end = look if most is None else min(look, most)
+        counted += votes(classifier, image, stream, smoothing, smoothing.n0 + samples, end - samples, classes)
+        samples = end
+        selected = int(np.argmax(chosen if smoothing.n0 else counted))
+        count, other = int(counted[selected]), int(np.delete(counted, selected).max(initial=0))
+        if end < look:
+            return _certificate(selected, counted, smoothing.proved(mode, end, count, other), Stop.CALLER)
+        decision = plan.decide(index, count) if plan is not None else (Stop.FULL, smoothing.radius.lookup(count, other))
         if decision is not None:
             stop, squared = decision
             return _certificate(selected, counted, squared, stop)
-    counted = votes(classifier, image, stream, smoothing, smoothing.n0, smoothing.n, classes)
-    selected = _selected(chosen, counted, smoothing)
-    other = int(np.delete(counted, selected).max(initial=0))
-    return _certificate(selected, counted, smoothing.radius.lookup(int(counted[selected]), other), Stop.FULL)
-
-
-def _selected(chosen: npt.NDArray[np.int64], counted: npt.NDArray[np.int64], smoothing: Smoothing) -> int:
-    return int(np.argmax(chosen if smoothing.n0 else counted))
+        if end == most:
+            return _certificate(selected, counted, smoothing.proved(mode, end, count, other), Stop.CALLER)
+    raise AssertionError("the last look ends every certification")
 
 
 def _certificate(selected: int, counted: npt.NDArray[np.int64], squared: int, stop: Stop) -> Certificate:
@@ -107,13 +106,3 @@ def _certificate(selected: int, counted: npt.NDArray[np.int64], squared: int, st
     return Certificate(
         label, selected, int(counted[selected]), int(counted.sum()), squared, stop, tuple(counted.tolist())
     )
-
-
-def _plan(smoothing: Smoothing, mode: Mode) -> SequentialPlan | None:
-    if mode == Mode.FIXED:
-        return None
-    plan = smoothing.target_plan if mode == Mode.TARGET else smoothing.precision_plan
-    if plan is None:
-        option = "a target radius" if mode == Mode.TARGET else "a precision"
-        raise IntrsError(f"{mode.name.lower()} certification has no tables here: configure {option} first")
-    return plan

@@ -43,6 +43,7 @@ class Stop(IntEnum):
     FULL = 0
     ACCEPT = 1
     REJECT = 2
+    CALLER = 3
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,13 @@ class SequentialPlan:
             return Stop.ACCEPT, squared
         return None
 
+    def proved(self, samples: int, count: int) -> int:
+        """The squared radius that ``count`` votes of any first ``samples`` prove, for a caller who stops there; exactly
+        as ``intrs_proved``: what the next look will prove if no other sample up to it votes for the class.
+        """
+        look = next((look for look in self.looks if look.samples >= samples), None)
+        return look.proved(count) if look is not None else 0
+
     def canonical(self) -> list[list[object]]:
         """Everything the plan decides by, for hashing."""
         return [[k.samples, k.reject, k.ceiling, k.squared, list(k.accept)] for k in self.looks]

@@ -109,6 +109,9 @@ class Judge(Protocol):
         other class; None when the mode goes on.
         """
 
+    def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
+        """The squared radius that such votes of any first ``samples`` prove, for a caller who stops there."""
+
     def decides(self, top: int, second: int) -> bool:
         """Whether PREDICT answers with these votes of the two leading classes."""
 
@@ -126,6 +129,20 @@ def certificate_of(judge: Judge, mode: Mode, selected: int | None, counted: Vote
     squared, stop = decision
     label = selected if squared else ABSTAIN
     return Certificate(label, selected, count, samples, squared, stop, tuple(counted.tolist()))
+
+
+def certificate_now(judge: Judge, mode: Mode, selected: int | None, counted: Votes) -> Certificate:
+    """As `certificate_of`, for a caller who takes no more samples: what stands by then, at a checkpoint or between."""
+    found = None
+    if judge.next_look(mode, int(counted.sum()) - 1) == counted.sum():
+        found = certificate_of(judge, mode, selected, counted)
+    if found is not None:
+        return found
+    selected = int(counted.argmax()) if selected is None else selected
+    count, samples = int(counted[selected]), int(counted.sum())
+    squared = judge.proved(mode, samples, count, most_of_others(counted, selected))
+    label = selected if squared else ABSTAIN
+    return Certificate(label, selected, count, samples, squared, Stop.CALLER, tuple(counted.tolist()))
 
 
 def most_of_others(counted: Votes, selected: int) -> int:

@@ -101,6 +101,7 @@ class HostTarget(ContextMixin):
             "host", "host", model, tables, classes, manifest.image_shape, n0, n, arena, manifest.ends
         )
         self._lib.intrs_next_look.restype = ctypes.c_uint32
+        self._lib.intrs_proved.restype = ctypes.c_uint32
         if (classes, n0, n) != (manifest.classes, manifest.n0, manifest.n):
             raise IntrsError(f"{library} and the manifest disagree on classes or samples; build the project again")
         if self._lib.intrs_check(None) != 0:
@@ -250,6 +251,10 @@ class HostTarget(ContextMixin):
             return None
         self._check(status)
         return squared.value, Stop(stop.value)
+
+    def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
+        """See Judge."""
+        return int(self._lib.intrs_proved(*(ctypes.c_uint32(v) for v in (mode, samples, count, other))))
 
     def decides(self, top: int, second: int) -> bool:
         """See Judge."""

@@ -122,6 +122,23 @@ def test_the_sequential_modes(run_cli, project, tmp_path):
     assert not (tmp_path / "u.tsv").exists()
 
 
+def test_a_deadline_leaves_what_is_proved_by_then(run_cli, project, tmp_path):
+    """Of a microsecond an image: lines that say who ended them, and that report proves again."""
+    for mode in ([], ["--target-radius", "0.1"]):
+        log = tmp_path / f"{len(mode)}.tsv"
+        call = ("certify", project, "digits:test[0:3]", "--log", log, *mode, "--deadline")
+        assert run_cli(*call, "0.000001")[0] == 0
+        rows = read_log(log)
+        assert {row.extra["stop"] for row in rows} == {"caller"}
+        assert run_cli("report", log)[0] == 0
+        assert run_cli(*call, "0")[0] == 2
+    text = log.read_text()
+    log.unlink()
+    assert run_cli(*call, "1000")[0] == 0
+    assert {row.extra["stop"] for row in read_log(log)} <= {"full", "accept", "reject"}
+    assert text != log.read_text()
+
+
 def test_predict(run_cli, project):
     code, out, _ = run_cli("predict", project, "digits:test[0:3]")
     assert code == 0
