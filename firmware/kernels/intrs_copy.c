@@ -1,6 +1,5 @@
-#include <string.h>
-
 #include "intrs_kernels.h"
+#include "intrs_memory.h"
 
 void intrs_copy(const struct intrs_copy *p, const int8_t *input, int8_t *output)
 {

@@ -1,6 +1,5 @@
-#include <string.h>
-
 #include "intrs_kernels.h"
+#include "intrs_memory.h"
 
 void intrs_pad(const struct intrs_pad *p, const int8_t *input, int8_t *output)
 {

@@ -1,6 +1,5 @@
-#include <string.h>
-
 #include "intrs.h"
+#include "intrs_memory.h"
 #include "intrs_model.h"
 
 #if defined(INTRS_UINT8_INPUT) || defined(INTRS_UINT8_OUTPUT)

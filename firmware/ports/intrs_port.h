@@ -50,6 +50,8 @@ enum {
 
 extern const struct intrs_startup_step intrs_startup_table[]; /* generated from the board's description */
 
+void intrs_port_prepare(void); /* runs that table */
+
 /* A driver of ports/uart, which also makes the receive interrupt pending while a byte waits. */
 void intrs_uart_init(void);
 int intrs_uart_read(void); /* the next byte, or INTRS_PORT_NONE */

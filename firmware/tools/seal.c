@@ -1,5 +1,5 @@
 /*
- * seal IMAGE OUT: writes to OUT the eight bytes that ports/cortexm/image.c expects behind the image: the CRC-32 of the file but for
+ * seal IMAGE OUT: writes to OUT the eight bytes that ports/bare/image.c expects behind the image: the CRC-32 of the file but for
  * its last eight bytes, and the mark. Built for the machine that builds, with model/intrs_crc32.c.
  */
 #include "intrs_model.h"

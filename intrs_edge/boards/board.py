@@ -34,7 +34,7 @@ class Uart:
 
     driver: str = _f(
         "which driver of firmware/ports/uart serves it",
-        choices=("cmsdk", "stm32v1", "stm32v2", "nrf", "uarte", "pl011"),
+        choices=("cmsdk", "stm32v1", "stm32v2", "nrf", "uarte", "pl011", "ns16550"),
     )
     base: int = _f("address of the peripheral's first register", limits=WORD)
     clock_hz: int = _f("frequency of the clock that the baud rate is divided from", limits=(1, (1 << 32) - (1 << 24)))
@@ -97,7 +97,9 @@ class Board:
     arena: str = _f("the ram range for the workspace (arena); empty: the first ram", "")
     stack_bytes: int = _f("stack reserved by the linker script", 2048, limits=(256, 1 << 24))
     frame_bytes: int = _f("largest link frame, in bytes before encoding", 1024, limits=(128, 65536))
-    port: str = _f("the start-up code: a folder of firmware/ports", "", choices=("host", "cortexm", "rp2040", "rp2350"))
+    port: str = _f(
+        "the start-up code: a folder of firmware/ports", "", choices=("host", "cortexm", "rp2040", "rp2350", "riscv")
+    )
     uart: Uart | None = _f("the serial port of the link", None)  # noqa: RUF009
     startup: tuple[tuple[str, int, int], ...] = _f(
         "register script run before the UART: [op, address, value]; op write, set, clear, wait_set, wait_clear (bits),"
@@ -107,6 +109,16 @@ class Board:
     )
     watchdog: tuple[int, int] | None = _f(
         "[address, value]: the write that keeps the watchdog, which `startup` has started, from resetting the board",
+        None,
+        limits=WORD,
+    )
+    reset: tuple[int, int] | None = _f(
+        "[address, value]: the write that resets a RISC-V board after a trap (a Cortex-M has its own register)",
+        None,
+        limits=WORD,
+    )
+    plic: int | None = _f(
+        "first address of a RISC-V board's platform-level interrupt controller, through which the UART wakes the core",
         None,
         limits=WORD,
     )

@@ -29,6 +29,8 @@ CORES = {
     "cortex-m52": _HELIUM,
     "cortex-m55": _HELIUM,
     "cortex-m85": _HELIUM,
+    "rv32imc": Core(),
+    "rv32imac": Core(),
     "generic": Core(),
     "aarch64": Core(("neon", "dotprod")),
     "armhf": Core(("neon",)),

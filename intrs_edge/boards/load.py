@@ -206,3 +206,7 @@ def _check(board: Board, where: str) -> None:
             bool(board.first("flash") and board.first("ram")), "a bare-metal board needs a flash and a ram in memory"
         )
         require(board.uart is not None and board.port != "", "a bare-metal board needs uart and port")
+        asleep = board.port == "riscv" and board.uart is not None and board.uart.irq >= 0
+        require(
+            not asleep or board.plic is not None, "uart: irq of a RISC-V board needs plic; leave irq out without one"
+        )

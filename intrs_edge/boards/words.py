@@ -17,6 +17,7 @@ _COMPILER = re.compile(
     | -m(thumb|arm|little-endian|general-regs-only|slow-flash-data|pure-code|cmse)
     | -m(no-)?(unaligned-access|strict-align|long-calls|longcalls|text-section-literals|relax|save-restore)
     | -m(no-)?(fix-cortex-m3-ldrd|sched-prolog)
+    | -f(no-)?(freestanding|builtin)
     | -f(no-)?(omit-frame-pointer|function-sections|data-sections|common|short-enums|strict-aliasing|lto|wrapv)
     | -f(no-)?(stack-protector|unroll-loops|inline|inline-functions|jump-tables|tree-vectorize|section-anchors)
     | -f(no-)?(tree-loop-distribute-patterns|asynchronous-unwind-tables|unwind-tables|schedule-insns2?)
@@ -28,7 +29,13 @@ _COMPILER = re.compile(
     re.VERBOSE,
 )
 # an option's name, and what its value, the next word, must look like
-_QEMU = {"-cpu": r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*", "-m": "[0-9]+[kKMG]?", "-smp": "[0-9]+", "-icount": "[a-z0-9,=]+"}
+_QEMU = {
+    "-cpu": r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*",
+    "-m": "[0-9]+[kKMG]?",
+    "-smp": "[0-9]+",
+    "-icount": "[a-z0-9,=]+",
+    "-bios": "none",
+}
 _PYOCD = {"--frequency": "[0-9]+[kM]?", "--erase": "(auto|chip|sector)", "--connect": "(halt|pre-reset|under-reset)"}
 _SCRIPT = r"(interface|target|board|cpld|tools)/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\.cfg"  # of OpenOCD's own collection
 _OPENOCD = {"-f": _SCRIPT}

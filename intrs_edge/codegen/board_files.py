@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from intrs_edge.boards import Board, board_to_json
 from intrs_edge.codegen.render import render
 
-# with -nostdlib: memcpy and friends are ours (ports/cortexm/mem.c), integer division helpers come from libgcc
+# with -nostdlib: memcpy and friends are ours (ports/bare/mem.c), integer division helpers come from libgcc
 _BARE_CFLAGS = ("-ffunction-sections", "-fdata-sections", "-fno-common", "-fno-tree-loop-distribute-patterns")
 _BARE_LDFLAGS = (
     "-nostartfiles",
@@ -43,6 +43,7 @@ class BoardFiles:
 
 
 _LINK = ("link/intrs_frame.c", "link/intrs_server.c")
+_STARTUP = {"rp2040": "cortexm", "rp2350": "cortexm"}  # what a chip's own boot block comes on top of
 _BOOT = {"rp2040": ("ports/rp2040/boot2.c",), "rp2350": ("ports/rp2350/image_def.c",)}
 _HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
 
@@ -73,9 +74,11 @@ def board_files(board: Board, placement: Mapping[str, str] | None = None) -> Boa
         "INTRS_UART_RX": str(uart.rx),
         "INTRS_CLOCK_HZ": f"{board.clock_hz or uart.clock_hz}u",  # time-outs need some clock
     }
-    if board.watchdog is not None:
-        address, value = board.watchdog
-        config |= {"INTRS_WATCHDOG_AT": f"0x{address:08X}u", "INTRS_WATCHDOG_VALUE": f"0x{value:08X}u"}
+    if board.plic is not None:
+        config["INTRS_PLIC_BASE"] = f"0x{board.plic:08X}u"
+    for name, write in (("WATCHDOG", board.watchdog), ("RESET", board.reset)):
+        if write is not None:
+            config |= {f"INTRS_{name}_AT": f"0x{write[0]:08X}u", f"INTRS_{name}_VALUE": f"0x{write[1]:08X}u"}
     generated = {
         "board.json": board_to_json(board),
         "intrs.ld": render("link.ld.j2", board=board, placed=_placed(placement or {})),
@@ -89,11 +92,8 @@ def board_files(board: Board, placement: Mapping[str, str] | None = None) -> Boa
         library_sources=(),
         program_sources=(
             *_LINK,
-            "ports/cortexm/startup.c",
-            "ports/cortexm/mem.c",
-            "ports/cortexm/main.c",
-            "ports/cortexm/image.c",
-            "ports/cortexm/wait.c",
+            *(f"ports/{_STARTUP.get(board.port, board.port)}/{name}.c" for name in ("startup", "wait")),
+            *(f"ports/bare/{name}.c" for name in ("mem", "main", "image", "prepare")),
             f"ports/uart/{uart.driver}.c",
             f"ports/entropy/{board.entropy or 'none'}.c",
             *_BOOT.get(board.port, ()),

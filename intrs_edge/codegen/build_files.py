@@ -133,4 +133,4 @@ def _lists(folder: str, view: Mapping[str, Any]) -> Files:
 def _processor(board: Board) -> str:
     if board.os == "linux":
         return "aarch64" if board.toolchain.startswith("aarch64") else "arm"
-    return "arm"
+    return "riscv" if board.toolchain.startswith("riscv") else "arm"

@@ -51,7 +51,8 @@ _HOST = {
 _SMALL = frozenset({"armv6m"})
 _MAIN = _SMALL | {"armv7m"}
 _DSP = frozenset({"armv7m", "dsp"})
-_BASES = {"cortex-m0": _SMALL, "cortex-m0plus": _SMALL, "cortex-m23": _SMALL}
+_RV32 = frozenset({"rv32"})
+_BASES = {"cortex-m0": _SMALL, "cortex-m0plus": _SMALL, "cortex-m23": _SMALL, "rv32imc": _RV32, "rv32imac": _RV32}
 
 
 def levels(cpu: str, isa: Collection[str] | None = None) -> tuple[Level, ...]:

@@ -66,7 +66,7 @@ def build_plugin() -> Path:
     return library
 
 
-_NM = ("arm-none-eabi-nm", "nm", "aarch64-linux-gnu-nm", "arm-linux-gnueabihf-nm")
+_NM = ("arm-none-eabi-nm", "nm", "aarch64-linux-gnu-nm", "arm-linux-gnueabihf-nm", "riscv64-unknown-elf-nm")
 
 
 def symbols(elf: Path) -> list[tuple[int, int, str]]:

@@ -44,10 +44,11 @@ def build(board_id, text, out, flags=None):
         (out / name).write_text(content)
     (out / "intrs_config.h").write_text("")
     firmware = shipped("firmware")
-    port = firmware / "ports/cortexm"
-    sources = [port / "startup.c", port / "mem.c", out / "control.c", out / "intrs_startup_table.c"]
+    ports = [name for name in files.program_sources if name.endswith(("startup.c", "bare/mem.c", "prepare.c"))]
+    sources = [*(firmware / name for name in ports), out / "control.c", out / "intrs_startup_table.c"]
     gcc, core = f"{files.toolchain}gcc", flags or files.cflags
-    compiler = [gcc, "-std=gnu11", "-O1", "-fstack-usage", f"-I{out}", f"-I{firmware}/ports", *core]
+    folders = [f"-I{out}", f"-I{firmware}/ports", f"-I{firmware}/include"]
+    compiler = [gcc, "-std=gnu11", "-O1", "-fstack-usage", *folders, *core]
     for source in sources:
         subprocess.run([*compiler, "-c", str(source), "-o", str(out / f"{source.stem}.o")], check=True)
     image = out / "intrs.elf"
@@ -61,7 +62,7 @@ def failing(report):
     return [rule.name for rule in report.rules if not rule.holds]
 
 
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547"])
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547", "qemu-riscv32"])
 def test_a_sound_image_holds(board, tmp_path):
     report = build(board, SOUND, tmp_path)
     assert report.holds, report.as_text()
@@ -70,7 +71,7 @@ def test_a_sound_image_holds(board, tmp_path):
 
 
 @pytest.mark.parametrize("rule", CONTROLS)
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit"])
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "qemu-riscv32"])
 def test_each_rule_fails_for_its_control(board, rule, tmp_path):
     assert failing(build(board, CONTROLS[rule], tmp_path)) == [rule]
 
@@ -79,6 +80,23 @@ def test_a_floating_point_unit_in_use_is_found(tmp_path):
     flags = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard")
     report = build("mps2-an386", CONTROLS["no soft-float helper"], tmp_path, flags)
     assert failing(report) == ["integer-only instructions", "built without a floating-point unit"]
+
+
+def test_floating_point_of_a_riscv_core_is_found(tmp_path):
+    report = build(
+        "qemu-riscv32",
+        CONTROLS["no soft-float helper"],
+        tmp_path,
+        ("-march=rv32imfc", "-mabi=ilp32f", "-ffreestanding"),
+    )
+    assert failing(report) == ["integer-only instructions", "built without a floating-point unit"]
+
+
+def test_recursion_through_a_pointer_is_found_on_riscv(tmp_path):
+    text = """int f(int n); static int (*volatile kept)(int); volatile int x;
+    __attribute__((noinline)) int f(int n) { x = n; return n > 1 ? kept(n - 1) + x : 1; }
+    int main(void) { kept = f; return f(x); }"""
+    assert failing(build("qemu-riscv32", text, tmp_path)) == ["no recursion"]
 
 
 def test_floating_point_vectors_are_found(tmp_path):
@@ -121,6 +139,25 @@ def test_a_damaged_layout_is_found(board, tmp_path):
     if board == "raspberry-pi-pico2":
         assert "IMAGE_DEF" in layout_faults(data.replace(b"\x42\x01\x21\x10", b"\0\0\0\0"), description)[0]
     assert "shorter" in layout_faults(data[: vectors + 60], description)[-1]
+
+
+def test_a_damaged_start_of_a_riscv_image_is_found(tmp_path):
+    board = load_board("qemu-riscv32")
+    data = flash_image(board.toolchain, toy_model.compile_toy(board.id, tmp_path))
+    assert layout_faults(data, board) == []
+    damages = {
+        0: "word 0",
+        2: "stack pointer",
+        3: "stack pointer",
+        6: "stack pointer",
+        11: "trap handler",
+        16: "word 4",
+    }
+    for at, words in damages.items():
+        bad = bytearray(data)
+        bad[at] ^= 0x40
+        assert words in layout_faults(bytes(bad), board)[0], at
+    assert "shorter" in layout_faults(data[:60], board)[0]
 
 
 def test_the_boot_block_is_what_its_source_says(tmp_path):

@@ -28,7 +28,9 @@ def instructions(board: Board, folder: Path, idle: float) -> int:
     assert board.emulator is not None
     counted = folder / "counts"
     plugin = plugin_options(elf, counted, "intrs_reset")
-    board = dataclasses.replace(board, emulator=dataclasses.replace(board.emulator, args=tuple(plugin)))
+    board = dataclasses.replace(
+        board, emulator=dataclasses.replace(board.emulator, args=(*board.emulator.args, *plugin))
+    )
     target = LinkTarget(EmulatorTransport(board, elf), read_manifest(toy.toy_project(folder / "p")))
     with target:
         time.sleep(idle)

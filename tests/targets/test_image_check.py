@@ -147,7 +147,7 @@ def test_a_damaged_program_computes_nothing(copy, tmp_path):
 
 def test_an_image_with_initialised_data_is_sealed_whole(copy):
     """No variable of the firmware is initialised today; a port or a user's may be."""
-    main = copy / "runtime/ports/cortexm/main.c"
+    main = copy / "runtime/ports/bare/main.c"
     head = "int main(void)\n{\n"
     assert head in main.read_text()
     data = "volatile unsigned char started[37] = {7};\n\n"

@@ -47,36 +47,6 @@ static void fault(void)
 
 /// reset ///
 
-static void run_table(void)
-{
-    for (const struct intrs_startup_step *s = intrs_startup_table; s->op != INTRS_STARTUP_END; s++) {
-        switch (s->op) {
-        case INTRS_STARTUP_WRITE:
-            REGISTER(s->address) = s->value;
-            break;
-        case INTRS_STARTUP_SET:
-            REGISTER(s->address) |= s->value;
-            break;
-        case INTRS_STARTUP_CLEAR:
-            REGISTER(s->address) &= ~s->value;
-            break;
-        case INTRS_STARTUP_WAIT_SET:
-            while ((REGISTER(s->address) & s->value) != s->value) {
-            }
-            break;
-        case INTRS_STARTUP_WAIT_CLEAR:
-            while ((REGISTER(s->address) & s->value) != 0) {
-            }
-            break;
-        default:
-            for (uint32_t i = s->value; i != 0; i--) {
-                __asm volatile("");
-            }
-            break;
-        }
-    }
-}
-
 __attribute__((used)) void intrs_reset(void)
 {
 #if __ARM_ARCH >= 7 || defined(__ARM_ARCH_8M_BASE__)
@@ -93,7 +63,7 @@ __attribute__((used)) void intrs_reset(void)
     for (uint32_t *to = intrs_bss_start; to != intrs_bss_end; to++) {
         *to = 0;
     }
-    run_table();
+    intrs_port_prepare();
     intrs_uart_init();
     (void)main();
     fault();

@@ -26,11 +26,13 @@ _X86 = re.compile(
     r"v?(?:add|sub|mul|div|sqrt|rsqrt|rcp|min|max|cmp\w*|comi|ucomi|dp|hadd|hsub|addsub|round|scalef|getexp|getmant"
     r"|fn?m(?:add|sub)\w*?)(?:ss|sd|ps|pd)|v?cvt\w+|f(?:add|sub|mul|div|ld|st|ild|ist|com|ucom|abs|chs|sqrt|scale)\w*"
 )
-_FLOATING = {"arm": _ARM, "aarch64": _A64, "x86_64": _X86}
+_RISCV = re.compile(r"(?:c\.)?f(?!ence)\w+(?:\.\w+)*|vf\w+(?:\.\w+)*")  # F, D, Q, Zfh; of V what computes on floats
+_FLOATING = {"arm": _ARM, "aarch64": _A64, "x86_64": _X86, "riscv": _RISCV}
 
 
 def floating_instructions(functions: Iterable[Function], architecture: str) -> list[str]:
-    """``function: mnemonic`` of every floating-point instruction. architecture: arm, aarch64 or x86_64."""
+    """``function: mnemonic`` of every floating-point instruction. architecture: arm, aarch64,
+    x86_64 or riscv."""
     pattern = _FLOATING[architecture]
     return sorted({f"{f.name}: {i.mnemonic}" for f in functions for i in f.code if pattern.fullmatch(i.mnemonic)})
 
@@ -41,7 +43,7 @@ def soft_float_helpers(toolchain: str, image: Path) -> list[str]:
 
 
 def attributes(toolchain: str, image: Path) -> dict[str, str]:
-    """The Arm build attributes of an image: Tag_... -> text."""
+    """The Arm or RISC-V build attributes of an image: Tag_... -> text."""
     found = {}
     for line in run_tool([f"{toolchain}readelf", "-A", str(image)]).splitlines():
         name, colon, value = line.strip().partition(": ")
@@ -51,8 +53,12 @@ def attributes(toolchain: str, image: Path) -> dict[str, str]:
 
 
 def floating_attributes(toolchain: str, image: Path) -> list[str]:
-    """Build attributes that allow floating-point instructions (bare-metal Arm): none on an integer-only image."""
+    """Build attributes that allow floating-point instructions (bare metal): none on an integer-only image."""
     found = attributes(toolchain, image)
+    if toolchain.startswith("riscv"):
+        extensions = re.findall(r"(?:^|_)([a-z]+)\d", found.get("Tag_RISCV_arch", "f0").strip('"').removeprefix("rv32"))
+        wrong = [e for e in extensions if e in ("f", "d", "q", "v") or e.startswith(("zf", "zd", "zh", "zve"))]
+        return [f"Tag_RISCV_arch: {found.get('Tag_RISCV_arch', 'missing')}"] if wrong else []
     bad = []
     # an integer-only vector unit is declared with a register file but "Integer only" MVE
     if "Tag_FP_arch" in found and "Integer only" not in found.get("Tag_MVE_arch", ""):

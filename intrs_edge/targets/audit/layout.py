@@ -35,10 +35,11 @@ def layout_faults(data: bytes, board: Board) -> list[str]:
         faults.append("no IMAGE_DEF in the first 4 KiB")
     if len(data) < vectors + 64:
         return [*faults, "shorter than its vector table"]
-    stack, *handlers = struct.unpack_from("<16I", data, vectors)
-    if not any(m.kind == "ram" and m.origin < stack <= m.origin + m.size for m in board.memory) or stack % 8:
-        faults.append(f"initial stack pointer {stack:08x} is no end of 8 bytes in ram")
+    if board.port == "riscv":
+        return faults + _riscv_start(data, board, range(flash.origin, flash.origin + len(data)))
     code = range(flash.origin + vectors + 64, flash.origin + len(data))
+    stack, *handlers = struct.unpack_from("<16I", data, vectors)
+    faults += _stack_faults(stack, 8, board)
     for number, handler in enumerate(handlers, 1):
         needed = number in (1, 2, 3)
         if (handler or needed) and not (handler & 1 and handler - 1 in code):
@@ -48,3 +49,32 @@ def layout_faults(data: bytes, board: Board) -> list[str]:
         if from_uf2(to_uf2(data, flash.origin, family)) != (padded, flash.origin, family):
             faults.append("UF2 blocks do not give the image back")
     return faults
+
+
+def _stack_faults(stack: int, step: int, board: Board) -> list[str]:
+    inside = any(m.kind == "ram" and m.origin < stack <= m.origin + m.size for m in board.memory)
+    return (
+        [] if inside and stack % step == 0 else [f"initial stack pointer {stack:08x} is no end of {step} bytes in ram"]
+    )
+
+
+# lui t0 and addi sp, t0; lui t0 and addi t0, t0; csrw mtvec, t0: register fields and opcodes, the immediates masked out
+_START = ((0xFFF, 0x2B7), (0xFFFFF, 0x28113), (0xFFF, 0x2B7), (0xFFFFF, 0x28293), (0xFFFFFFFF, 0x30529073))
+
+
+def _riscv_start(data: bytes, board: Board, code: range) -> list[str]:
+    """The first words of ports/riscv/startup.c: a stack in ram, a trap handler in the image."""
+    words = struct.unpack_from("<5I", data)
+    for number, (word, (mask, expected)) in enumerate(zip(words, _START, strict=True)):
+        if word & mask != expected:
+            return [f"start word {number} ({word:08x}) is not that of the start-up code"]
+    stack, handler = (_address(*words[at : at + 2]) for at in (0, 2))
+    faults = _stack_faults(stack, 16, board)
+    if handler % 4 or handler not in code:
+        faults.append(f"trap handler {handler:08x} is no code of this image")
+    return faults
+
+
+def _address(lui: int, addi: int) -> int:
+    low = (addi >> 20 ^ 0x800) - 0x800
+    return ((lui & ~0xFFF) + low) & 0xFFFFFFFF

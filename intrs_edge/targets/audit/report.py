@@ -145,8 +145,10 @@ def audit_image(image: Path, board: Board, stack_usage: list[Path]) -> AuditRepo
     report = AuditReport(str(image), board.id)
     tools = board.toolchain
     machine = "armv8.1-m.main" if "mve" in board.isa else ""
+    architecture = "riscv" if tools.startswith("riscv") else "arm"
     functions = disassemble(tools, image, machine)
-    _add(report, "integer-only instructions", floating_instructions(functions, "arm"), f"{len(functions)} functions")
+    floating = floating_instructions(functions, architecture)
+    _add(report, "integer-only instructions", floating, f"{len(functions)} functions")
     _add(report, "no soft-float helper", soft_float_helpers(tools, image), "none linked")
     _add(report, "built without a floating-point unit", floating_attributes(tools, image), "build attributes agree")
     _add(report, "no allocation", sorted(_ALLOCATORS & set(symbols(tools, image))), "no allocator linked")
@@ -157,9 +159,10 @@ def audit_image(image: Path, board: Board, stack_usage: list[Path]) -> AuditRepo
     report.sections = {name: s.size for name, s in placed.items()}
     usage, dynamic = read_stack_usage(stack_usage)
     kept = data_words(tools, image, [n for n in placed if n in (".data", ".rodata")])
-    bound = stack_bound(functions, "intrs_reset", usage, dynamic, kept)
-    handler = stack_bound(functions, "fault", usage, dynamic, ()) if any(f.name == "fault" for f in functions) else None
-    report.stack_bytes = bound.bytes + _EXCEPTION_FRAME + (handler.bytes if handler else 0)
+    bound = stack_bound(functions, "intrs_reset", usage, dynamic, kept, architecture)
+    report.stack_bytes = bound.bytes + (_EXCEPTION_FRAME if architecture == "arm" else 0)
+    if any(f.name == "fault" for f in functions):
+        report.stack_bytes += stack_bound(functions, "fault", usage, dynamic, (), architecture).bytes
     report.stack_path = bound.path
     _add(report, "no recursion", list(bound.cycles), f"call graph of {len(functions)} functions has no cycle")
     _add(

@@ -39,7 +39,8 @@ def read_stack_usage(files: Iterable[Path]) -> tuple[dict[str, int], set[str]]:
 
 
 def frame_bytes(function: Function) -> int:
-    """The stack that a Thumb function's own instructions take: pushes and constants subtracted from sp, added up."""
+    """The stack that a function's own instructions take: pushes and constants subtracted from sp, added up (Thumb;
+    RISC-V, where the constant is added)."""
     total = 0
     for i in function.code:
         name = i.mnemonic.removesuffix(".w").removesuffix(".n")
@@ -49,6 +50,8 @@ def frame_bytes(function: Function) -> int:
             total += (8 if "d" in i.operands else 4) * _registers(i.operands)
         elif match := re.match(r"subw? sp, (?:sp, )?#(\d+)|.*\[sp, #-(\d+)\]!", f"{name} {i.operands}"):
             total += int(match[1] or match[2])
+        elif match := re.match(r"addi? sp,sp,-(\d+)", f"{name} {i.operands}"):
+            total += int(match[1])
     return total
 
 
@@ -62,18 +65,28 @@ def _registers(operands: str) -> int:
 
 
 def stack_bound(
-    functions: list[Function], entry: str, usage: dict[str, int], dynamic: set[str], kept_words: Iterable[int]
+    functions: list[Function],
+    entry: str,
+    usage: dict[str, int],
+    dynamic: set[str],
+    kept_words: Iterable[int],
+    architecture: str = "arm",
 ) -> StackBound:
-    """The bound from ``entry``. kept_words: words of the data sections, among which addresses of functions may be."""
+    """The bound from ``entry``. kept_words: words of the data sections, among which addresses of functions may be.
+    architecture: arm (Thumb) or riscv."""
     by_address = {f.address: f for f in functions}
-    # literal pools and data; bit 0 of an address says Thumb, and only such a word is a function's
-    kept = {w & ~1 for f in functions for w in f.words if w & 1} | {w & ~1 for w in kept_words if w & 1}
+    if architecture == "riscv":  # addresses are made in registers; the entry lies where a round constant may point
+        made = {i.target for f in functions for i in f.code if i.mnemonic in ("add", "addi")}
+        kept = (made | set(kept_words)) - {f.address for f in functions if f.name == entry}
+    else:  # literal pools and data; bit 0 of an address says Thumb, and only such a word is a function's
+        kept = {w & ~1 for f in functions for w in f.words if w & 1} | {w & ~1 for w in kept_words if w & 1}
     reachable_by_pointer = [by_address[a] for a in sorted(kept) if a in by_address]
     frames: dict[int, int] = {}
     calls: dict[int, list[Function]] = {}
     for f in functions:
         own = {i.address for i in f.code}
-        found = {i.target for i in f.code if i.target in by_address and (i.target not in own or i.mnemonic == "bl")}
+        jumps = [i for i in f.code if architecture != "riscv" or _RISCV_JUMP.fullmatch(i.mnemonic)]
+        found = {i.target for i in jumps if i.target in by_address and (i.target not in own or i.mnemonic in _CALLS)}
         calls[f.address] = [by_address[a] for a in sorted(found)]
         if any(_by_pointer(i.mnemonic, i.operands) for i in f.code):
             calls[f.address] += reachable_by_pointer
@@ -102,12 +115,20 @@ def stack_bound(
     return StackBound(size, path, tuple(sorted(cycles)), tuple(sorted(reached.keys() & dynamic | unknown)))
 
 
+_CALLS = ("bl", "jal", "jalr")
+_RISCV_JUMP = re.compile(r"j|jr|jal|jalr|b\w+")
+
+
 def _moves_stack_by_register(i: Instruction) -> bool:
     """A frame of a size that the instruction does not show (a large one on a Cortex-M0, or one that varies)."""
+    if re.fullmatch(r"sp,\w+,\S+( .*)?", i.operands):  # RISC-V, whose objdump calls addi add too; the entry sets sp
+        return re.fullmatch(r"sp,\w+,[a-z]\w*", i.operands) is not None
     return bool(re.match(r"(?:add|sub)s?(?:\.w)?$", i.mnemonic) and re.match(r"sp, (?:sp, )?[a-z]", i.operands))
 
 
 def _by_pointer(mnemonic: str, operands: str) -> bool:
     """A call or tail call to an address in a register other than the return address."""
     register = operands.partition(";")[0].strip()
+    if mnemonic in ("jr", "jalr"):
+        return re.fullmatch(r"[ats]\d+", register) is not None
     return mnemonic in ("blx", "bx") and re.fullmatch(r"r\d+|ip|sl|fp", register) is not None

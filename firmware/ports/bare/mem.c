@@ -1,11 +1,7 @@
-/* The three functions that a freestanding compiler may call (C11 4; GCC manual, "Standards"). */
-#include <stddef.h>
+/* The four functions that a freestanding compiler may call (C11 4; GCC manual, "Standards"). */
 #include <stdint.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
+#include "intrs_memory.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {

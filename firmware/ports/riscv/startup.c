@@ -1,0 +1,52 @@
+/*
+ * Start-up for a 32-bit RISC-V core in machine mode: stack, trap vector, memory, the board's register script. A trap resets the
+ * board; the host sees that and repeats its request. (RISC-V privileged architecture 1.12, 3.1.7 mtvec, 3.4 reset.)
+ */
+#include "intrs_port.h"
+
+extern uint32_t intrs_data_start[], intrs_data_end[], intrs_data_load[], intrs_bss_start[], intrs_bss_end[];
+
+int main(void);
+void intrs_reset(void);
+void intrs_begin(void);
+void fault(void);
+
+/* The first word of the image. No gp: no section is addressed through it. The words are fixed so that a tool can read them. */
+__attribute__((naked, used, section(".intrs.vectors"))) void intrs_reset(void)
+{
+    __asm volatile(".option push\n"
+                   ".option norvc\n"
+                   ".option norelax\n"
+                   "lui t0, %hi(intrs_stack_top)\n"
+                   "addi sp, t0, %lo(intrs_stack_top)\n"
+                   "lui t0, %hi(fault)\n"
+                   "addi t0, t0, %lo(fault)\n"
+                   ".4byte 0x30529073\n" /* csrw mtvec, t0: by number, since toolchains differ in whether rv32i has it */
+                   "tail intrs_begin\n"
+                   ".option pop");
+}
+
+/* every trap: direct mode, so the address is a multiple of four */
+__attribute__((used, aligned(4))) void fault(void)
+{
+#if defined(INTRS_RESET_AT)
+    *(volatile uint32_t *)INTRS_RESET_AT = INTRS_RESET_VALUE;
+#endif
+    for (;;) { /* where nothing resets it: until the watchdog does */
+    }
+}
+
+__attribute__((used)) void intrs_begin(void)
+{
+    const uint32_t *from = intrs_data_load;
+    for (uint32_t *to = intrs_data_start; to != intrs_data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = intrs_bss_start; to != intrs_bss_end; to++) {
+        *to = 0;
+    }
+    intrs_port_prepare();
+    intrs_uart_init();
+    (void)main();
+    fault();
+}
