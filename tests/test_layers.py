@@ -17,7 +17,8 @@ LOWER = {
     "train": {"datasets", "graph", "smoothing"},
     "convert": {"datasets", "train", "graph", "smoothing"},
     "codegen": {"graph", "smoothing", "boards"},
-    "targets": {"datasets", "graph", "codegen", "smoothing", "boards"},
+    "gpu": {"graph", "smoothing"},
+    "targets": {"datasets", "graph", "gpu", "codegen", "smoothing", "boards"},
     "evaluate": {"datasets", "train", "convert", "graph", "codegen", "targets", "smoothing", "boards"},
     "study": {"datasets", "train", "convert", "graph", "codegen", "targets", "evaluate", "smoothing", "boards"},
 }

@@ -80,7 +80,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         "--target",
         default="host",
         metavar="WHERE",
-        help="host (default), emulator, serial:PORT or tcp:HOST:PORT; several separated by commas share the samples",
+        help="host (default), cuda, emulator, serial:PORT or tcp:HOST:PORT; boards with commas share the samples",
     )
 
 

@@ -62,11 +62,11 @@ def _xoshiro_next(s: U32) -> U32:
 
 
 # component: left shift and right shift of the feedback, shift of the state, bits kept (L'Ecuyer 1999, table 1, LFSR113)
-_LFSR113 = ((6, 13, 18, 0xFFFFFFFE), (2, 27, 2, 0xFFFFFFF8), (13, 21, 7, 0xFFFFFFF0), (3, 12, 13, 0xFFFFFF80))
+LFSR113_TERMS = ((6, 13, 18, 0xFFFFFFFE), (2, 27, 2, 0xFFFFFFF8), (13, 21, 7, 0xFFFFFFF0), (3, 12, 13, 0xFFFFFF80))
 
 
 def _lfsr113_step(s: U32) -> None:
-    for z, (q, r, shift, keep) in zip(s, _LFSR113, strict=True):
+    for z, (q, r, shift, keep) in zip(s, LFSR113_TERMS, strict=True):
         feedback = ((z << np.uint32(q)) ^ z) >> np.uint32(r)
         z[...] = ((z & np.uint32(keep)) << np.uint32(shift)) ^ feedback
 

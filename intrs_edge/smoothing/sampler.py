@@ -26,20 +26,21 @@ class Sampler:
     generator: Generator
 
     @cached_property
-    def _cells(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    def cells(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """For every 16-bit cell: the first k with hi[k] >= c, and whether hi[k] == c."""
         cells = np.arange(1 << 16)
         first = np.searchsorted(self.noise.hi, cells).astype(np.int32)
         return first, self.noise.hi[first] == cells
 
     @cached_property
-    def _limits(self) -> npt.NDArray[np.uint64]:
+    def limits(self) -> npt.NDArray[np.uint64]:
+        """The noise's limits, ascending: uint64 ``[last + 1]``."""
         return np.array(self.noise.limits, dtype=np.uint64)
 
     def draw(self, seed: int, image: int, first: int, count: int, dimension: int) -> npt.NDArray[np.int16]:
         """The noise of samples first .. first+count-1 of an image: int16 ``[count, dimension]``, lattice steps."""
         state = self.generator.states(seed, image, first, count)
-        start, split = self._cells
+        start, split = self.cells
         out = np.empty((dimension, count), dtype=np.int16)
         signs = word = np.zeros(count, dtype=np.uint32)
         for j in range(dimension):
@@ -55,7 +56,7 @@ class Sampler:
                 low = self.generator.next(part)
                 state[:, lanes] = part
                 u = cell[lanes].astype(np.uint64) << np.uint64(32) | low.astype(np.uint64)
-                magnitude[lanes] = np.searchsorted(self._limits, u)
+                magnitude[lanes] = np.searchsorted(self.limits, u)
             negative = (signs >> np.uint32(j % 32) & np.uint32(1)).astype(bool)
             out[j] = np.where(negative, -magnitude, magnitude)
         return np.ascontiguousarray(out.T)

@@ -19,7 +19,7 @@ from intrs_edge.targets.process import run_program, start_emulator
 from intrs_edge.targets.transport import SerialTransport, SocketTransport, Transport
 from intrs_edge.targets.wire import LinkTarget
 
-SPECS = "host, emulator, serial:DEVICE, tcp:HOST:PORT, run:PROGRAM"
+SPECS = "host, cuda, cuda:N, torch-cpu, emulator, serial:DEVICE, tcp:HOST:PORT, run:PROGRAM"
 
 
 def open_target(
@@ -33,13 +33,15 @@ def open_target(
     """
     directory = Path(project_dir)
     manifest = read_manifest(directory)
-    specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:)", spec)
+    specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:|cuda|torch-cpu)", spec)
     if specs == ["host"]:
         return open_host(manifest, threads)
+    if re.fullmatch(r"cuda(:\d+)?|torch-cpu", spec):
+        return _open_gpu(manifest, spec, threads, audit, journal)
     if len(specs) == 1 and not audit and journal is None:
         return LinkTarget(open_transport(directory, manifest, spec), manifest)
-    if "host" in specs:
-        raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host")
+    if any(re.match(r"host$|cuda|torch-cpu", one) for one in specs):
+        raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host or a GPU")
     host = open_host(manifest, threads)
     try:
         kept = Journal(journal, manifest.model_hash, manifest.table_hash)
@@ -51,6 +53,24 @@ def open_target(
         return lambda: LinkTarget(open_transport(directory, manifest, one), manifest, host)
 
     return FleetTarget(host, [(identity(one), opener(one)) for one in specs], audit, kept)
+
+
+def _open_gpu(manifest: Manifest, spec: str, threads: int | None, audit: float, journal: Path | None) -> Target:
+    if journal is not None:
+        raise IntrsError(f"target {spec}: a journal keeps what boards count: leave it out, --log keeps every image")
+    try:
+        from intrs_edge.targets.gpu import GpuTarget  # noqa: PLC0415 - only here is torch needed
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        needs = "needs PyTorch; install it with: pip install 'intrs-edge[gpu]', or certify with --target host"
+        raise IntrsError(f"target {spec} {needs}") from error
+    host = open_host(manifest, threads)
+    try:
+        return GpuTarget(manifest, host, "cpu" if spec == "torch-cpu" else spec, audit)
+    except BaseException:
+        host.close()
+        raise
 
 
 def identity(spec: str) -> str:
