@@ -138,7 +138,7 @@ def test_shards_and_merging_by_the_commands(run_cli, project, tmp_path):
     merged = tmp_path / "merged.tsv"
     code, out, err = run_cli("report", "--merge", *parts, "-o", merged)
     assert (code, err) == (0, "")
-    assert out == run_cli("report", whole)[1].replace(" whole", "merged")
+    assert out == run_cli("report", whole)[1].replace(" whole", "merged") + f"wrote {merged}\n"
     untimed = [[(r.idx, r.label, r.predict, r.radius, dict(r.extra)) for r in read_log(p)] for p in (merged, whole)]
     assert untimed[0] == untimed[1]
     assert run_cli("verify", merged, project, "--share", "20%")[0] == 0
