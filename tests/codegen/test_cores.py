@@ -39,10 +39,15 @@ EVERY = [
     ("cortex-m55", ("dsp",), "-mcpu=cortex-m55+nofp+nomve"),
     ("cortex-m85", ("dsp", "mve"), HELIUM),
     ("generic", (), "-mcpu=cortex-m3"),
+    ("rv32imc", (), "-march=rv32imc"),
+    ("rv32imac", (), "-march=rv32imac"),
 ]
 
 
 def board_of(cpu: str, isa: tuple[str, ...], core: str) -> Board:
+    if cpu.startswith("rv32"):
+        riscv = load_board("qemu-riscv32")
+        return dataclasses.replace(riscv, id="every", cpu=cpu, cflags=(core, *riscv.cflags[1:]))
     abi = "-mfloat-abi=hard" if "mve" in isa else "-mfloat-abi=soft"
     return dataclasses.replace(load_board("mps2-an386"), id="every", cpu=cpu, isa=isa, cflags=(core, "-mthumb", abi))
 
@@ -57,12 +62,22 @@ def test_every_core_is_in_the_list() -> None:
 @pytest.mark.parametrize(("cpu", "isa", "core"), EVERY)
 def test_all_sources_compile(cpu: str, isa: tuple[str, ...], core: str, tmp_path: Path) -> None:
     board = board_of(cpu, isa, core)
+    if shutil.which(f"{board.toolchain}gcc") is None:
+        pytest.skip(f"{board.toolchain}gcc is not installed")
     options = dataclasses.replace(OPTIONS, board=board)
     report = generate(tiny(), options, tmp_path / "p")
     assert report.sizes.measured  # compiled at -O3 and linked with the server
     sources = (tmp_path / "p/board/sources.txt").read_text().split()
     strict = ("-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror", *includes(tmp_path / "p", "board"))
-    run("arm-none-eabi-gcc", *board.cflags, "-Os", *strict, "-c", *(tmp_path / "p" / s for s in sources), cwd=tmp_path)
+    run(
+        f"{board.toolchain}gcc",
+        *board.cflags,
+        "-Os",
+        *strict,
+        "-c",
+        *(tmp_path / "p" / s for s in sources),
+        cwd=tmp_path,
+    )
 
 
 def test_isa_decides_which_kernels_stand() -> None:
