@@ -172,7 +172,7 @@ def render_jump_table() -> str:
         "/* x^(2^(f+b)) modulo the minimal polynomial of the generator's step, lowest word first; b = 0..31 are the",
         " * bits of the sample, 32..63 those of the image; f = 64 for xoshiro128++ and 48 for LFSR113",
         " * (docs/certificate.md, section 3) */",
-        "const uint32_t intrs_jump_table[64][4] = {",
+        "INTRS_TABLES const uint32_t intrs_jump_table[64][4] = {",
     ]
     for g in GENERATORS.values():
         lines.append(f"{'#if' if g.code == 0 else '#elif'} INTRS_RNG == {g.code} /* {g.name} */")
