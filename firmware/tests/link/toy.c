@@ -151,6 +151,12 @@ int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other,
     return mode == INTRS_FIXED && samples == INTRS_N ? INTRS_OK : INTRS_E_ARGUMENT;
 }
 
+uint32_t intrs_proved(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other)
+{
+    (void)mode;
+    return samples == INTRS_N ? intrs_radius_squared(count, other) : 0; /* nothing before the end */
+}
+
 int intrs_decides(uint32_t top, uint32_t second)
 {
     return top > second;
