@@ -37,7 +37,8 @@ OF_SYSTEM = {
 }
 # what is no result of this package: a temporary folder's content, the stream of the compilers, a boot loader's volume
 ELSEWHERE = {("codegen/sizes.py", "mkdir"), ("codegen/sizes.py", "write_bytes"), ("targets/build.py", "open"),
-             ("targets/flash.py", "copyfile")}  # fmt: skip
+             ("targets/flash.py", "copyfile"), ("targets/cluster_worker.py", "mkdtemp"),
+             ("targets/cluster_worker.py", "mkdir"), ("targets/cluster_worker.py", "write_bytes")}  # fmt: skip
 # given a buffer, or a file in a temporary folder
 BUFFERS = {("evaluate/plot.py", "savefig"), ("evaluate/gallery.py", "save"), ("study/output.py", "savefig"),
            ("train/run_state.py", "save"),

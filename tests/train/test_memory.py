@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 def step():
     torch.ones(10 << 20)
-for _ in range(6):
+for _ in range(40):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
@@ -39,7 +39,8 @@ def _faults(how: str, **more: str) -> tuple[str, int]:
 def test_freed_memory_is_kept():
     kept, faults = _faults("keep")
     assert kept == "True"
-    assert _faults("leave")[1] > 10 * (faults + 1000)
+    # now and then the heap is cut anew and a tensor meets fresh pages; left alone, it does at every step
+    assert _faults("leave")[1] > 2 * (faults + 1000)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is set")
