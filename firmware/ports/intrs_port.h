@@ -50,7 +50,7 @@ enum {
 
 extern const struct intrs_startup_step intrs_startup_table[]; /* generated from the board's description */
 
-void intrs_port_prepare(void); /* runs that table */
+void intrs_port_prepare(void); /* data and bss, then that table */
 
 /* A driver of ports/uart, which also makes the receive interrupt pending while a byte waits. */
 void intrs_uart_init(void);

@@ -5,7 +5,6 @@
 #include "intrs_port.h"
 
 extern uint8_t intrs_stack_top[], intrs_vectors_start[];
-extern uint32_t intrs_data_start[], intrs_data_end[], intrs_data_load[], intrs_bss_start[], intrs_bss_end[];
 
 int main(void);
 void intrs_reset(void);
@@ -56,13 +55,6 @@ __attribute__((used)) void intrs_reset(void)
     SCB_CPACR |= 0xFu << 20; /* the vector unit is off after reset */
     __asm volatile("dsb\n\tisb" ::: "memory");
 #endif
-    const uint32_t *from = intrs_data_load;
-    for (uint32_t *to = intrs_data_start; to != intrs_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = intrs_bss_start; to != intrs_bss_end; to++) {
-        *to = 0;
-    }
     intrs_port_prepare();
     intrs_uart_init();
     (void)main();

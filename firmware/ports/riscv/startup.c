@@ -4,8 +4,6 @@
  */
 #include "intrs_port.h"
 
-extern uint32_t intrs_data_start[], intrs_data_end[], intrs_data_load[], intrs_bss_start[], intrs_bss_end[];
-
 int main(void);
 void intrs_reset(void);
 void intrs_begin(void);
@@ -38,13 +36,6 @@ __attribute__((used, aligned(4))) void fault(void)
 
 __attribute__((used)) void intrs_begin(void)
 {
-    const uint32_t *from = intrs_data_load;
-    for (uint32_t *to = intrs_data_start; to != intrs_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = intrs_bss_start; to != intrs_bss_end; to++) {
-        *to = 0;
-    }
     intrs_port_prepare();
     intrs_uart_init();
     (void)main();
