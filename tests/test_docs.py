@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loaded_script import loaded_script
 
 from intrs_edge.boards import board_ids
 from intrs_edge.cli.main import COMMANDS
@@ -42,24 +41,14 @@ def test_every_command_is_documented():
     assert [name for name in COMMANDS if f"intrs-edge {name}" not in text] == []
 
 
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def script() -> ModuleType:
-    return loaded("boards_table")
+    return loaded_script("boards_table")
 
 
 @pytest.fixture
 def operators() -> ModuleType:
-    return loaded("operators_table")
+    return loaded_script("operators_table")
 
 
 def test_the_operators_are_those_of_the_code(operators):
@@ -98,12 +87,7 @@ NOT_WRAPPED = {
 
 @pytest.fixture
 def wrap_docs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("wrap_docs", ROOT / "scripts" / "wrap_docs.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_script("wrap_docs")
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in NOT_WRAPPED], ids=lambda p: p.name)

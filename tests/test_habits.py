@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loaded_script import loaded_script
 
 import intrs_edge
 from intrs_edge.typed import read_toml
@@ -64,12 +64,7 @@ def test_continuous_integration_tests_every_python_that_is_promised():
 
 @pytest.fixture
 def import_all() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("import_all", ROOT / "scripts" / "import_all.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_script("import_all")
 
 
 def test_a_module_that_does_not_import_is_named(import_all, tmp_path, monkeypatch):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loaded_script import loaded_script
 
 from intrs_edge import zoo
 from intrs_edge.boards import board_ids
@@ -28,16 +26,6 @@ from intrs_edge.train.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [e.name for e in zoo.entries()]
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_file_is_listed_and_every_listed_file_is_there():
@@ -130,7 +118,7 @@ def logs() -> list[Path]:
 def test_a_shipped_log_is_sound_whole_and_of_a_shipped_model(run_cli, log, tmp_path):
     rows = read_log(log)
     if log.parent.name == "union-bound":
-        script("results").union_bound(rows)
+        loaded_script("results").union_bound(rows)
         assert gaps(rows).count == 0
     else:
         code, _, err = run_cli("report", log, "--json")
@@ -146,7 +134,7 @@ def test_a_shipped_log_is_sound_whole_and_of_a_shipped_model(run_cli, log, tmp_p
 
 
 def test_the_union_bound_refuses_what_it_does_not_prove():
-    results, log = script("results"), next(p for p in logs() if p.parent.name == "union-bound")
+    results, log = loaded_script("results"), next(p for p in logs() if p.parent.name == "union-bound")
     rows = read_log(log)
     results.union_bound(rows)
     k = next(k for k, row in enumerate(rows) if int(row.extra["L"]))
@@ -158,7 +146,7 @@ def test_the_union_bound_refuses_what_it_does_not_prove():
 
 
 def test_the_results_page_is_the_scripts(monkeypatch):
-    results = script("results")
+    results = loaded_script("results")
     text = results.PAGE.read_text(encoding="utf-8")
     assert results.page() == text
     # the control: other logs, another page
@@ -171,7 +159,7 @@ def test_the_results_page_has_the_figures_of_the_logs():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for log in logs():
         if log.parent.name == "two-sided":  # one log holds every radius
-            radii = [float(radius) for radius in script("results").FINE_RADII]
+            radii = [float(radius) for radius in loaded_script("results").FINE_RADII]
         else:
             radii = [float(log.name.partition("-r")[2].rpartition("-r")[2].removesuffix(".tsv.gz"))]
         for radius in radii:
@@ -179,7 +167,7 @@ def test_the_results_page_has_the_figures_of_the_logs():
 
 
 def test_the_zoo_has_the_certified_accuracies_of_the_logs():
-    measured = script("zoo")
+    measured = loaded_script("zoo")
     for name in NAMES:
         assert zoo.entry(name).certified == measured.certified(name)
 
@@ -187,7 +175,7 @@ def test_the_zoo_has_the_certified_accuracies_of_the_logs():
 def test_logs_of_earlier_columns_are_rewritten(tmp_path):
     import gzip
 
-    relog = script("relog")
+    relog = loaded_script("relog")
     log = logs()[0]
     content = gzip.decompress(log.read_bytes())
     assert relog.rewritten(content, log) == content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -10,20 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loaded_script import loaded_script
 
 from intrs_edge.boards import Emulator, load_board
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_boards.py"
-
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("run_boards", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+def script(tmp_path: Path) -> ModuleType:
+    module = loaded_script("run_boards")
     module.RESULTS = tmp_path / "results.json"
     module.IMAGES = "digits:test[0:1]"
     return module
