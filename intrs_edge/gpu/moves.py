@@ -52,7 +52,7 @@ def moves(site: Site) -> Step:
         choices.append((None if same else site.tensor(place), first.shape[1:]))
 
     def step(args: Sequence[Tensor]) -> list[Tensor]:
-        given = [args[i].flatten(1) for i in positions]
+        given = [args[i].reshape(len(args[i]), -1) for i in positions]  # flatten(1) takes no scalars
         runs = max((len(x) for x in given), default=1)
         flat = given[0] if len(given) == 1 else torch.cat([x.expand(runs, -1) for x in given], 1) if given else None
         out = []

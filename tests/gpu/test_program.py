@@ -18,6 +18,7 @@ from intrs_edge.gpu.arithmetic import Products, Requantise  # noqa: E402
 from intrs_edge.gpu.program import Program  # noqa: E402
 from intrs_edge.gpu.site import BUILDERS  # noqa: E402
 from intrs_edge.graph import reference  # noqa: E402
+from intrs_edge.graph.builder import GraphBuilder  # noqa: E402
 from intrs_edge.graph.fixedpoint import wrap_int32  # noqa: E402
 from intrs_edge.graph.quantize import Requant  # noqa: E402
 from intrs_edge.graph.reference.common import requantize  # noqa: E402
@@ -72,6 +73,16 @@ def test_an_operator_is_that_of_the_reference(kind):
 @given(small_graph(redundant=True), st.integers(0, 2**32 - 1))
 def test_networks_are_those_of_the_reference(graph, seed):
     agree(graph, seed)
+
+
+@pytest.mark.parametrize("kind", ["SUM", "MEAN"])
+def test_one_number_of_no_dimension_moves(kind):
+    """A reduction over every axis, the batch's too, gives each run a scalar."""
+    b = GraphBuilder()
+    x = b.input((1, 2, 3, 4), scale=0.5, zero_point=-3)
+    axes = b.constant([0, 1, 2, 3], dtype="int32")
+    one = b.op(kind, [x, axes], (), b.quant_of(x), {"keep_dims": False})
+    agree(b.build(b.reshape(one, (1,))), 1)
 
 
 @pytest.mark.long
