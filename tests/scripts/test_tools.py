@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -130,24 +130,31 @@ def with_dependencies(packages: set[str]) -> set[str]:
     return reached
 
 
-def owner(path: str) -> str:
-    """The package that a file is from; empty: from none."""
-    places = {path, os.path.realpath(path)}
-    places |= {place.removeprefix("/usr") for place in places} | {f"/usr{place}" for place in places}
-    done = subprocess.run(["dpkg-query", "-S", *sorted(places)], capture_output=True, text=True, check=False)
-    owners = [line.split(": ")[0] for line in done.stdout.splitlines() if not line.startswith("diversion")]
-    return owners[0].split(",")[0].split(":")[0] if owners else ""
+def owners(paths: Iterable[str]) -> dict[str, str]:
+    """path -> the package that it is from; empty: from none. One question for all: dpkg reads its lists each time."""
+    places: dict[str, set[str]] = {}
+    for path in paths:
+        here = {path, os.path.realpath(path)}
+        here |= {place.removeprefix("/usr") for place in here} | {f"/usr{place}" for place in here}
+        places[path] = here
+    asked = sorted(set().union(*places.values()))
+    if not asked:
+        return {}
+    done = subprocess.run(["dpkg-query", "-S", *asked], capture_output=True, text=True, check=False)
+    lines = [line.split(": ", 1) for line in done.stdout.splitlines() if not line.startswith("diversion")]
+    found = {place: packages.split(",")[0].split(":")[0] for packages, place in lines}
+    return {path: next((found[place] for place in sorted(here) if place in found), "") for path, here in places.items()}
 
 
 def uncovered(used: dict[str, str], probes: dict[str, str]) -> list[str]:
     """Programs (name -> where it is used) that the packages of the probes do not bring."""
     reached = with_dependencies({*probes.values(), *GIVEN})
+    paths = {name: shutil.which(name) for name in used if name not in probes}
+    owner = owners(path for path in paths.values() if path is not None)
     wrong = []
-    for name, where in sorted(used.items()):
-        path = shutil.which(name)
-        if name in probes or (path is not None and owner(path) in reached):
-            continue
-        wrong.append(f"{name} ({where}): {'not installed' if path is None else owner(path) or path}")
+    for name, path in sorted(paths.items()):
+        if path is None or owner[path] not in reached:
+            wrong.append(f"{name} ({used[name]}): {'not installed' if path is None else owner[path] or path}")
     return wrong
 
 
@@ -220,9 +227,9 @@ def test_every_header_and_library_is_from_a_named_package():
     missing = [name for name in {*LIBRARIES, *LINUX} if shutil.which(name) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(sorted(missing))}")
-    owners = {owner(path) for path in {os.path.realpath(path) for path in files_used()}}
-    assert {"libc6-dev", "libc6-dev-arm64-cross", "libc6-dev-armhf-cross"} <= owners
-    assert owners - with_dependencies({*probes.values(), *GIVEN}) == set()
+    found = set(owners({os.path.realpath(path) for path in files_used()}).values())
+    assert {"libc6-dev", "libc6-dev-arm64-cross", "libc6-dev-armhf-cross"} <= found
+    assert found - with_dependencies({*probes.values(), *GIVEN}) == set()
     # and it is this line of the Makefile that brings them
     less = {package for package in probes.values() if not package.startswith("libc6-dev-arm")}
-    assert {"libc6-dev-arm64-cross", "libc6-dev-armhf-cross"} <= owners - with_dependencies({*less, *GIVEN})
+    assert {"libc6-dev-arm64-cross", "libc6-dev-armhf-cross"} <= found - with_dependencies({*less, *GIVEN})

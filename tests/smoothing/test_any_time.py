@@ -134,7 +134,7 @@ def test_a_certification_that_is_ended_equals_the_reference(build, n0, kind):
                 assert certificate(state, out) == found
                 assert found.stop == Stop.CALLER
                 stops.add((mode, found.label >= 0))
-                going = step(device, state, image, 37)
+                going = step(device, state, image, 83)
             whole = certify(toy_classifier, image, Stream(5, number), smoothing, CLASSES, mode)
             assert certificate(state, now(state)[1]) == whole  # decided: the certificate itself
             assert certify(toy_classifier, image, Stream(5, number), smoothing, CLASSES, mode, smoothing.n) == whole

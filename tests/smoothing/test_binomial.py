@@ -43,7 +43,16 @@ ON_THE_EDGE = [(1, "1/20", "1/20"), (3, "1/10", "1/1000"), (3, "1/100", "1/10000
 
 
 def smallest_by_hand(n, p, alpha):
-    return next((c for c in range(1, n + 1) if exact_tail(n, c, p) <= alpha), n + 1)
+    """From n down, all terms times the n-th power of p's denominator, which makes them integers."""
+    hit, miss = p.numerator, p.denominator - p.numerator
+    most = alpha * p.denominator**n
+    total, count = 0, n + 1
+    while count > 1:
+        total += math.comb(n, count - 1) * hit ** (count - 1) * miss ** (n - count + 1)
+        if total > most:
+            break
+        count -= 1
+    return count
 
 
 @given(
