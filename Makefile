@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 # tests/scripts/test_tools.py checks that whatever the tests use is named here.
 DEMO_TOOLS := gcc=gcc /usr/include/stdio.h=libc6-dev arm-none-eabi-gcc=gcc-arm-none-eabi \
     /usr/lib/arm-none-eabi/newlib/libc.a=libnewlib-arm-none-eabi qemu-system-arm=qemu-system-arm cmake=cmake ninja=ninja-build
-TEST_TOOLS := $(DEMO_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
+DOCS_TOOLS := doxygen=doxygen
+TEST_TOOLS := $(DEMO_TOOLS) $(DOCS_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
     g++=g++ qemu-aarch64=qemu-user gdb-multiarch=gdb-multiarch node=nodejs npm=npm chromium=chromium \
     riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf qemu-system-riscv32=qemu-system-misc \
     aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
     arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 
-.PHONY: docs demo test boards fresh pythons lint types check-c pytest install tools-demo tools-test rp2040js clean help
+.PHONY: docs demo test boards fresh pythons lint types check-c pytest install tools-demo tools-docs tools-test rp2040js clean help
 
 help:
 	@echo "make demo   certify ten images on the host and on an emulated Cortex-M4, compare, plot (into demo/)"
@@ -26,9 +27,11 @@ help:
 	@echo "make docs   the documentation as a site (into site/)"
 	@echo "make clean  remove demo/, build outputs and caches (keeps $(VENV))"
 
-# the documentation as a site (into site/); a link or a reference that leads nowhere fails
-docs: $(VENV)/.all
+# the documentation as a site (into site/), the reference of the C interface in it; a link that leads nowhere fails, and so
+# does a name, a parameter or a result of the C headers that is not documented
+docs: $(VENV)/.all | tools-docs
 	$(BIN)/python -m mkdocs build --strict
+	doxygen scripts/Doxyfile
 
 demo: $(VENV)/.core | tools-demo
 	$(BIN)/python scripts/demo.py
@@ -59,6 +62,9 @@ pytest:
 
 tools-demo:
 	@scripts/debian-packages $(DEMO_TOOLS)
+
+tools-docs:
+	@scripts/debian-packages $(DOCS_TOOLS)
 
 tools-test:
 	@scripts/debian-packages $(TEST_TOOLS)
