@@ -86,11 +86,14 @@ class Project:
         """See `certify`."""
         return certify(self, images, log, **more)
 
-    def open(self, target: str = "host") -> Target:
-        """What runs it, for images one by one: a context manager with infer, votes, predict and certify."""
+    def open(self, target: str = "host", **settings: Any) -> Target:
+        """What runs it, for images one by one: a context manager with infer, votes, predict and certify. settings: n0,
+        n, alpha, target_radius or precision other than the project's, where no board is.
+        """
         from intrs_edge.targets import open_target  # noqa: PLC0415
+        from intrs_edge.targets.manifest import read_manifest  # noqa: PLC0415
 
-        return open_target(self.path, target)
+        return open_target(read_manifest(self.path).revised(**_decimals(settings)), target)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.told.as_text() if self.told else f'project {self.path}')}</pre>"
@@ -122,9 +125,7 @@ def generate(model: PathLike | Graph, out: PathLike, **options: Any) -> Project:
     from intrs_edge.codegen import GenerateOptions, ModelFile  # noqa: PLC0415
     from intrs_edge.codegen import generate as run  # noqa: PLC0415
 
-    for name in ("sigma", "alpha", "target_radius", "precision"):
-        if isinstance(options.get(name), float | int | str):
-            options[name] = Decimal(str(options[name]))  # 0.1 is one tenth
+    options = _decimals(options)
     graph = load(model) if isinstance(model, str | os.PathLike) else model
     source = ModelFile.of(model) if isinstance(model, str | os.PathLike) else None
     return Project(Path(out), run(graph, GenerateOptions(**options), Path(out), source=source))
@@ -148,31 +149,40 @@ def certify(
     seed: int | None = None,
     data_dir: PathLike | None = None,
     progress: bool = False,
+    deadline: float | None = None,
+    **settings: Any,
 ) -> Log:
     """Certifies images (text as ``intrs-edge certify`` takes it, or a set that `load_images` gave) into a log.
 
-    A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits. What the
-    command line says on stderr, and of boards that were proved wrong, is a Python warning (`warnings`).
+    A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits. deadline:
+    seconds for each image, after which what its samples prove is its certificate. settings: n0, n or alpha other than
+    the project's (not on boards); target_radius or precision ask for that sequential mode. What the command line says
+    on stderr, and of boards that were proved wrong, is a Python warning (`warnings`).
     """
-    from intrs_edge.cli.certify import run_seed  # noqa: PLC0415
+    from intrs_edge.cli.certify import mode_of, run_seed  # noqa: PLC0415
     from intrs_edge.datasets import load_images  # noqa: PLC0415
     from intrs_edge.evaluate.certify import certify_images  # noqa: PLC0415
+    from intrs_edge.evaluate.deadline import within  # noqa: PLC0415
     from intrs_edge.evaluate.identity import log_settings, warnings_of  # noqa: PLC0415
     from intrs_edge.targets import open_target  # noqa: PLC0415
     from intrs_edge.targets.manifest import read_manifest  # noqa: PLC0415
 
     folder = project.path if isinstance(project, Project) else Path(project)
-    manifest = read_manifest(folder)
+    settings = _decimals(settings)
+    manifest = read_manifest(folder).revised(**settings)
+    mode, said = mode_of(settings.get("target_radius"), settings.get("precision"))
     manifest.check_images()
     if isinstance(images, str):
         images = load_images(images, _optional(data_dir), manifest.image_shape, resize=manifest.resize)
     classes = [str(name) for name in manifest.raw["classes"]]
     for line in warnings_of(images, classes):
         warnings.warn(line, stacklevel=2)
-    with open_target(folder, target) as opened:
+    with open_target(manifest, target) as opened, within(deadline, opened, manifest) as certifier:
         drawn = run_seed(seed, manifest.raw["settings"]["seed"], Path(log), opened)
-        settings = log_settings(manifest.raw, drawn, "fixed", images)
-        rows = certify_images(images, opened, Path(log), settings, seed=drawn, classes=classes, show=progress)
+        columns = log_settings(manifest.raw, drawn, said, images)
+        rows = certify_images(
+            images, certifier, Path(log), columns, seed=drawn, mode=mode, classes=classes, show=progress
+        )
         for name, why in getattr(opened, "liars", {}).items():
             told = "every image that it took part in was certified again without it"
             warnings.warn(f"PROVED WRONG: {name}: {why}; {told}", stacklevel=2)
@@ -225,6 +235,15 @@ def report(
 
         write_table(named, path)
     return path
+
+
+def _decimals(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the command line has them: 0.1 is one tenth."""
+    exact = ("sigma", "alpha", "target_radius", "precision")
+    return {
+        name: Decimal(str(value)) if name in exact and isinstance(value, float | int | str) else value
+        for name, value in settings.items()
+    }
 
 
 def _optional(path: PathLike | None) -> Path | None:

@@ -9,16 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intrs_edge.cli.options import add_images, add_pixels, add_target, decimal, pixel_options, share, sized
+from intrs_edge.cli.options import add_images, add_pixels, add_samples, add_target, decimal, pixel_options, share, sized
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.methods import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
 from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from intrs_edge.smoothing.results import Mode
     from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
@@ -75,13 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target-radius",
         type=decimal,
         metavar="R",
-        help="stop once radius >= R ([0,1] pixels) is proved or hopeless; generated with the same R",
+        help="stop once radius >= R ([0,1] pixels) is proved or hopeless; of boards: generated with the same R",
     )
     mode.add_argument(
         "--precision",
         type=decimal,
         metavar="X",
-        help="stop once the radius is known within the share X (0.1: 10 %%); generated with the same X",
+        help="stop once the radius is known within the share X (0.1: 10 %%); of boards: generated with the same X",
     )
     parser.add_argument(
         "--journal",
@@ -102,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="of each image: what its samples prove by then, at the same alpha; worth most with --precision",
     )
+    add_samples(parser)
     cluster = parser.add_argument_group("many machines", "docs/cluster.md; needs the extra cluster (Dask)")
     where = cluster.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler count: tcp://HOST:8786")
@@ -128,9 +131,11 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     _check_method(args)
-    manifest = read_manifest(args.project)
+    manifest = read_manifest(args.project).revised(
+        n0=args.n0, n=args.n, alpha=args.alpha, target_radius=args.target_radius, precision=args.precision
+    )
     manifest.check_images()
-    mode, mode_text = _mode(args, manifest.raw["settings"])
+    mode, mode_text = mode_of(args.target_radius, args.precision)
     images = load_images(
         args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard, resize=manifest.resize
     )
@@ -183,11 +188,10 @@ def run(args: argparse.Namespace) -> int:
 def _shown(args: argparse.Namespace, manifest: Manifest, classes: list[str], target: Any) -> Iterator[Any]:
     """The target, or with --deadline one that watches the time, with --live one that shows what it counts."""
     if args.deadline is not None:
-        from intrs_edge.evaluate.deadline import DeadlineTarget
-        from intrs_edge.targets import open_target
+        from intrs_edge.evaluate.deadline import within
 
-        with open_target(args.project, "host") as judge:
-            yield DeadlineTarget(target, judge, manifest.n0, args.deadline)  # type: ignore[arg-type]
+        with within(args.deadline, target, manifest) as certifier:
+            yield certifier
         return
     if not args.live:
         yield target
@@ -197,7 +201,7 @@ def _shown(args: argparse.Namespace, manifest: Manifest, classes: list[str], tar
 
     console = terminal()
     with (
-        open_target(args.project, "host") as judge,
+        open_target(manifest, "host") as judge,
         LiveTarget(target, judge, manifest.raw["settings"], classes, args.target, console) as live,  # type: ignore[arg-type]
     ):
         yield live
@@ -253,7 +257,7 @@ def _opened(args: argparse.Namespace, manifest: Manifest) -> Iterator[tuple[Any,
             yield cluster, {}
         return
     if args.method == INTRS:
-        with open_target(args.project, args.target, audit=args.audit, journal=args.journal) as target:
+        with open_target(manifest, args.target, audit=args.audit, journal=args.journal) as target:
             yield target, {}
         return
     from intrs_edge.evaluate.baselines import FloatSmoothing, fp_classifier, quant_classifier
@@ -273,7 +277,7 @@ def _opened(args: argparse.Namespace, manifest: Manifest) -> Iterator[tuple[Any,
         with FloatSmoothing(fp_classifier(network), manifest.classes, smoothing) as certifier:
             yield certifier, {**own, "model": network.digest[:16]}
         return
-    with open_target(args.project, "host") as target:
+    with open_target(manifest, "host") as target:
         classifier = quant_classifier(manifest, target)
         with FloatSmoothing(classifier, manifest.classes, smoothing) as certifier:
             yield certifier, own
@@ -301,18 +305,14 @@ def _seed(text: str) -> int | str:
     return DEVICE if text == DEVICE else sized(text)
 
 
-def _mode(args: argparse.Namespace, smoothing: dict[str, Any]) -> tuple[Any, str]:
+def mode_of(target_radius: Decimal | None, precision: Decimal | None) -> tuple[Mode, str]:
+    """The mode that these ask for, and what a log calls it. Raises IntrsError for both."""
     from intrs_edge.smoothing.results import Mode
 
-    for name, mode in (("target_radius", Mode.TARGET), ("precision", Mode.PRECISION)):
-        asked = getattr(args, name)
-        if asked is None:
-            continue
-        generated = smoothing.get(name)
-        option = "--" + name.replace("_", "-")
-        if generated is None:
-            raise IntrsError(f"this project was generated without {option}; generate it again with {option} {asked}")
-        if Decimal(str(generated)) != asked:
-            raise IntrsError(f"this project was generated with {option} {generated}, not {asked}; generate it again")
-        return mode, f"{name.replace('_', '-')}={asked}"
+    if target_radius is not None and precision is not None:
+        raise IntrsError("a certification stops at a target radius or at a precision: leave one out")
+    if target_radius is not None:
+        return Mode.TARGET, f"target-radius={target_radius}"
+    if precision is not None:
+        return Mode.PRECISION, f"precision={precision}"
     return Mode.FIXED, "fixed"

@@ -84,6 +84,16 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_samples(parser: argparse.ArgumentParser, names: tuple[str, ...] = ("n0", "n", "alpha")) -> None:
+    """``--n0``, ``--n``, ``--alpha`` of a run, where the project's are not wanted."""
+    group = parser.add_argument_group(
+        "other settings than the project's", "on this computer: tables are made at run time; a board's are burned in"
+    )
+    whats = {"n0": "samples that choose the class", "n": "samples that count it", "alpha": "probability of an error"}
+    for name in names:
+        group.add_argument(f"--{name}", type=decimal if name == "alpha" else sized, help=f"{whats[name]}, per image")
+
+
 def sized(text: str) -> int:
     """A whole number that may be written 100000, 100_000 or 1e5."""
     try:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from intrs_edge.cli.options import add_images, add_target, sized
+from intrs_edge.cli.options import add_images, add_samples, add_target, sized
 
 NAMES = ("file", "label_name", "predict_name")
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=sized, help="seed of the noise (default: the project's if it was generated with one, else fresh)"
     )
+    add_samples(parser, ("n", "alpha"))
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress line")
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets import open_target
     from intrs_edge.targets.manifest import read_manifest
 
-    manifest = read_manifest(args.project)
+    manifest = read_manifest(args.project).revised(n=args.n, alpha=args.alpha)
     manifest.check_images()
     images = load_images(args.images, args.data_dir, manifest.image_shape, args.split_seed, resize=manifest.resize)
     classes = [str(name) for name in manifest.raw["classes"]]
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         print(*columns, sep="\t")
     # at a terminal the lines themselves show how far it is
     show = args.progress and not sys.stdout.isatty()
-    with open_target(args.project, args.target) as target, Progress(len(images), show) as progress:
+    with open_target(manifest, args.target) as target, Progress(len(images), show) as progress:
         seed = run_seed(args.seed, manifest.raw["settings"]["seed"], None, target)
         named = zip(images.images, images.labels, images.ids, image_names(images, classes), strict=True)
         for image, label, idx, names in named:

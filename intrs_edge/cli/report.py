@@ -128,8 +128,9 @@ def _extras(args: argparse.Namespace, logs: dict[str, list[Row]]) -> Extras:
     """The gallery, the firmware and the files' digests, for a page."""
     from intrs_edge.evaluate.firmware import firmware_of
     from intrs_edge.evaluate.gallery import gallery
-    from intrs_edge.evaluate.identity import project_settings
+    from intrs_edge.evaluate.identity import as_logged, project_settings
     from intrs_edge.evaluate.page import Extras
+    from intrs_edge.targets.manifest import read_manifest
 
     pictures = {}
     firmware: dict[str, Firmware] = {}
@@ -140,12 +141,12 @@ def _extras(args: argparse.Namespace, logs: dict[str, list[Row]]) -> Extras:
             except IntrsError as error:
                 raise IntrsError(f"log {name}: {error}") from None
     for project in args.project:
-        found = firmware_of(project)
-        ours = [
-            name
-            for name, rows in logs.items()
-            if rows and project_settings(found.manifest, rows[0].extra.get("mode", "")).items() <= rows[0].extra.items()
-        ]
+        found, manifest = firmware_of(project), read_manifest(project)
+        ours = []
+        for name, rows in logs.items():
+            made = project_settings(as_logged(manifest, rows).raw, rows[0].extra.get("mode", "")) if rows else {}
+            if made and made.items() <= rows[0].extra.items():
+                ours.append(name)
         if not ours:
             raise IntrsError(f"{project}: none of the logs was made with this project; name the one that it was")
         firmware |= dict.fromkeys(ours, found)

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replays, says what differs."""
     from intrs_edge.datasets import load_images
-    from intrs_edge.evaluate.identity import project_settings
+    from intrs_edge.evaluate.identity import as_logged, project_settings
     from intrs_edge.evaluate.log import read_log, warning
     from intrs_edge.evaluate.proof import wrong_radii
     from intrs_edge.evaluate.verify import Difference, check_project, replay, some_of
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.project)
     manifest.check_images()
     rows = read_log(args.log)
+    manifest = as_logged(manifest, rows)
     mode = rows[0].extra.get("mode", "") if rows else ""
     check_project(rows, project_settings(manifest.raw, mode), str(args.log), str(args.project))
     seed = secrets.randbits(32) if args.seed is None else args.seed
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     found = [
         Difference(idx, what) for idx, what in wrong_radii(rows) if idx not in numbers
     ]  # of all lines: it is quick
-    with open_target(args.project, "host") as target:
+    with open_target(manifest, "host") as target:
         found += replay(chosen, images, target, args.progress)
     wrong = len({difference.idx for difference in found})
     if args.json:

@@ -26,11 +26,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
     Raises IntrsError when no count of ``n`` samples certifies anything.
     """
     noise, radius = smoothing.distribution, smoothing.radius
-    if not radius.values:
-        raise IntrsError(
-            f"{smoothing.n} samples certify nothing at alpha {float(smoothing.alpha):g} and "
-            f"sigma {float(smoothing.sigma):g}, even if all agree: take more samples"
-        )
+    check_certifies(smoothing)
     two_sided = isinstance(radius, TwoSidedTable)
     leads = _lead_values(smoothing)
     counts: list[int] = []
@@ -72,6 +68,15 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "common/intrs_tables.c": render("intrs_tables.c.j2", **values),
         "include/intrs_tables_config.h": render("intrs_tables_config.h.j2", **values),
     }
+
+
+def check_certifies(smoothing: Smoothing) -> None:
+    """Raises IntrsError when no count of ``n`` samples certifies anything."""
+    if not smoothing.radius.values:
+        raise IntrsError(
+            f"{smoothing.n} samples certify nothing at alpha {float(smoothing.alpha):g} and "
+            f"sigma {float(smoothing.sigma):g}, even if all agree: take more samples"
+        )
 
 
 def summary(smoothing: Smoothing) -> str:

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.cohen import Cohen
 from intrs_edge.evaluate.float_network import FloatNetwork, Floats
-from intrs_edge.evaluate.proof import judge_of
 from intrs_edge.graph.ir import Quant
 from intrs_edge.graph.preprocessing import input_codes, parse
-from intrs_edge.smoothing import SequentialPlan
-from intrs_edge.smoothing.results import Certificate, Mode, Stop, Stream
+from intrs_edge.smoothing.results import Certificate, Mode, Stream
 from intrs_edge.targets.base import Codes, ContextMixin, Votes, certify_by_votes
 from intrs_edge.targets.manifest import Manifest
+from intrs_edge.targets.tables import TableJudge
 
 Image = npt.NDArray[np.uint8]
 # float pixels [N, H, W, C], noise included -> classes [N]
@@ -32,46 +31,18 @@ _BLOCK = 256  # samples that are drawn together
 _BLOCK_VALUES = 1 << 22  # and at most so many values
 
 
-class FloatSmoothing(ContextMixin):
+class FloatSmoothing(TableJudge, ContextMixin):
     """A certifier (`certify_images`) with continuous Gaussian noise in floating point.
 
     Sample i of image m is a function of (seed, m, i): blocks of samples have generators of their own (PCG64, ziggurat).
     """
 
     def __init__(self, classifier: Classifier, classes: int, smoothing: Cohen) -> None:
-        self.classifier, self.classes, self.smoothing = classifier, classes, smoothing
-        self._judges = {mode: judge_of(mode, smoothing) for mode in Mode}
+        super().__init__(smoothing)
+        self.classifier, self.classes = classifier, classes
         self._size = max(1, min(_BLOCK, _BLOCK_VALUES // smoothing.dimension))
         self._sigma = np.float32(float(Fraction(smoothing.sigma)))
         self._known: tuple[Stream, int, Image, npt.NDArray[np.int64]] | None = None
-
-    def next_look(self, mode: Mode, samples: int) -> int:
-        """See `targets.base.Judge`."""
-        plan = self._plan(mode)
-        looks = [self.smoothing.n] if plan is None else [look.samples for look in plan.looks]
-        return next((look for look in looks if look > samples), 0)
-
-    def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
-        """See `targets.base.Judge`."""
-        return self._judges[mode](samples, count, other)
-
-    def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
-        """See `targets.base.Judge`."""
-        return self.smoothing.proved(mode, samples, count, other)
-
-    def decides(self, top: int, second: int) -> bool:
-        """See `targets.base.Judge`."""
-        return self.smoothing.predict.decides(top, second)
-
-    def _plan(self, mode: Mode) -> SequentialPlan | None:
-        if mode == Mode.FIXED:
-            return None
-        plan = self.smoothing.target_plan if mode == Mode.TARGET else self.smoothing.precision_plan
-        if plan is None:
-            raise IntrsError(
-                f"the project was generated without the tables of mode {mode.name.lower()}: generate it anew"
-            )
-        return plan
 
     def votes(self, image: Image, stream: Stream, first: int, count: int) -> Votes:
         """Votes [classes] of samples first .. first+count-1."""

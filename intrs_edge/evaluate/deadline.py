@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Certificate, Mode, Stream
 from intrs_edge.targets.base import Judge, Votes, certificate_now, certificate_of, first_look
+from intrs_edge.targets.host import open_host
+from intrs_edge.targets.manifest import Manifest
 
 _PARTS = 16  # of the time, after each of which the clock is read
+
+
+@contextmanager
+def within(seconds: float | None, target: Any, manifest: Manifest) -> Iterator[Any]:
+    """``target``, or with a number of seconds one that gives each image so many. Raises IntrsError for none at all."""
+    if seconds is None:
+        yield target
+        return
+    if seconds <= 0:
+        raise IntrsError(f"a deadline of {seconds:g} s is no time to certify an image in")
+    with open_host(manifest, 1) as judge:
+        yield DeadlineTarget(target, judge, manifest.n0, seconds)
 
 
 class _Voter(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from intrs_edge.datasets.load import chosen
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import INTRS
+from intrs_edge.targets.manifest import Manifest
 
 
 def image_digest(image: npt.NDArray[np.uint8]) -> str:
@@ -77,6 +79,25 @@ def project_settings(manifest: Mapping[str, Any], mode: str) -> dict[str, str]:
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],
     }
+
+
+def as_logged(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
+    """A project with the n0, n, alpha and mode of a log, whose tables may have been made at run time; as it is where
+    the log is not one of its model, or no certificate has such settings.
+    """
+    said = rows[0].extra if rows else {}
+    if said.get("method") != INTRS or said["model"] != manifest.raw["model_hash"][:16]:
+        return manifest
+    kind, _, value = said["mode"].partition("=")
+    asked = {name: said[name] for name in ("n0", "n", "alpha")}
+    if kind in ("target-radius", "precision"):
+        asked[kind.replace("-", "_")] = value
+    if not all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?(E-[0-9]{1,2})?", text) for text in asked.values()):
+        return manifest
+    try:
+        return manifest.revised(**{name: int(v) if name in ("n0", "n") else Decimal(v) for name, v in asked.items()})
+    except (IntrsError, ValueError):
+        return manifest
 
 
 def warnings_of(images: ImageSet, classes: Sequence[str]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.cohen import cohen_of
@@ -12,7 +12,7 @@ from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import GAUSSIAN, INTRS, UNPROVED
 from intrs_edge.smoothing import Smoothing
 from intrs_edge.smoothing.results import Mode, Stop
-from intrs_edge.smoothing.sequential import SequentialPlan
+from intrs_edge.targets.tables import TableJudge
 
 
 def check_radii(rows: Sequence[Row]) -> None:
@@ -29,14 +29,18 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     if not rows or "votes" not in rows[0].extra:
         return
     mode, smoothing = mode_of(rows[0].extra["mode"]), smoothing_of(rows[0])
-    judge = lru_cache(maxsize=None)(judge_of(mode, smoothing))  # many images have the same counts
+    tables = TableJudge(smoothing)
+
+    @cache  # many images have the same counts
+    def judge(samples: int, count: int, other: int) -> tuple[int, Stop] | None:
+        return tables.judge(mode, samples, count, other) if tables.next_look(mode, samples - 1) == samples else None
+
     for row in rows:
         count, samples = int(row.extra["count"]), int(row.extra["samples"])
         votes = [int(v) for v in row.extra["votes"].split(",")]
         other = max(votes[: int(row.extra["selected"])] + votes[int(row.extra["selected"]) + 1 :], default=0)
         decision = judge(samples, count, other)
-        goes_on = samples < smoothing.n if mode == Mode.FIXED else decision is None
-        if goes_on and row.extra["stop"] == Stop.CALLER.name.lower():
+        if decision is None and row.extra["stop"] == Stop.CALLER.name.lower():
             decision = (smoothing.proved(mode, samples, count, other), Stop.CALLER)
         if decision is None:
             yield row.idx, f"{count} votes of {samples} samples end no certification in mode {row.extra['mode']}"
@@ -94,19 +98,3 @@ def mode_of(text: str) -> Mode:
     if text.partition("=")[0] not in modes:
         raise IntrsError(f"mode {text} is none of fixed, target-radius=R, precision=X")
     return modes[text.partition("=")[0]]
-
-
-def judge_of(mode: Mode, smoothing: Smoothing) -> Callable[[int, int, int], tuple[int, Stop] | None]:
-    """(samples, count, most votes of another class) -> squared radius, and why it stopped; None where it would have
-    gone on.
-    """
-    plan = {Mode.TARGET: smoothing.target_plan, Mode.PRECISION: smoothing.precision_plan}.get(mode)
-    if plan is not None:
-        return lambda samples, count, other: _by_plan(plan, samples, count)
-    return lambda samples, count, other: (smoothing.radius.lookup(count, other), Stop.FULL)
-
-
-def _by_plan(plan: SequentialPlan, samples: int, count: int) -> tuple[int, Stop] | None:
-    index = next((k for k, look in enumerate(plan.looks) if look.samples == samples), None)
-    decision = plan.decide(index, count) if index is not None else None
-    return (decision[1], decision[0]) if decision is not None else None

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,13 @@ class Bundle:
     sources: bytes
     image: Image
     stream: Stream
+    revised: Manifest | None
 
     @property
     def key(self) -> str:
-        """Names the project and its library."""
-        return f"{self.manifest_hash}-{self.library_hash}"
+        """Names the project, its library and the tables that decide."""
+        tables = self.revised.table_hash if self.revised is not None else 0
+        return f"{self.manifest_hash}-{self.library_hash}-{tables:08x}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def bundle_of(manifest: Manifest) -> Bundle:
     image = np.frombuffer(pattern, np.uint8).reshape(height, width, channels)
     return Bundle(
         __version__, platform.machine(), library, _digest(library), _digest((directory / "project.json").read_bytes()),
-        packed.getvalue(), image, Stream(0, 0),
+        packed.getvalue(), image, Stream(0, 0), manifest if manifest.tables is not None else None,
     )  # fmt: skip
 
 
@@ -132,6 +134,8 @@ def _open(bundle: Bundle, threads: int) -> HostTarget:
     with tarfile.open(fileobj=io.BytesIO(bundle.sources), mode="r:gz") as tar:
         tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
     manifest = read_manifest(folder)
+    if bundle.revised is not None:
+        manifest = replace(bundle.revised, directory=folder, generated=manifest)
     why = f"its processor is {platform.machine()}, and the library is for {bundle.machine}"
     if platform.machine() == bundle.machine:
         library = folder / _LIBRARY

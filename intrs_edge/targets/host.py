@@ -29,10 +29,12 @@ from intrs_edge.targets.base import (
     check_range,
     check_stream,
     first_look,
+    prediction_of,
 )
 from intrs_edge.targets.crew import ALONE, Answer, Job, ThreadCrew
 from intrs_edge.targets.manifest import Manifest
 from intrs_edge.targets.sharing import Sharing
+from intrs_edge.targets.tables import TableJudge
 
 _ALIGN = 64
 _PIECE = 256  # samples after which a thread sees an interrupt
@@ -94,15 +96,17 @@ class HostTarget(ContextMixin):
             raise IntrsError(f"{library} cannot be loaded: {error}; build the project again") from error
         model, tables, image_bytes, _, classes, n0, n, self.batch, arena, _, self._workspace_bytes = fields
         self.library = library
-        manifest.check(model, tables, str(library))
+        manifest.built.check(model, tables, str(library))
         if image_bytes != int(np.prod(manifest.image_shape)):
             raise IntrsError(f"{library}: {image_bytes} bytes an image, but the manifest says {manifest.image_shape}")
         self.info = TargetInfo(
-            "host", "host", model, tables, classes, manifest.image_shape, n0, n, arena, manifest.ends
-        )
+            "host", "host", model, manifest.table_hash, classes, manifest.image_shape, manifest.n0, manifest.n, arena,
+            manifest.ends,
+        )  # fmt: skip
+        self._made = TableJudge(manifest.tables) if manifest.tables is not None else None
         self._lib.intrs_next_look.restype = ctypes.c_uint32
         self._lib.intrs_proved.restype = ctypes.c_uint32
-        if (classes, n0, n) != (manifest.classes, manifest.n0, manifest.n):
+        if (classes, n0, n) != (manifest.classes, manifest.built.n0, manifest.built.n):
             raise IntrsError(f"{library} and the manifest disagree on classes or samples; build the project again")
         if self._lib.intrs_check(None) != 0:
             raise IntrsError(f"{library}: weights or tables are damaged; build the project again (remove build first)")
@@ -153,6 +157,8 @@ class HostTarget(ContextMixin):
 
     def predict(self, image: Image, stream: Stream) -> Prediction:
         """See Target."""
+        if self._made is not None:
+            return prediction_of(self, self.votes(image, stream, 0, self.info.n))
         out = _Prediction()
         self._loop(self._lib.intrs_predict, image, stream, (), out)
         return Prediction(out.label, out.top, (out.votes[0], out.votes[1]), out.samples)
@@ -240,10 +246,14 @@ class HostTarget(ContextMixin):
 
     def next_look(self, mode: Mode, samples: int) -> int:
         """See Judge."""
+        if self._made is not None:
+            return self._made.next_look(mode, samples)
         return int(self._lib.intrs_next_look(ctypes.c_uint32(mode), ctypes.c_uint32(samples)))
 
     def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
         """See Judge; raises IntrsError for samples that are no checkpoint."""
+        if self._made is not None:
+            return self._made.judge(mode, samples, count, other)
         squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
         numbers = tuple(ctypes.c_uint32(v) for v in (mode, samples, count, other))
         status = self._lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
@@ -254,14 +264,19 @@ class HostTarget(ContextMixin):
 
     def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
         """See Judge."""
+        if self._made is not None:
+            return self._made.proved(mode, samples, count, other)
         return int(self._lib.intrs_proved(*(ctypes.c_uint32(v) for v in (mode, samples, count, other))))
 
     def decides(self, top: int, second: int) -> bool:
         """See Judge."""
+        if self._made is not None:
+            return self._made.decides(top, second)
         return bool(self._lib.intrs_decides(ctypes.c_uint32(top), ctypes.c_uint32(second)))
 
     def certify_alone(self, image: Image, stream: Stream, mode: Mode = Mode.FIXED) -> Certificate:
-        """The firmware's own loop, in one thread."""
+        """The firmware's own loop, in one thread; by the project's own tables."""
+        assert self._made is None, "the library's loop has the tables that it was generated with"
         out = _Certificate()
         votes = self._loop(self._lib.intrs_certify, image, stream, (ctypes.c_uint32(mode),), out)
         return Certificate(out.label, out.selected, out.count, out.samples, out.radius_squared, Stop(out.stop), votes)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from intrs_edge import __version__
-from intrs_edge.codegen.manifest import check_unchanged, made_by
+from intrs_edge.codegen.manifest import check_unchanged, made_by, smoothing_of
+from intrs_edge.codegen.tables import check_certifies, claim
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.words import ASK
+from intrs_edge.smoothing import Smoothing
 from intrs_edge.targets.base import Ends
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Hashes are 32-bit prefixes; ``image_shape`` is (H, W, C); ``board`` an id, "host" when none was named; n0, n:
-    samples of the two phases; ``classes``: how many; ``ends``: how codes and images go in.
+    samples of the two phases; ``classes``: how many; ``ends``: how codes and images go in. ``tables``: those that were
+    made at run time, for other settings than the project's, which are then those of ``generated``.
     """
 
     directory: Path
@@ -31,6 +35,54 @@ class Manifest:
     classes: int
     ends: Ends
     raw: dict[str, Any]
+    tables: Smoothing | None = None
+    generated: Manifest | None = None
+
+    @property
+    def built(self) -> Manifest:
+        """What the project's library and firmware were generated with."""
+        return self.generated or self
+
+    def revised(
+        self,
+        n0: int | None = None,
+        n: int | None = None,
+        alpha: Decimal | None = None,
+        target_radius: Decimal | None = None,
+        precision: Decimal | None = None,
+    ) -> Manifest:
+        """As if the project had been generated with these settings; None: as it was. Their tables are made here, and
+        the library counts as before. Raises IntrsError for what is no certificate's setting, or certifies nothing.
+        """
+        settings = self.raw["settings"]
+        asked = {"n0": n0, "n": n, "alpha": alpha, "target_radius": target_radius, "precision": precision}
+        changed = {
+            name: value if isinstance(value, int) else str(value)
+            for name, value in asked.items()
+            if value is not None and (settings[name] is None or Decimal(str(settings[name])) != value)
+        }
+        if not changed:
+            return self
+        raw = {**self.raw, "settings": {**settings, **changed}}
+        tables = smoothing_of(raw)
+        check_certifies(tables)
+        raw |= {"table_hash": tables.table_hash, "tables": tables.tables_digest, "certificate": claim(tables)}
+        return replace(
+            self, table_hash=_prefix(tables.table_hash), n0=tables.n0, n=tables.n, raw=raw, tables=tables,
+            generated=self.built,
+        )  # fmt: skip
+
+    def check_burned(self, where: str) -> None:
+        """Raises IntrsError where tables were made at run time, for who has those of the project."""
+        ours, theirs = self.raw["settings"], self.built.raw["settings"]
+        for name, value in theirs.items():
+            if ours[name] != value:
+                option = f"--{name.replace('_', '-')}"
+                had = f"without {option}" if value is None else f"with {option} {value}, not {ours[name]}"
+                raise IntrsError(
+                    f"this project was generated {had}, and {where} has its tables burned in: generate it again with "
+                    f"{option} {ours[name]}, or use --target host"
+                )
 
     def check(self, model_hash: int, table_hash: int, where: str) -> None:
         """Raises IntrsError when what runs there is not this project's model and tables."""

@@ -23,21 +23,27 @@ SPECS = "host, cuda, cuda:N, torch-cpu, emulator, serial:DEVICE, tcp:HOST:PORT, 
 
 
 def open_target(
-    project_dir: Path | str, spec: str, threads: int | None = None, audit: float = 0.0, journal: Path | None = None
+    project: Path | str | Manifest,
+    spec: str,
+    threads: int | None = None,
+    audit: float = 0.0,
+    journal: Path | None = None,
 ) -> Target:
     """The target ``spec`` of a built project: one of SPECS, or several boards with commas between.
 
-    threads: of the host library; None: all cores. audit: share of the boards' answers that the host checks. journal: a
-    file that keeps what boards have counted, so that an interrupted certification goes on.
+    project: its folder, or its manifest, which may be `Manifest.revised` (not for boards). threads: of the host
+    library; None: all cores. audit: share of the boards' answers that the host checks. journal: a file that keeps what
+    boards have counted, so that an interrupted certification goes on.
     Raises IntrsError: no such target, not built, not there, or built from another model or other tables.
     """
-    directory = Path(project_dir)
-    manifest = read_manifest(directory)
+    manifest = project if isinstance(project, Manifest) else read_manifest(Path(project))
+    directory = manifest.directory
     specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:|cuda|torch-cpu)", spec)
     if specs == ["host"]:
         return open_host(manifest, threads)
     if re.fullmatch(r"cuda(:\d+)?|torch-cpu", spec):
         return _open_gpu(manifest, spec, threads, audit, journal)
+    manifest.check_burned(f"target {spec}")
     if len(specs) == 1 and not audit and journal is None:
         return LinkTarget(open_transport(directory, manifest, spec), manifest)
     if any(re.match(r"host$|cuda|torch-cpu", one) for one in specs):

@@ -115,11 +115,10 @@ def test_the_sequential_modes(run_cli, project, tmp_path):
     assert all(int(row.extra["samples"]) <= 200 for row in rows)
     assert any(row.extra["stop"] != "full" for row in rows)
     assert {row.extra["mode"] for row in rows} == {"target-radius=0.1"}
-    code, _, err = run_cli(
-        "certify", project, "digits:test[0:4]", "--log", tmp_path / "u.tsv", "--target-radius", "0.2"
-    )
+    call = ("certify", project, "digits:test[0:4]", "--log", tmp_path / "u.tsv", "--target-radius", "0.2")
+    code, _, err = run_cli(*call, "--target", "tcp:localhost:1")
     assert code == 2
-    assert "generated with --target-radius 0.1, not 0.2" in err
+    assert "generated with --target-radius 0.1, not 0.2, and target tcp:localhost:1 has its tables burned in" in err
     assert not (tmp_path / "u.tsv").exists()
 
 
