@@ -25,15 +25,16 @@ LOWER = {
 FOR_ALL = {"__init__", "__version__", *(p.stem for p in PACKAGE.glob("*.py"))}
 
 
-def imported(path: Path) -> set[str]:
-    """The folders that a module imports from, wherever it does."""
+def imported(path: Path, package: str = "intrs_edge") -> set[str]:
+    """What of a package a module imports from, wherever it does: folders, and what else its ``__init__`` offers."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and node.module == "intrs_edge":
-            names += [f"intrs_edge.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("intrs_edge.")}
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found |= {name.removeprefix(f"{package}.").split(".")[0] for name in names if name.startswith(f"{package}.")}
     return found
 
 
@@ -57,3 +58,41 @@ def test_the_check_sees_an_import(tmp_path):
         "def f():\n    from intrs_edge.cli.main import main\n    import intrs_edge.study.work\n"
     )
     assert imported(tmp_path / "m.py") == {"cli", "study"}
+
+
+KERNELS = PACKAGE / "codegen" / "kernels"
+ISAS = sorted(p.parent.name for p in KERNELS.glob("*/__init__.py"))
+
+
+def strangers(path: Path, folder: str) -> set[str]:
+    """What a module of kernels imports from other folders than its own and common."""
+    return imported(path, "intrs_edge.codegen.kernels") - {folder, "common"}
+
+
+@pytest.mark.parametrize("folder", ISAS)
+def test_kernels_see_their_own_folder_and_common(folder):
+    wrong = {
+        str(path.relative_to(KERNELS)): seen
+        for path in (KERNELS / folder).rglob("*.py")
+        if (seen := strangers(path, folder))
+    }
+    assert wrong == {}
+
+
+def test_the_check_of_kernels_sees_an_import(tmp_path):
+    """By any spelling, of another folder and of the registry; common itself sees no folder."""
+    path = tmp_path / "m.py"
+    path.write_text(
+        "from intrs_edge.codegen.kernels import arm_dsp, registered\n"
+        "from intrs_edge.codegen.kernels.neon import pack\n"
+        "import intrs_edge.codegen.kernels.x86.conv\n"
+        "from intrs_edge.codegen.kernels.common.base import Kernel\n"
+    )
+    assert strangers(path, "neon") == {"arm_dsp", "registered", "x86"}
+    assert strangers(path, "common") == {"arm_dsp", "registered", "neon", "x86"}
+
+
+def test_every_kernel_lies_in_a_folder():
+    assert {p.name for p in KERNELS.glob("*.py")} == {"__init__.py"}
+    assert "common" in ISAS
+    assert len(ISAS) > 2

@@ -10,7 +10,8 @@ from networks import resnet, tiny
 from intrs_edge.boards import load_board
 from intrs_edge.codegen.choose import chains, choose
 from intrs_edge.codegen.isa import PORTABLE, Level, board_levels, host_levels, levels
-from intrs_edge.codegen.kernels import Cost, Emit, Kernel, Site, base, register
+from intrs_edge.codegen.kernels import Cost, Emit, Kernel, Site, register
+from intrs_edge.codegen.kernels.common import base
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.passes import simplify

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.codegen.kernels.arm_dsp_pack import Filters
+from intrs_edge.codegen.kernels.common.filters import Filters
 from intrs_edge.graph.quantize import AddParams, Requant
 from tests.kernels.harness import Call
 

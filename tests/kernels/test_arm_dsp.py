@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intrs_edge.codegen.kernels import arm_dsp_pack as pack
+from intrs_edge.codegen.kernels.arm_dsp import pack
+from intrs_edge.codegen.kernels.common.filters import Filters
+from intrs_edge.codegen.kernels.common.requant import requant_reason, requant_words
+from intrs_edge.codegen.kernels.common.sums import sum_table, table_reason
 from tests.kernels.cases import Layer, layer, sums
 from tests.kernels.harness import M4, Call, Case, check, needs_emulator
 
@@ -72,7 +75,7 @@ def _f4(number: int, one: Layer, pairs: int, expand: bool) -> Case:
     fields = one.packed(
         linear=int(one.filters.linear),
         pairs=pairs,
-        stream=pack.f4_stream(one.filters, not expand),
+        stream=pack.winograd4_stream(one.filters, not expand),
         weights=one.filters.weights if expand else 0,
     )
     scratch = 144 * c * pairs + (144 * c + 576 if expand else 144 + 36 * c if c > 16 else 720)
@@ -97,7 +100,7 @@ def test_direct_convolutions(tmp_path: Path, style: str) -> None:
     cases = []
     for i, (shape, out_c, kernel, stride, pad, dilation) in enumerate(SHAPES):
         one = layer(rng, shape, out_c, kernel, stride, pad, dilation, extreme=style == "extreme", up=style == "up")
-        assert pack.requant_reason(one.filters, 1) is None
+        assert requant_reason(one.filters, 1) is None
         cases += [_direct(i, one, wide) for wide in (False, True)]
     _check(tmp_path, cases)
 
@@ -109,7 +112,7 @@ def test_winograd(tmp_path: Path, style: str) -> None:
     cases = []
     for i, (shape, out_c, pad) in enumerate(F4_SHAPES):
         one = layer(rng, shape, out_c, pad=pad, extreme=style == "extreme", up=style == "up")
-        assert pack.requant_reason(one.filters, 6) is None
+        assert requant_reason(one.filters, 6) is None
         cases.append(_f4(i, one, 1, False))
         if out_c % 2 == 0:
             cases += [_f4(i, one, pairs, True) for pairs in (1, 3)]
@@ -125,7 +128,7 @@ def test_depthwise(tmp_path: Path, style: str) -> None:
         one = layer(
             rng, shape, shape[2], kernel, stride, pad, dilation, True, extreme=style == "extreme", up=style == "up"
         )
-        assert pack.requant_reason(one.filters, 1) is None
+        assert requant_reason(one.filters, 1) is None
         cases.append(_depthwise(i, one))
     _check(tmp_path, cases)
 
@@ -134,8 +137,8 @@ def test_depthwise(tmp_path: Path, style: str) -> None:
 def test_add_every_pair(tmp_path: Path) -> None:
     cases = []
     for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(5))):
-        assert pack.add_reason(p) is None
-        table, words = pack.add_table(p)
+        assert table_reason(p) is None
+        table, words = sum_table(p)
         n = int(str(portable["n"]))
         fields = {
             "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
@@ -194,12 +197,12 @@ def test_ranges_are_proved_from_the_weights() -> None:
     assert np.array_equal((one.flat * worst).sum(axis=1) + one.bias, high)
     best = np.where(one.flat > 0, -128, 127) - one.in_zero_point
     assert np.array_equal((one.flat * best).sum(axis=1) + one.bias, low)
-    assert pack.requant_reason(one, 1) is None
+    assert requant_reason(one, 1) is None
     loud = replace(one, bias=one.bias + (1 << 25), shift=one.shift * 0 - 17, out_zero_point=-128)
-    assert pack.requant_reason(loud, 1) is None
-    assert "accumulators reach" in str(pack.requant_reason(loud, 6))
-    assert "scaled up" in str(pack.requant_reason(replace(one, shift=one.shift * 0, linear=True), 1))
-    assert "multiplier is below" in str(pack.requant_reason(replace(loud, shift=loud.shift - 1), 6))
+    assert requant_reason(loud, 1) is None
+    assert "accumulators reach" in str(requant_reason(loud, 6))
+    assert "scaled up" in str(requant_reason(replace(one, shift=one.shift * 0, linear=True), 1))
+    assert "multiplier is below" in str(requant_reason(replace(loud, shift=loud.shift - 1), 6))
 
 
 def test_requantisation_words_equal_double_rounding() -> None:
@@ -215,8 +218,8 @@ def test_requantisation_words_equal_double_rounding() -> None:
             multiplier = rng.integers(1 << 30, 1 << 31, 64)
             zero = int(rng.integers(-128, 128)) if linear else -128
             weights = np.full((64, 300), 127, np.int8)  # sums reach 2^22
-            f = pack.Filters(weights, np.zeros(64, np.int64), 0, multiplier, np.full(64, -right), zero, linear)
-            words = pack.requant_words(f, t)
+            f = Filters(weights, np.zeros(64, np.int64), 0, multiplier, np.full(64, -right), zero, linear)
+            words = requant_words(f, t)
             y = rng.integers(-(1 << 22), 1 << 22, (4096, 64)) >> max(0, 4 - right)
             acc = y << (t + (int(f.up[0]) if t == 1 else 0))
             h = (acc * words[:, 0] + (1 << 31 if t == 1 else 0)) >> 32

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intrs_edge.codegen.kernels import arm_dsp_pack as pack
-from intrs_edge.codegen.kernels.arm_m0 import conv_stream
+from intrs_edge.codegen.kernels.arm_m0.pack import conv_stream
+from intrs_edge.codegen.kernels.common.requant import requant_reason
+from intrs_edge.codegen.kernels.common.sums import sum_table
 from tests.kernels.cases import layer, sums
 from tests.kernels.harness import M0, M3, Call, Case, Machine, check, needs_emulator
 from tests.kernels.test_arm_dsp import SHAPES
@@ -37,7 +38,7 @@ def test_convolutions(tmp_path: Path, machine: Machine, style: str) -> None:
     cases = []
     for i, (shape, out_c, kernel, stride, pad, dilation) in enumerate(SHAPES):
         one = layer(rng, shape, out_c, kernel, stride, pad, dilation, extreme=style == "extreme", up=style == "up")
-        assert pack.requant_reason(one.filters, 1) is None
+        assert requant_reason(one.filters, 1) is None
         fields = one.packed(linear=int(one.filters.linear), stream=conv_stream(one.filters))
         taps = -(-one.filters.flat.shape[1] // 4) * 4
         call = Call("intrs_m0_conv2d", "intrs_m0_conv2d", fields, 8 * taps)
@@ -50,7 +51,7 @@ def test_convolutions(tmp_path: Path, machine: Machine, style: str) -> None:
 def test_add_every_pair(tmp_path: Path, machine: Machine) -> None:
     cases = []
     for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(9))):
-        table, words = pack.add_table(p)
+        table, words = sum_table(p)
         n = int(str(portable["n"]))
         fields = {
             "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],

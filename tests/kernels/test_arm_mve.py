@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intrs_edge.codegen.kernels import arm_mve_pack as pack
+from intrs_edge.codegen.kernels.arm_mve import pack
 from tests.kernels.cases import Layer, layer, sums
 from tests.kernels.harness import M55, Call, Case, check, needs_emulator
 from tests.kernels.test_arm_dsp import SHAPES

@@ -9,7 +9,9 @@ import pytest
 
 from intrs_edge.codegen.choose import choose
 from intrs_edge.codegen.isa import PORTABLE, Level, levels
-from intrs_edge.codegen.kernels import Site, registered, x86_pack
+from intrs_edge.codegen.kernels import Site, registered
+from intrs_edge.codegen.kernels.common import elementwise
+from intrs_edge.codegen.kernels.common.sums import affine_sum, all_sums
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
@@ -122,7 +124,7 @@ def test_sum(tmp_path: Path, n: int, kind: str) -> None:
 @pytest.mark.parametrize("n", [1, 7, 8, 50])
 @pytest.mark.parametrize("kind", ["ADD", "SUB"])
 def test_add_without_a_formula(tmp_path: Path, n: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(x86_pack, "find_sum", lambda p: None)
+    monkeypatch.setattr(elementwise, "affine_sum", lambda p: None)
     check(tmp_path, residual(n, (0.02, 0.0151, 0.0263), kind, "NONE"), "add.avx2")
 
 
@@ -216,11 +218,11 @@ def test_the_sum_formula_is_exact_or_absent() -> None:
         a, b, q = (quantize_multiplier(v) for v in (s1 / twice, s2 / twice, twice / (2**20 * out)))
         requant = Requant(np.array([q[0]], np.int32), np.array([q[1]], np.int8), int(rng.integers(-128, 20)), -128, 127)
         p = AddParams((-128, int(rng.integers(-40, 40))), (a[0], b[0]), (a[1], b[1]), 20, requant)
-        formula = x86_pack.find_sum(p)
+        formula = affine_sum(p)
         if formula is not None:
             found += 1
             fx, fy, offset, shift = formula
             total = fx * values[:, None] + fy * values[None, :] + offset
             assert np.abs(total).max() < 2**31
-            assert np.array_equal(np.clip(total >> shift, p.q.min, p.q.max), x86_pack.add_table(p))
+            assert np.array_equal(np.clip(total >> shift, p.q.min, p.q.max), all_sums(p))
     assert found > 10

@@ -2,7 +2,7 @@
  * intrs_dsp.h - int8 kernels for Cortex-M cores with the DSP extension (M4, M7, M33), bit for bit equal to the portable ones.
  *
  * Weights and requantisation constants are one stream of words in the order in which the kernel reads them
- * (intrs_edge/codegen/kernels/arm_dsp_pack.py writes it and proves the ranges named here from the actual weights).
+ * (intrs_edge/codegen/kernels/arm_dsp writes it and proves the ranges named here from the actual weights).
  *
  * Requantisation in three instructions (docs/contract.md has the arithmetic). With acc = 2^t y, gemmlowp's double rounding
  *   x = (y m + 2^30) >> 31;  out = (x + 2^(e-1) - (x < 0)) >> e

@@ -4,7 +4,7 @@
  *
  * Armv6-M multiplies 32 x 32 to 32 bits in one instruction and has no longer product. The requantisation is that of intrs_dsp.h for
  * t = 1 (out = (high word of (acc m + 2^31) + addend - (acc < 0)) >> shift), its high word made of four products of half-words.
- * The streams are written by intrs_edge/codegen/kernels/arm_m0.py.
+ * The streams are written by intrs_edge/codegen/kernels/arm_m0.
  */
 #ifndef INTRS_M0_H
 #define INTRS_M0_H

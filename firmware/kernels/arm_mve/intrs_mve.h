@@ -1,7 +1,7 @@
 /*
  * intrs_mve.h - int8 kernels for Cortex-M cores with integer MVE (Helium: M55, M85), bit for bit equal to the portable ones.
  *
- * Weights and requantisation constants are one stream in the order of reading (intrs_edge/codegen/kernels/arm_mve.py).
+ * Weights and requantisation constants are one stream in the order of reading (intrs_edge/codegen/kernels/arm_mve).
  */
 #ifndef INTRS_MVE_H
 #define INTRS_MVE_H

@@ -1,6 +1,6 @@
 /*
  * intrs_neon.h - parameters of the NEON kernels, for AArch64 and 32-bit ARM. The generator packs the weights and proves
- * the ranges (intrs_edge/codegen/kernels/neon_*.py); every kernel equals the portable one bit for bit under the
+ * the ranges (intrs_edge/codegen/kernels/neon); every kernel equals the portable one bit for bit under the
  * conditions stated here.
  */
 #ifndef INTRS_NEON_H

@@ -1,6 +1,6 @@
 /*
  * intrs_x86_avx2.h - parameters of the AVX2 kernels. The generator packs the weights and proves the ranges
- * (intrs_edge/codegen/kernels/x86_*.py); every kernel equals the portable one bit for bit under the conditions stated
+ * (intrs_edge/codegen/kernels/x86); every kernel equals the portable one bit for bit under the conditions stated
  * here.
  *
  * "Lane order": of each 16 output channels, 0-3 8-11 4-7 12-15, so that two vpackss put them back in order.

@@ -1,21 +1,10 @@
-"""The kernels to choose from. A module registers its kernels when it is imported; list new modules here."""
+"""The kernels to choose from, a folder an instruction set. A module registers its kernels when it is imported.
 
-from intrs_edge.codegen.kernels import (  # noqa: F401  # noqa: F401
-    arm_dsp,
-    arm_m0,
-    arm_mve,
-    fused_conv,
-    neon_conv,
-    neon_elementwise,
-    portable_conv,
-    portable_data,
-    portable_elementwise,
-    portable_pool,
-    portable_reduce,
-    x86_conv,
-    x86_elementwise,
-)
-from intrs_edge.codegen.kernels.base import (
+A folder's ``__init__`` names its modules; list new folders here.
+"""
+
+from intrs_edge.codegen.kernels import arm_dsp, arm_m0, arm_mve, neon, portable, x86  # noqa: F401
+from intrs_edge.codegen.kernels.common.base import (
     Array,
     Choice,
     Cost,

@@ -1,0 +1,65 @@
+"""Convolutions, and fully connected layers as rows of pixels."""
+
+from __future__ import annotations
+
+from intrs_edge.codegen.kernels.arm_m0.call import ARMV6M, HEADERS, files
+from intrs_edge.codegen.kernels.arm_m0.pack import conv_stream
+from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Site, Value, register
+from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters
+from intrs_edge.codegen.kernels.common.params import window_fields
+from intrs_edge.codegen.kernels.common.requant import requant_reason
+from intrs_edge.graph.geometry import Window
+from intrs_edge.graph.quantize import Requant
+
+
+class _Direct(FilterKernel):
+    requires = ARMV6M
+    code_bytes = 900
+
+    def limit(self, w: Window, filters: Filters) -> str | None:
+        """The range of the requantisation."""
+        return requant_reason(filters, 1)
+
+    def work(self, w: Window) -> Cost:
+        taps = -(-w.filter_h * w.filter_w * w.in_c // 4) * 4
+        pixels, filters = w.out_h * w.out_w, w.out_c + w.out_c % 2
+        instructions = pixels * (4.2 * taps + 150) + pixels * filters / 4 * (14 * taps + 240)
+        return Cost(instructions, filters // 2 * (2 * taps + 32), 8 * taps)
+
+    def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
+        """The struct ``intrs_m0_conv2d``."""
+        function = "intrs_m0_conv2d"
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "in_zero_point": filters.in_zero_point,
+            "min": q.min,
+            "max": q.max,
+            "linear": int(filters.linear),
+            "stream": Array(conv_stream(filters)),
+        }
+        return Emit(
+            function,
+            function,
+            fields,
+            site.op.inputs[:1],
+            site.op.outputs,
+            files(function),
+            scratch_bytes=self.work(w).scratch_bytes,
+            headers=HEADERS,
+        )
+
+
+@register
+class Conv2d(_Direct):
+    """CONV_2D of one group."""
+
+    name = "conv2d.m0"
+    patterns = (("CONV_2D",),)
+
+
+@register
+class FullyConnected(_Direct):
+    """FULLY_CONNECTED: a convolution with a 1x1 filter over a row of pixels."""
+
+    name = "fully_connected.m0"
+    patterns = (("FULLY_CONNECTED",),)

@@ -1,0 +1,1 @@
+"""What the kernels of several instruction sets share. A folder of kernels imports from here and from itself alone."""

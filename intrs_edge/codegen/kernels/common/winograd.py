@@ -1,0 +1,36 @@
+"""Winograd's F(4x4, 3x3) in integers: 4x4 outputs from 6x6 inputs by 36 products where 144 stood.
+
+With an input tile d and a filter g the outputs are ``A^T ((G g G^T) * (B^T d B)) A``. The textbook's G has fractions;
+here each of its rows is scaled to integers, and what that scales the outputs by is taken off at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from intrs_edge.graph.geometry import Window
+
+# The textbook's G times 24, less a factor of 8 in the last row that A^T has instead: every output comes out 24 * 24 =
+# 576 times too large, so that all positions are requantised alike. Rows sum to at most 12 in magnitude: |G g G^T| is
+# at most 18 432 and fits int16. (x86, neon)
+G_ONE_GAIN = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 3]], np.int64)
+ONE_GAIN = 576
+
+# The same without the factors of 4 in three rows, which leaves sums of half-words that take thirteen instructions.
+# What is missing returns as shifts in A^T, by 24, 12, 6 and 6 a dimension: outputs are 576 to 36 times too large by
+# their position, and the bias, which enters at position (1, 1) of the products, 36 times. |G g G^T| is at most 6 272.
+# (arm_dsp)
+G_SMALL = np.array([[6, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], np.int64)
+SMALL_GAIN = 36
+
+
+def transformed(g: npt.NDArray[np.int64], weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """``G w G^T`` of every filter: ``[out_c, 6, 6, in_c]`` from OHWI 3x3."""
+    u: npt.NDArray[np.int64] = np.einsum("ia,oabc,jb->oijc", g, weights.astype(np.int64), g, optimize=True)
+    return u
+
+
+def tiles_of(w: Window) -> int:
+    """Tiles of 4x4 outputs, those at the edge whole."""
+    return -(-w.out_h // 4) * -(-w.out_w // 4)

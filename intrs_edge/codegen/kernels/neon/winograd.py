@@ -1,0 +1,57 @@
+"""3x3 convolutions with NEON by Winograd's F(4x4, 3x3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.common.checks import accumulator_reason, int8_reason, square_reason
+from intrs_edge.codegen.kernels.common.params import convolution, window_fields
+from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
+from intrs_edge.codegen.kernels.neon import pack
+from intrs_edge.codegen.kernels.neon.call import NEON, call, requant_fields
+from intrs_edge.graph.geometry import window
+
+_TILES = 16
+
+
+@register
+class Conv2dWinograd4(Kernel):
+    """CONV_2D 3x3, stride 1, by F(4x4, 3x3); on a CPU with SDOT the direct kernel costs less."""
+
+    name = "conv2d.f4_neon"
+    patterns = (("CONV_2D",),)
+    requires = NEON
+    code_bytes = 4000
+
+    def reject(self, site: Site) -> str | None:
+        """3x3, stride 1, channels in multiples of 8, accumulators below 2^25."""
+        w = window(site.graph, site.op)
+        why = int8_reason(site) or square_reason(site, w)
+        if why is not None:
+            return why
+        if w.in_c % pack.BLOCK or w.out_c % pack.BLOCK:
+            return f"{w.in_c} to {w.out_c} channels: not multiples of 8"
+        return accumulator_reason(site, 25)
+
+    def cost(self, site: Site) -> Cost:
+        """36 products for 9 weights, of whole tiles."""
+        w = window(site.graph, site.op)
+        tiles = tiles_of(w)
+        instructions = 36 * tiles * w.in_c * w.out_c * 0.3 + 36 * tiles * w.in_c * 1.6 + 16 * tiles * w.out_c * 9
+        return Cost(instructions, 8 * site.input(1).elements)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_neon_conv2d``."""
+        w, p, weights, bias = convolution(site)
+        table = pack.requant_table(bias.astype(np.int64) * ONE_GAIN, p.q)
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "in_zero_point": p.in_zero_point,
+            "weights": Array(pack.winograd4_weights(weights), align=16),
+            "q": requant_fields(table, p.q),
+        }
+        frame = (4 * -(-w.out_h // 4) + 2) * (4 * -(-w.out_w // 4) + 2) * w.in_c
+        v_bytes = 36 * (2 * _TILES * w.in_c + 64)
+        scratch = 16 + -(-frame // 16) * 16 + v_bytes + _TILES * 36 * 8 * 4
+        return call("intrs_conv2d_f4_neon", "intrs_neon_conv2d", fields, site, scratch)

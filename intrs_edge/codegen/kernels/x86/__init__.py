@@ -1,0 +1,3 @@
+"""x86-64: kernels with AVX2 and with AVX512-VNNI."""
+
+from intrs_edge.codegen.kernels.x86 import conv, elementwise, winograd  # noqa: F401

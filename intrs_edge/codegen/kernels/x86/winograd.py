@@ -1,0 +1,87 @@
+"""3x3 convolutions for x86-64 with AVX2 by Winograd's F(4x4, 3x3), alone and with the residual sum behind them."""
+
+from __future__ import annotations
+
+from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.common.checks import accumulator_reason, int8_reason, square_reason
+from intrs_edge.codegen.kernels.common.elementwise import affine_fields, affine_reason
+from intrs_edge.codegen.kernels.common.params import convolution, window_fields
+from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
+from intrs_edge.codegen.kernels.x86 import pack
+from intrs_edge.codegen.kernels.x86.call import AVX2, call, requant_fields
+from intrs_edge.graph.geometry import window
+
+_TILES = 16
+
+
+class _Winograd4(Kernel):
+    requires = AVX2
+    code_bytes = 6000
+
+    def reject(self, site: Site) -> str | None:
+        """3x3, stride 1, channels in multiples of 16, accumulators below 2^25."""
+        w = window(site.graph, site.op)
+        why = int8_reason(site) or square_reason(site, w)
+        if why is not None:
+            return why
+        if w.in_c % pack.BLOCK or w.out_c % pack.BLOCK:
+            return f"{w.in_c} to {w.out_c} channels: not multiples of 16"
+        return accumulator_reason(site, 25)
+
+    def cost(self, site: Site) -> Cost:
+        """36 products for 9 weights, of whole tiles."""
+        w = window(site.graph, site.op)
+        tiles = tiles_of(w)
+        products = 36 * tiles * w.in_c * w.out_c
+        instructions = products * 0.2 + 36 * tiles * w.in_c * 0.6 + 16 * tiles * w.out_c * 6
+        return Cost(instructions, 8 * site.input(1).elements)
+
+    def _conv(self, site: Site) -> tuple[dict[str, Value], int]:
+        w, p, weights, bias = convolution(site)
+        frame = (4 * -(-w.out_h // 4) + 2) * (4 * -(-w.out_w // 4) + 2) * w.in_c
+        fields: dict[str, Value] = {
+            "w": window_fields(w),
+            "in_zero_point": p.in_zero_point,
+            "weights": Array(pack.winograd4_weights(weights), align=32),
+            "q": requant_fields(bias, p.q, ONE_GAIN),
+        }
+        v_bytes = 36 * (2 * _TILES * w.in_c + 64)
+        return fields, 64 + -(-frame // 64) * 64 + v_bytes + _TILES * 36 * 16 * 4
+
+
+@register
+class Conv2dWinograd4(_Winograd4):
+    """CONV_2D 3x3, stride 1, by F(4x4, 3x3)."""
+
+    name = "conv2d.f4_avx2"
+    patterns = (("CONV_2D",),)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_x86_f4``."""
+        fields, scratch = self._conv(site)
+        return call("intrs_conv2d_f4_avx2", "intrs_x86_f4", fields, site, scratch)
+
+
+@register
+class Conv2dAddWinograd4(_Winograd4):
+    """CONV_2D as above and the residual ADD after it."""
+
+    name = "conv2d_add.f4_avx2"
+    patterns = (("CONV_2D", "ADD"),)
+
+    def reject(self, site: Site) -> str | None:
+        """Also an exact formula for the sum."""
+        return super().reject(site) or affine_reason(site, 1)
+
+    def cost(self, site: Site) -> Cost:
+        """The sum adds about one instruction an element."""
+        cost = super().cost(site)
+        return Cost(cost.instructions + site.output().elements, cost.weight_bytes)
+
+    def emit(self, site: Site) -> Emit:
+        """The struct ``intrs_x86_f4_sum``; the output may take over the skip."""
+        conv, scratch = self._conv(site)
+        position = site.last.inputs.index(site.op.outputs[0])
+        fields: dict[str, Value] = {"conv": conv, "sum": affine_fields(site, 1, position)}
+        skip = (site.last.inputs[1 - position],)
+        return call("intrs_conv2d_f4_sum_avx2", "intrs_x86_f4_sum", fields, site, scratch, skip)
