@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from intrs_edge.codegen.kernels import registered
-from intrs_edge.convert.pt2_ops import CALLS
-from intrs_edge.convert.qdq_ops import OPS
-from intrs_edge.convert.qdq_tail import MONOTONE
+from intrs_edge.convert.pt2.ops import CALLS
+from intrs_edge.convert.qdq.ops import OPS
+from intrs_edge.convert.qdq.tail import MONOTONE
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.passes.drop_tail import MONOTONE as TAILS
 from intrs_edge.graph.rules import FIXED_OUTPUT, RULES

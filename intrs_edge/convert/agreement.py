@@ -13,8 +13,8 @@ import onnx
 
 from intrs_edge.convert.load import read_source
 from intrs_edge.convert.onnx_file import opset_of
-from intrs_edge.convert.qdq_input import take_normalisation
-from intrs_edge.convert.qdq_tail import keeps_the_class, tail
+from intrs_edge.convert.qdq.input import take_normalisation
+from intrs_edge.convert.qdq.tail import keeps_the_class, tail
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.input_map import derive_input_map

@@ -24,7 +24,7 @@ import onnx.shape_inference
 
 from intrs_edge.children import guarded, patient
 from intrs_edge.convert.onnx_file import opset_of, read_onnx
-from intrs_edge.convert.qdq_tail import keeps_the_class, tail
+from intrs_edge.convert.qdq.tail import keeps_the_class, tail
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import drop_tail, integer_ends

@@ -7,8 +7,8 @@ from pathlib import Path
 import onnx
 
 from intrs_edge.convert.onnx_file import read_onnx
-from intrs_edge.convert.pt2 import onnx_of_pt2
-from intrs_edge.convert.pt2_file import is_pt2
+from intrs_edge.convert.pt2.file import is_pt2
+from intrs_edge.convert.pt2.reader import onnx_of_pt2
 from intrs_edge.convert.qdq import from_qdq_onnx
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph

@@ -17,7 +17,7 @@ from intrs_edge.graph.reading import PixelOptions
 from intrs_edge.train import choose_input_quant
 
 from .conftest import check_contract
-from .test_qdq import Net
+from .qdq.test_reader import Net
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 20, 16, 3)).astype(np.uint8)
 

@@ -18,13 +18,13 @@ from torch.ao.quantization.fx import _decomposed  # noqa: F401  registers quanti
 from torch.nn import functional as F
 
 from intrs_edge.convert import agreement, load_model
-from intrs_edge.convert.pt2 import onnx_of_pt2
-from intrs_edge.convert.pt2_ops import CALLS
+from intrs_edge.convert.pt2.ops import CALLS
+from intrs_edge.convert.pt2.reader import onnx_of_pt2
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.preprocessing import Preprocessing, described
 
 from .conftest import check_contract
-from .qdq_net import runner
+from .qdq.net import runner
 
 Q = torch.ops.quantized_decomposed
 BIAS = torch.linspace(-0.1, 0.1, 8)

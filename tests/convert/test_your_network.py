@@ -28,7 +28,7 @@ from intrs_edge.graph.passes import normalize
 from intrs_edge.graph.preprocessing import Preprocessing, described
 
 from .conftest import run_builtin_ref
-from .qdq_net import Qdq, steps
+from .qdq.net import Qdq, steps
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "your-network.md").read_text(encoding="utf-8")
 BLOCKS = {

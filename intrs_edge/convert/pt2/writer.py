@@ -9,8 +9,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from intrs_edge.convert.pt2_file import Argument, Call, Program, Ref
-from intrs_edge.convert.values import Unsupported
+from intrs_edge.convert.pt2.file import Argument, Call, Program, Ref
+from intrs_edge.convert.unsupported import Unsupported
 
 OPSET = 20
 _IR = 9

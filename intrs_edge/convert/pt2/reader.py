@@ -7,10 +7,10 @@ from pathlib import Path
 
 import onnx
 
-from intrs_edge.convert.pt2_file import Call, Program, read_pt2
-from intrs_edge.convert.pt2_ops import CALLS
-from intrs_edge.convert.pt2_writer import Writer
-from intrs_edge.convert.values import Unsupported
+from intrs_edge.convert.pt2.file import Call, Program, read_pt2
+from intrs_edge.convert.pt2.ops import CALLS
+from intrs_edge.convert.pt2.writer import Writer
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.errors import IntrsError, shown
 
 METADATA = ("intrs.input", "intrs.sigma", "intrs.classes")

@@ -16,8 +16,9 @@ import onnx
 
 from intrs_edge.budget import Values
 from intrs_edge.convert.onnx_file import array, attributes
-from intrs_edge.convert.qdq_constants import FOLDED, fold
-from intrs_edge.convert.values import Constant, Unsupported
+from intrs_edge.convert.qdq.constants import FOLDED, fold
+from intrs_edge.convert.qdq.values import Constant
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.preprocessing import KEY, Preprocessing, described, parse, range_under
 

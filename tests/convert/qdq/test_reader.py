@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from intrs_edge.convert import agreement, from_qdq_onnx, load_model
 from intrs_edge.errors import IntrsError
 
-from .conftest import check_contract
+from ..conftest import check_contract
 
 quantization = pytest.importorskip("onnxruntime.quantization", reason="onnxruntime is not installed")
 

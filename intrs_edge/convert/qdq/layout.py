@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.convert.emit import Emitter
-from intrs_edge.convert.values import Activation, Shape, Unsupported
+from intrs_edge.convert.qdq.values import Activation, Shape
+from intrs_edge.convert.unsupported import Unsupported
 
 NHWC = (0, 2, 3, 1)
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.budget import Values
-from intrs_edge.convert.values import Constant, Lattice, Unsupported
+from intrs_edge.convert.qdq.values import Constant, Lattice
+from intrs_edge.convert.unsupported import Unsupported
 
 Array = npt.NDArray[Any]
 Inputs = list[Union[Array, None]]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from intrs_edge.convert.qdq_ops import OPS
+from intrs_edge.convert.qdq.ops import OPS
 
-from .qdq_net import Qdq, runner, steps
+from .net import Qdq, runner, steps
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 SETTINGS = {
@@ -30,6 +30,8 @@ scales = factors.map(lambda f: 0.0141 * f)
 
 class Net(Qdq):
     """A quantised input; ``value`` is what it stands for."""
+
+    most = 1  # steps that a logit may be off: a tie
 
     def __init__(
         self,
@@ -215,6 +217,8 @@ def constant(kind: str) -> Callable[[Draw], Net]:
 def squared_difference(draw: Draw) -> Net:
     """Sub and Pow, or Sub and Mul by itself; a square of one value where the difference is quantised first."""
     net = binary("Sub")(draw)
+    if net.most > 1:  # a step of the operand, where a tie moved it, is up to 2 |difference|, five, of the square
+        net.most = 7
     if draw(st.booleans()):
         net.quantised(0.03, 5)
     net.node("Pow", net.const(2, np.float32)) if draw(st.booleans()) else net.node("Mul", net.at)
@@ -467,15 +471,16 @@ def check(net: Net) -> None:
     if not scale:
         low, high = min(float(real.min()), 0.0), max(float(real.max()), 0.0)
         scale = (high - low) / 255 * net.draw(factors)
-        if getattr(net, "most", 0) or any(n.op_type == "Resize" for n in net.nodes):
+        if net.most > 1 or any(n.op_type == "Resize" for n in net.nodes):
             scale = max(scale, net.coarsest)
+            assume(real.std() > scale)  # else it may be one value everywhere, which would show nothing
         zero = int(np.clip(round(-128 - low / scale) + net.draw(st.integers(-9, 9)), -128, 127))
     net.quantised(scale, zero)
     if net.nodes[2].op_type in ("Exp", "Sigmoid", "Softmax", "Tanh"):  # at the end it would be dropped
         net.node("MaxPool", kernel_shape=[1, 1])
     net.node("Flatten")
     _, distance = steps(net)
-    assert distance.max() <= getattr(net, "most", 1), f"{distance.max()} steps"
+    assert distance.max() <= net.most, f"{distance.max()} steps"
     assert (distance > 0).mean() <= 0.35, f"{(distance > 0).mean():.1%} of the values differ"
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from intrs_edge.convert.pt2_file import Call, Ref
-from intrs_edge.convert.pt2_writer import Writer
-from intrs_edge.convert.values import Unsupported
+from intrs_edge.convert.pt2.file import Call, Ref
+from intrs_edge.convert.pt2.writer import Writer
+from intrs_edge.convert.unsupported import Unsupported
 
 Handler = Callable[[Writer, Call], None]
 _END = np.iinfo(np.int64).max

@@ -8,22 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from intrs_edge.convert import qdq_layout as layout
-from intrs_edge.convert.qdq_axes import along
-from intrs_edge.convert.qdq_constants import reshaped
-from intrs_edge.convert.qdq_context import Context, Inputs, axes_given, axis_of, integers, moving
-from intrs_edge.convert.qdq_finish import plain
-from intrs_edge.convert.values import (
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.axes import along
+from intrs_edge.convert.qdq.constants import reshaped
+from intrs_edge.convert.qdq.context import Context, Inputs, axes_given, axis_of, integers, moving
+from intrs_edge.convert.qdq.finish import plain
+from intrs_edge.convert.qdq.values import (
     Activation,
     Affine,
     Constant,
     Pending,
     Range,
-    Unsupported,
     Value,
     code_of,
     same_quant,
 )
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.geometry import nearest_sources
 from intrs_edge.graph.ir import Attr, Quant
 

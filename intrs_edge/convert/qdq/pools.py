@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import NO_PAD, Pad
-from intrs_edge.convert.qdq_axes import axes_of, reduce
-from intrs_edge.convert.qdq_context import Context, Inputs, Window, extents, kernel_of, moving, window
-from intrs_edge.convert.qdq_finish import clamp, fusing
-from intrs_edge.convert.values import Activation, Affine, Pending, Range, Unsupported, Value, same_quant
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.axes import axes_of, reduce
+from intrs_edge.convert.qdq.context import Context, Inputs, Window, extents, kernel_of, moving, window
+from intrs_edge.convert.qdq.finish import clamp, fusing
+from intrs_edge.convert.qdq.values import Activation, Affine, Pending, Range, Value, same_quant
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Quant
 

@@ -15,7 +15,7 @@ from intrs_edge.convert import from_qdq_onnx
 from intrs_edge.graph import reference
 from intrs_edge.graph.ir import Graph
 
-from .conftest import run_builtin_ref
+from ..conftest import run_builtin_ref
 
 FLOAT = TensorProto.FLOAT
 

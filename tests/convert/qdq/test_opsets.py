@@ -10,7 +10,7 @@ from intrs_edge.convert import from_qdq_onnx
 from intrs_edge.convert.onnx_file import OPSETS, read_onnx
 from intrs_edge.errors import IntrsError
 
-from .qdq_net import Qdq, close
+from .net import Qdq, close
 
 
 def changing(opset: int) -> Qdq:
@@ -55,9 +55,7 @@ def changing(opset: int) -> Qdq:
     return net
 
 
-@pytest.mark.parametrize(
-    "opset", range(OPSETS[0], 23)
-)  # those that ONNX Runtime knows; later ones: test_qdq_meaning.py
+@pytest.mark.parametrize("opset", range(OPSETS[0], 23))  # those that ONNX Runtime knows; later ones: test_meaning.py
 def test_an_opset_is_read_as_it_writes(opset: int):
     net = changing(opset)
     logits = net.nodes[-1].input[0]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.convert.emit import Emitter, per_tensor
-from intrs_edge.convert.values import (
+from intrs_edge.convert.qdq.values import (
     NO_CLIP,
     Activation,
     Affine,
@@ -19,12 +19,12 @@ from intrs_edge.convert.values import (
     Finish,
     Pending,
     Range,
-    Unsupported,
     Value,
     clipped,
     code_of,
     same_quant,
 )
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 ACTIVATIONS = {"RELU": (0.0, math.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import onnx
 
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.values import Constant, Lattice, Unsupported, Value
+from intrs_edge.convert.qdq.values import Constant, Lattice, Value
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 TYPES = {

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.qdq_axes import batch_matmul
-from intrs_edge.convert.qdq_context import Context, Inputs, extents, window
-from intrs_edge.convert.qdq_finish import fusing, reach
-from intrs_edge.convert.values import NO_CLIP, Activation, Affine, Constant, Pending, Range, Unsupported, Value
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.axes import batch_matmul
+from intrs_edge.convert.qdq.context import Context, Inputs, extents, window
+from intrs_edge.convert.qdq.finish import fusing, reach
+from intrs_edge.convert.qdq.values import NO_CLIP, Activation, Affine, Constant, Pending, Range, Value
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.qdq_context import Context, Inputs, axes_given, axis_of, moving
-from intrs_edge.convert.qdq_finish import plain
-from intrs_edge.convert.values import Activation, Constant, Pending, Unsupported, Value
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.context import Context, Inputs, axes_given, axis_of, moving
+from intrs_edge.convert.qdq.finish import plain
+from intrs_edge.convert.qdq.values import Activation, Constant, Pending, Value
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Attr, Quant
 
 

@@ -9,7 +9,7 @@ import pytest
 from intrs_edge.convert import from_qdq_onnx
 from intrs_edge.errors import IntrsError
 
-from .qdq_net import Qdq, close, steps
+from .net import Qdq, close, steps
 
 IMAGE = (1, 3, 8, 8)
 

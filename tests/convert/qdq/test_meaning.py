@@ -11,7 +11,7 @@ from intrs_edge.convert import agreement, from_qdq_onnx
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
 
-from .qdq_net import Qdq, close, steps
+from .net import Qdq, close, steps
 
 IMAGE = (1, 3, 8, 8)
 

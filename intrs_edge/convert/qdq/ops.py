@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from intrs_edge.convert import qdq_axes as axes
-from intrs_edge.convert import qdq_elementwise as elementwise
-from intrs_edge.convert import qdq_moves as moves
-from intrs_edge.convert import qdq_pools as pools
-from intrs_edge.convert import qdq_transposed as transposed
-from intrs_edge.convert import qdq_weights as weights
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.qdq_context import Handler
+from intrs_edge.convert.qdq import axes, elementwise, moves, pools, transposed, weights
+from intrs_edge.convert.qdq.context import Handler
 
 OPS: dict[str, Handler] = {
     "Abs": elementwise.unary("ABS"),

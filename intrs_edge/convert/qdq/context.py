@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 
 from intrs_edge.convert.emit import Emitter, Pad, per_tensor
-from intrs_edge.convert.qdq_finish import Finisher
-from intrs_edge.convert.values import Activation, Affine, Constant, Pending, Range, Unsupported, Value
+from intrs_edge.convert.qdq.finish import Finisher
+from intrs_edge.convert.qdq.values import Activation, Affine, Constant, Pending, Range, Value
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 Inputs = list[Union[Value, None]]

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.convert import qdq_layout as layout
 from intrs_edge.convert.emit import per_tensor
-from intrs_edge.convert.qdq_context import Context, Inputs
-from intrs_edge.convert.qdq_finish import ACTIVATIONS, clamp_codes, fusing, plain, reach
-from intrs_edge.convert.qdq_weights import as_affine, folded
-from intrs_edge.convert.values import (
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.context import Context, Inputs
+from intrs_edge.convert.qdq.finish import ACTIVATIONS, clamp_codes, fusing, plain, reach
+from intrs_edge.convert.qdq.values import (
     NO_CLIP,
     Activation,
     Affine,
@@ -23,10 +22,11 @@ from intrs_edge.convert.values import (
     Lattice,
     Pending,
     Range,
-    Unsupported,
     Value,
     clipped,
 )
+from intrs_edge.convert.qdq.weights import as_affine, folded
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Attr, Quant
 
 

@@ -16,26 +16,26 @@ import numpy as np
 import onnx
 
 from intrs_edge.budget import Values
-from intrs_edge.convert import qdq_layout, qdq_ops
 from intrs_edge.convert.emit import Emitter
 from intrs_edge.convert.onnx_file import array, attributes, check_sound, opset_of
-from intrs_edge.convert.qdq_constants import FOLDED, fold
-from intrs_edge.convert.qdq_context import Context
-from intrs_edge.convert.qdq_finish import Finisher
-from intrs_edge.convert.qdq_input import take_normalisation, with_normalisation
-from intrs_edge.convert.qdq_quantise import TYPES, activation_quant, lattice, parameters, rounded
-from intrs_edge.convert.qdq_tail import MONOTONE, keeps_the_class, tail
-from intrs_edge.convert.values import (
+from intrs_edge.convert.qdq import layout, ops
+from intrs_edge.convert.qdq.constants import FOLDED, fold
+from intrs_edge.convert.qdq.context import Context
+from intrs_edge.convert.qdq.finish import Finisher
+from intrs_edge.convert.qdq.input import take_normalisation, with_normalisation
+from intrs_edge.convert.qdq.quantise import TYPES, activation_quant, lattice, parameters, rounded
+from intrs_edge.convert.qdq.tail import MONOTONE, keeps_the_class, tail
+from intrs_edge.convert.qdq.values import (
     Activation,
     Affine,
     Constant,
     Pending,
     Range,
     Unknown,
-    Unsupported,
     Value,
     same_quant,
 )
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.errors import IntrsError, shown
 from intrs_edge.graph.ir import Graph, Quant
 from intrs_edge.graph.passes.rewrite import needed
@@ -58,7 +58,7 @@ def from_qdq_onnx(model: onnx.ModelProto, name: str = "model", notes: list[str] 
     name: what error messages call it. notes: gets a line for each rounding that the file does not have. Raises
     IntrsError listing every node that cannot be converted, or naming the damage.
     """
-    integer = [n.op_type for n in model.graph.node if str(n.op_type).startswith(qdq_ops.INTEGER_OPERATORS)]
+    integer = [n.op_type for n in model.graph.node if str(n.op_type).startswith(ops.INTEGER_OPERATORS)]
     if integer:
         raise IntrsError(
             f"{name}: it holds {shown(integer[0])}, an operator that computes on integers (QOperator or dynamic "
@@ -165,7 +165,7 @@ class _Converter:
             value = self.finisher.head(value)
         if not isinstance(value, Activation) or value.index == getattr(self.input, "index", -1):
             raise Unsupported("the output does not depend on the input through any op")
-        return qdq_layout.plain(self.emit, value)
+        return layout.plain(self.emit, value)
 
     def _get(self, name: str) -> Value:
         if name not in self.values:
@@ -190,7 +190,7 @@ class _Converter:
         if node.domain not in ("", "ai.onnx") and not (node.domain == "com.microsoft" and kind in _QDQ):
             raise Unsupported(f"ops of the domain {node.domain!r} are not supported; export standard ONNX ops")
         known = kind in (*_QDQ, "Identity", "Dropout", "Shape", "Cast", *MONOTONE) or kind in FOLDED
-        if not known and kind not in qdq_ops.OPS:
+        if not known and kind not in ops.OPS:
             raise Unsupported("not supported; replace it, or run it outside the model")
         attrs = attributes(node)
         inputs = [self._get(i) if i else None for i in node.input]
@@ -219,9 +219,9 @@ class _Converter:
         if kind == "Shape" and isinstance(inputs[0], (Activation, Pending)):
             axes = slice(int(attrs.get("start", 0)), int(attrs["end"]) if "end" in attrs else None)
             return [Constant(np.array(inputs[0].shape, np.int64)[axes])]
-        if any(isinstance(v, Pending) and v.kind == "input" for v in inputs) and kind not in qdq_ops.ON_THE_INPUT:
+        if any(isinstance(v, Pending) and v.kind == "input" for v in inputs) and kind not in ops.ON_THE_INPUT:
             raise Unsupported("reads the float input before it is quantised; export a fully quantised (QDQ) model")
-        handler = qdq_ops.OPS.get(kind)
+        handler = ops.OPS.get(kind)
         if handler is None:
             raise Unsupported("not supported on values that depend on the input; replace it")
         return handler(Context(self.finisher, name, attrs, len(node.output), self.opset), inputs)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intrs_edge.convert import agreement, from_qdq_onnx
 from intrs_edge.convert.agreement import run_onnx
-from intrs_edge.convert.qdq_input import take_normalisation
+from intrs_edge.convert.qdq.input import take_normalisation
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.input_map import derive_input_map

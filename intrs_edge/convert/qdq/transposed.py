@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from intrs_edge.convert import qdq_layout as layout
-from intrs_edge.convert.qdq_context import Context, Inputs
-from intrs_edge.convert.qdq_finish import fusing
-from intrs_edge.convert.qdq_weights import affine, span
-from intrs_edge.convert.values import Activation, Affine, Constant, Lattice, Pending, Unsupported, Value
+from intrs_edge.convert.qdq import layout
+from intrs_edge.convert.qdq.context import Context, Inputs
+from intrs_edge.convert.qdq.finish import fusing
+from intrs_edge.convert.qdq.values import Activation, Affine, Constant, Lattice, Pending, Value
+from intrs_edge.convert.qdq.weights import affine, span
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 Pair = tuple[int, int]

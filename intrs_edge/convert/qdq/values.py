@@ -10,15 +10,12 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
 
 Shape = tuple[int, ...]
 Range = tuple[float, float]  # of real values, either end infinite where there is none
 NO_CLIP: Range = (-math.inf, math.inf)
-
-
-class Unsupported(Exception):
-    """One node cannot be converted; the message says why and what to do. Collected, so that all are listed at once."""
 
 
 @dataclass(frozen=True)

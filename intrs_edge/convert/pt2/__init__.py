@@ -1,0 +1,1 @@
+"""torch.export programs -> QDQ ONNX: ``file`` opens the archive, ``ops`` says what each call is in ONNX."""
