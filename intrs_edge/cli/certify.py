@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--journal",
         type=Path,
         metavar="FILE",
-        help="keep what boards or workers count within an image, so that a crash loses none of it",
+        help="keep what is counted within an image, so that a crash loses none of it",
     )
     parser.add_argument(
         "--audit",
@@ -218,6 +218,10 @@ def _check_method(args: argparse.Namespace) -> None:
     """Raises IntrsError for options that the method has no use for."""
     if args.live and args.deadline is not None:
         raise IntrsError("--live shows whole certifications: leave it out, or --deadline")
+    parts = [name for name, value in (("--live", args.live), ("--deadline", args.deadline is not None)) if value]
+    if args.journal and parts and args.target == "host":
+        raise IntrsError(f"{parts[0]} asks this computer for parts of an image, which its journal does not keep: "
+                         "leave --journal out")  # fmt: skip
     named = [f"--{name.replace('_', '-')}" for name in ("input_range", "mean", "std", "bgr", "resize", "force")
              if getattr(args, name) not in (None, False)]  # fmt: skip
     if args.network is not None:

@@ -95,7 +95,8 @@ def as_logged(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
     if not all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?(E-[0-9]{1,2})?", text) for text in asked.values()):
         return manifest
     try:
-        return manifest.revised(**{name: int(v) if name in ("n0", "n") else Decimal(v) for name, v in asked.items()})
+        settings: dict[str, Any] = {k: int(v) if k in ("n0", "n") else Decimal(v) for k, v in asked.items()}
+        return manifest.revised(**settings)
     except (IntrsError, ValueError):
         return manifest
 

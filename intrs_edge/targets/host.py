@@ -32,6 +32,7 @@ from intrs_edge.targets.base import (
     prediction_of,
 )
 from intrs_edge.targets.crew import ALONE, Answer, Job, ThreadCrew
+from intrs_edge.targets.journal import Journal, Kept
 from intrs_edge.targets.manifest import Manifest
 from intrs_edge.targets.sharing import Sharing
 from intrs_edge.targets.tables import TableJudge
@@ -84,8 +85,11 @@ _MOST_BYTES = 1 << 29  # of the workspaces of all threads, unless their number i
 class HostTarget(ContextMixin):
     """libintrs.so through ctypes. Calls release the GIL; samples are spread over ``threads`` (default: all cores)."""
 
-    def __init__(self, library: Path, manifest: Manifest, threads: int | None = None) -> None:
-        """Loads it; raises IntrsError when it is not there or was built from another model or other tables."""
+    def __init__(
+        self, library: Path, manifest: Manifest, threads: int | None = None, journal: Path | None = None
+    ) -> None:
+        """Loads it; raises IntrsError when it is not there or was built from another model or other tables, and where
+        the journal, which keeps what was counted of images that are not done, is another one's."""
         if not library.is_file():
             raise IntrsError(f"{library} is not there; build the project first: intrs-edge build {manifest.directory}")
         try:
@@ -116,10 +120,13 @@ class HostTarget(ContextMixin):
         self._spaces: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.threads):
             self._spaces.put(self._space())
+        self._journal = Journal(journal, manifest.model_hash, manifest.table_hash) if journal is not None else None
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._journal is not None:
+            self._journal.close()
 
     def infer(self, inputs: Codes) -> Codes:
         """See Target."""
@@ -174,7 +181,8 @@ class HostTarget(ContextMixin):
         in seconds: see `sharing.Sharing.certify`.
         """
         crew = ThreadCrew(self.count, self._pool, self.threads, self.batch)
-        return Sharing(crew, self, self.info, mode).certify(work)
+        keeper = Kept(self._journal, self.info) if self._journal is not None else None
+        return Sharing(crew, self, self.info, mode, keeper).certify(work)
 
     def count(self, jobs: Sequence[Job], stopped: threading.Event) -> list[Answer]:
         """Answers a task in this thread; raises IntrsError once ``stopped`` is set, after the batches at hand."""
@@ -355,9 +363,9 @@ class HostTarget(ContextMixin):
             raise IntrsError(f"host library: {reason.get(status, f'error {status}')}")
 
 
-def open_host(manifest: Manifest, threads: int | None = None) -> HostTarget:
+def open_host(manifest: Manifest, threads: int | None = None, journal: Path | None = None) -> HostTarget:
     """The host library of a built project; raises IntrsError."""
-    return HostTarget(manifest.directory / "build" / "host" / "libintrs.so", manifest, threads)
+    return HostTarget(manifest.directory / "build" / "host" / "libintrs.so", manifest, threads, journal)
 
 
 def _pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:

@@ -9,6 +9,7 @@ one is missing nothing before them is believed.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -157,15 +158,20 @@ class Journal:
             self._at += len(lines)
 
 
+# who counts by this package's own code: this computer, and a cluster's workers by their addresses. Boards may lie
+_OURS = re.compile(r"host$|(tcp|tls|inproc|ucx|wss?)://")
+
+
 class Kept:
-    """A journal as `sharing.Sharing` keeps ranges in it."""
+    """A journal as `sharing.Sharing` keeps ranges in it, without what boards left there: nobody audits that here."""
 
     def __init__(self, journal: Journal, info: TargetInfo) -> None:
         self._journal, self._info = journal, info
 
     def known(self, image: Image, stream: Stream) -> list[Range]:
         """The ranges that are there of an image's noisy copies."""
-        return [r for r in self._journal.ranges(self._key(image, stream)) if len(r.votes) == self._info.classes]
+        known = self._journal.ranges(self._key(image, stream))
+        return [r for r in known if len(r.votes) == self._info.classes and _OURS.match(r.by)]
 
     def keep(self, image: Image, stream: Stream, found: Range) -> None:
         """On disk before it returns."""

@@ -33,14 +33,16 @@ def open_target(
 
     project: its folder, or its manifest, which may be `Manifest.revised` (not for boards). threads: of the host
     library; None: all cores. audit: share of the boards' answers that the host checks. journal: a file that keeps what
-    boards have counted, so that an interrupted certification goes on.
+    the host or boards have counted, so that an interrupted certification goes on.
     Raises IntrsError: no such target, not built, not there, or built from another model or other tables.
     """
     manifest = project if isinstance(project, Manifest) else read_manifest(Path(project))
     directory = manifest.directory
     specs = re.split(r",(?=host$|host,|emulator|serial:|tcp:|run:|cuda|torch-cpu)", spec)
     if specs == ["host"]:
-        return open_host(manifest, threads)
+        if audit:
+            raise IntrsError("--audit: the host checks the answers of others, not its own; leave it out or name boards")
+        return open_host(manifest, threads, journal)
     if re.fullmatch(r"cuda(:\d+)?|torch-cpu", spec):
         return _open_gpu(manifest, spec, threads, audit, journal)
     manifest.check_burned(f"target {spec}")

@@ -115,6 +115,11 @@ def test_the_sequential_modes(run_cli, project, tmp_path):
     assert all(int(row.extra["samples"]) <= 200 for row in rows)
     assert any(row.extra["stop"] != "full" for row in rows)
     assert {row.extra["mode"] for row in rows} == {"target-radius=0.1"}
+    for words, why in ((("--audit", "1%"), "the host checks the answers of others"),
+                       (("--journal", tmp_path / "j", "--deadline", 1), "leave --journal out")):  # fmt: skip
+        code, _, err = run_cli("certify", project, "digits:test[0:4]", "--log", tmp_path / "u.tsv", *words)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert why in err
     call = ("certify", project, "digits:test[0:4]", "--log", tmp_path / "u.tsv", "--target-radius", "0.2")
     code, _, err = run_cli(*call, "--target", "tcp:localhost:1")
     assert code == 2

@@ -5,6 +5,7 @@ interrupt at any of them ends the threads and leaves a log that goes on.
 import dataclasses
 import itertools
 import threading
+import zlib
 from decimal import Decimal
 
 import numpy as np
@@ -156,6 +157,50 @@ def test_what_was_finished_before_an_interrupt_is_given(manifest, images, expect
     assert numbers == sorted(numbers)
     assert 100 not in numbers
     assert [certificate for _, certificate, _ in found] == [expected[Mode.TARGET][n - 100] for n in numbers]
+
+
+def test_a_journal_keeps_what_was_counted_of_an_image(manifest, images, expected, tmp_path, monkeypatch):
+    """Interrupted in the middle of the first image: the next run counts what is missing, and no more."""
+    monkeypatch.setattr(ThreadCrew, "seconds", 1e-6)  # tasks of a batch
+    given = work(images)[:1]
+    counted = []
+
+    def run(stop_after):
+        with open_host(manifest, 1, tmp_path / "journal") as host:
+            begun, take, count = len(counted), Sharing._take, host.count
+            monkeypatch.setattr(
+                host, "count", lambda jobs, stopped: [counted.extend(j.count for j in jobs), count(jobs, stopped)][1]
+            )
+
+            def taking(sharing, outcome):
+                take(sharing, outcome)
+                if len(counted) - begun > stop_after:
+                    raise KeyboardInterrupt
+
+            monkeypatch.setattr(Sharing, "_take", taking)
+            try:
+                return list(host.certify_many(given, Mode.FIXED))
+            finally:
+                monkeypatch.setattr(Sharing, "_take", take)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(20)
+    before = sum(counted)
+    assert 0 < before < 9000
+    ((_, certificate, _),) = run(1 << 30)
+    assert certificate == expected[Mode.FIXED][0]
+    twice = 2 * 64 + 2 * 16  # at most what was under way when it was interrupted
+    assert 9016 <= sum(counted) <= 9016 + twice
+    counted.clear()  # what a board left there is not believed
+    text = (tmp_path / "journal").read_bytes()
+    lines = [line.rpartition(b" ")[0].replace(b'"by":"host"', b'"by":"run:board"') for line in text.splitlines()]
+    (tmp_path / "journal").write_bytes(b"".join(b"%s %08x\n" % (line, zlib.crc32(line)) for line in lines))
+    ((_, certificate, _),) = run(1 << 30)
+    assert certificate == expected[Mode.FIXED][0]
+    assert sum(counted) >= 9016
+    other = manifest.revised(n=500)
+    with pytest.raises(IntrsError, match="other tables"):
+        open_host(other, 1, tmp_path / "journal")
 
 
 def test_a_failure_in_a_thread_is_the_callers(manifest, images):
