@@ -44,7 +44,7 @@ class Log(list["Row"]):
             for r in self
         ]
         table = pandas.DataFrame(lines)
-        for column in ("selected", "count", "samples", "L", "n0", "n"):
+        for column in ("selected", "count", "samples", "L", "linf", "l1", "n0", "n"):
             if column in table:
                 table[column] = pandas.to_numeric(table[column])
         return table
@@ -156,10 +156,11 @@ def certify(
 
     A log that is there is resumed. seed: for replays; without it the project's, else fresh random bits. deadline:
     seconds for each image, after which what its samples prove is its certificate. settings: n0, n or alpha other than
-    the project's (not on boards); target_radius or precision ask for that sequential mode. What the command line says
-    on stderr, and of boards that were proved wrong, is a Python warning (`warnings`).
+    the project's (not on boards); target_radius (or target_linf: every value within so many steps of 1/255) or
+    precision ask for that sequential mode. What the command line says on stderr, and of boards that were proved wrong,
+    is a Python warning (`warnings`).
     """
-    from intrs_edge.cli.certify import mode_of, run_seed  # noqa: PLC0415
+    from intrs_edge.cli.certify import mode_of, run_seed, target_of  # noqa: PLC0415
     from intrs_edge.datasets import load_images  # noqa: PLC0415
     from intrs_edge.evaluate.certify import certify_images  # noqa: PLC0415
     from intrs_edge.evaluate.deadline import within  # noqa: PLC0415
@@ -168,9 +169,10 @@ def certify(
     from intrs_edge.targets.manifest import read_manifest  # noqa: PLC0415
 
     folder = project.path if isinstance(project, Project) else Path(project)
-    settings = _decimals(settings)
-    manifest = read_manifest(folder).revised(**settings)
-    mode, said = mode_of(settings.get("target_radius"), settings.get("precision"))
+    settings, manifest = _decimals(settings), read_manifest(folder)
+    target_radius = target_of(manifest, settings.get("target_radius"), settings.pop("target_linf", None))
+    manifest = manifest.revised(**settings | {"target_radius": target_radius})
+    mode, said = mode_of(target_radius, settings.get("precision"))
     manifest.check_images()
     if isinstance(images, str):
         images = load_images(images, _optional(data_dir), manifest.image_shape, resize=manifest.resize)

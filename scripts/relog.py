@@ -1,8 +1,8 @@
 """Logs of earlier versions in today's columns, for results/: python scripts/relog.py OLD.tsv[.gz] NEW.tsv.gz ...
 
-Cells are taken over by their names, nothing is computed anew but check values; what a column was before there was one
-is in `BEFORE`. The outcome is read again as `report` reads it, and refused where it contradicts itself. Whether the
-votes are those of the model, `intrs-edge verify` says.
+Cells are taken over by their names, nothing is computed anew but check values and the columns that follow from ``L``;
+what a column was before there was one is in `BEFORE`. The outcome is read again as `report` reads it, and refused where
+it contradicts itself. Whether the votes are those of the model, `intrs-edge verify` says.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import sys
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.log import CHECK, COLUMNS, Row, format_row, parse_log
+from intrs_edge.evaluate.log import CHECK, COLUMNS, Row, format_row, header, norms, parse_log
 
 BEFORE = {"method": "intrs"}
 
 
 def rewritten(content: bytes, where: Path) -> bytes:
     """The log in today's columns. Raises IntrsError for a column that has no value."""
-    header, *lines = content.decode().splitlines()
-    names, rows = header.split("\t"), []
+    first, *lines = content.decode().splitlines()
+    names, rows = first.split("\t"), []
     for line in lines:
         cells = BEFORE | dict(zip(names, line.split("\t"), strict=True))
+        cells |= norms(int(cells["L"]), cells["shape"])
         missing = [name for name in COLUMNS if name not in cells and name != CHECK]
         if missing:
             raise IntrsError(f"log {where}: has no {missing[0]}, and BEFORE says nothing of it")
         extra = {name: cells[name] for name in COLUMNS[6:] if name != CHECK}
         idx, label, predict = (int(cells[name]) for name in ("idx", "label", "predict"))
         rows.append(Row(idx, label, predict, float(cells["radius"]), cells["correct"] == "1", cells["time"], extra))
-    found = ("\t".join(COLUMNS) + "\n" + "".join(map(format_row, rows))).encode()
+    found = (header() + "".join(map(format_row, rows))).encode()
     parse_log(found, where)
     return found
 

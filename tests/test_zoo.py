@@ -16,6 +16,7 @@ from intrs_edge.boards import board_ids
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
+from intrs_edge.evaluate.log import parse_log
 from intrs_edge.evaluate.merge import gaps
 from intrs_edge.graph import reference
 from intrs_edge.graph.digest import graph_digest
@@ -178,10 +179,13 @@ def test_logs_of_earlier_columns_are_rewritten(tmp_path):
     relog = loaded_script("relog")
     log = logs()[0]
     content = gzip.decompress(log.read_bytes())
-    assert relog.rewritten(content, log) == content
+    now = relog.rewritten(content, log)
+    assert relog.rewritten(now, log) == now
+    rows = [[(row.idx, row.radius, dict(row.extra)) for row in parse_log(some, log)] for some in (content, now)]
+    assert rows[0] == rows[1]
     lines = [line.split("\t") for line in content.decode().splitlines()]
     method = lines[0].index("method")
     old = "".join("\t".join(cells[:method] + cells[method + 1 :]) + "\n" for cells in lines).encode()
-    assert relog.rewritten(old, log) == content
+    assert relog.rewritten(old, log) == now
     with pytest.raises(IntrsError, match="has no seed"):
         relog.rewritten(content.replace(b"\tseed\t", b"\tsedd\t", 1), log)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop once radius >= R ([0,1] pixels) is proved or hopeless; of boards: generated with the same R",
     )
     mode.add_argument(
+        "--target-linf",
+        type=sized,
+        metavar="K",
+        help="the same for every value of the image within K steps of 1/255",
+    )
+    mode.add_argument(
         "--precision",
         type=decimal,
         metavar="X",
@@ -131,11 +138,13 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.targets.manifest import read_manifest
 
     _check_method(args)
-    manifest = read_manifest(args.project).revised(
-        n0=args.n0, n=args.n, alpha=args.alpha, target_radius=args.target_radius, precision=args.precision
+    manifest = read_manifest(args.project)
+    target_radius = target_of(manifest, args.target_radius, args.target_linf)
+    manifest = manifest.revised(
+        n0=args.n0, n=args.n, alpha=args.alpha, target_radius=target_radius, precision=args.precision
     )
     manifest.check_images()
-    mode, mode_text = mode_of(args.target_radius, args.precision)
+    mode, mode_text = mode_of(target_radius, args.precision)
     images = load_images(
         args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard, resize=manifest.resize
     )
@@ -307,6 +316,17 @@ def run_seed(asked: int | str | None, project: int | None, log: Path | None, tar
 
 def _seed(text: str) -> int | str:
     return DEVICE if text == DEVICE else sized(text)
+
+
+def target_of(manifest: Manifest, target_radius: Decimal | None, target_linf: int | None) -> Decimal | None:
+    """The target radius that these ask for. Raises IntrsError for both."""
+    from intrs_edge.smoothing.results import linf_target
+
+    if target_linf is None:
+        return target_radius
+    if target_radius is not None:
+        raise IntrsError("a target radius and a target in linf: give one of the two")
+    return linf_target(prod(manifest.image_shape), target_linf)
 
 
 def mode_of(target_radius: Decimal | None, precision: Decimal | None) -> tuple[Mode, str]:

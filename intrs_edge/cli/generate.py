@@ -43,8 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=sized,
         help="a fixed seed for every certification, for replays and demonstrations (default: each draws its own)",
     )
-    parser.add_argument(
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
         "--target-radius", type=decimal, metavar="R", help="also the tables of certify --target-radius R ([0,1] pixels)"
+    )
+    target.add_argument(
+        "--target-linf",
+        type=sized,
+        metavar="K",
+        help="the same for the radius that certifies every value of the image within K steps of 1/255",
     )
     parser.add_argument(
         "--precision", type=decimal, metavar="X", help="also the tables of certify --precision X (0.1: 10 %%)"
@@ -128,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         arena_section=args.arena_section,
         arena_by_caller=args.arena_by_caller,
         target_radius=args.target_radius,
+        target_linf=args.target_linf,
         precision=args.precision,
         pixels=pixel_options(args),
         layout=args.layout,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from math import prod
 from pathlib import Path
 
 from intrs_edge.boards import Board, load_board
 from intrs_edge.codegen.choose import OPTIMIZE
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.input_map import image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.reading import PixelOptions, model_sigma
 from intrs_edge.smoothing import Smoothing
+from intrs_edge.smoothing.results import linf_target
 
 HOST_BATCH = 16
 SIGMA = Decimal("0.25")
@@ -22,6 +25,8 @@ SIGMA = Decimal("0.25")
 class GenerateOptions:
     """Settings of a project. ``board``: an id, a path of a TOML file, or a Board. The certificate's settings are those
     of `Smoothing`.
+
+    ``target_linf``: in place of ``target_radius``, the steps of 1/255 that every value may be off by.
 
     ``optimize``: "speed", "balanced" or "size", for the board; the host library is always built for speed. ``batch``:
     images that the host library takes at once where its kernels can (1 otherwise). ``machine``: the host's architecture
@@ -46,6 +51,7 @@ class GenerateOptions:
     certificate: str = "two-sided"
     optimize: str = "speed"
     target_radius: Decimal | None = None
+    target_linf: int | None = None
     precision: Decimal | None = None
     batch: int = HOST_BATCH
     machine: str | None = None
@@ -65,6 +71,8 @@ class GenerateOptions:
             raise IntrsError(f"optimize {self.optimize!r} is not one of {', '.join(OPTIMIZE)}")
         if not 1 <= self.batch <= 64:
             raise IntrsError(f"batch {self.batch} is outside 1 .. 64")
+        if self.target_linf is not None and self.target_radius is not None:
+            raise IntrsError("a target radius and a target in linf: give one of the two, the tables are for one")
         for name in ("weights_section", "tables_section", "arena_section"):
             section = getattr(self, name)
             if section is not None and not re.fullmatch(r"\.?[A-Za-z_][A-Za-z0-9_.]{0,62}", section):
@@ -84,7 +92,12 @@ class GenerateOptions:
         return self.board if isinstance(self.board, Board) else load_board(str(self.board))
 
     def for_model(self, graph: Graph) -> tuple[GenerateOptions, list[str]]:
-        """(these options with a sigma, what to say of it): what was asked for, else what the model was trained for."""
+        """(these options with a sigma and the radius that a target in linf is, what to say of the sigma): what was
+        asked for, else what the model was trained for.
+        """
+        if self.target_linf is not None:
+            radius = linf_target(prod(image_shape(graph)), self.target_linf)
+            return replace(self, target_radius=radius, target_linf=None).for_model(graph)
         trained = model_sigma(graph)
         if self.sigma is None:
             return replace(self, sigma=trained or SIGMA), []

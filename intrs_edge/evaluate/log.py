@@ -3,7 +3,8 @@ line.
 
 ``idx label predict radius correct time`` are those of Cohen et al. 2019, so that their analysis scripts read this
 file as it is. ``radius`` is in [0,1] pixels, the largest of six digits that ``L`` proves; ``L`` is the certificate
-itself, floor(R^2) in lattice steps squared. The settings are columns too, rather than a comment: a line means
+itself, floor(R^2) in lattice steps squared; ``linf`` and ``l1`` are what it says of those norms (lattice steps). The
+settings are columns too, rather than a comment: a line means
 something by itself, and an interrupted run is resumed only when every setting of every line agrees. The last column
 is a CRC-32 of the line.
 """
@@ -15,22 +16,24 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import prod
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.files import LockedFile
-from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, radius_text
+from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, l1, linf, radius_text
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
-RESULT = ("selected", "count", "samples", "votes", "L", "stop")
+NORMS = ("linf", "l1")
+RESULT = ("selected", "count", "samples", "votes", "L", *NORMS, "stop")
 NAMES = ("file", "label_name", "predict_name", "pixels")
 IMAGES = ("shape", "source", "set", "size", "select", "shard", "images")
 SETTINGS = ("method", "n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", *IMAGES)
 CHECK = "check"
 COLUMNS = (*COMMUNITY, *RESULT, *NAMES, *SETTINGS, CHECK)
-_HEADER = ("\t".join(COLUMNS) + "\n").encode()
+EARLIER = tuple(name for name in COLUMNS if name not in NORMS)  # of earlier versions, and read all the same
 
 NOT_SOUND = "NOT SOUND: the published quantile"
 NO_PROOF = "NO PROOF: noise in floating point"
@@ -78,6 +81,7 @@ def certificate_row(
         "samples": str(result.samples),
         "votes": ",".join(map(str, result.votes)),
         "L": str(result.radius_squared),
+        **norms(result.radius_squared, settings["shape"]),
         "stop": result.stop.name.lower(),
         **{name: printable(names.get(name, "")) for name in NAMES},
         **{name: printable(settings[name]) for name in SETTINGS},
@@ -91,6 +95,14 @@ def certificate_row(
         str(timedelta(seconds=round(seconds, 6))),
         extra,
     )
+
+
+def norms(squared: int, shape: str) -> dict[str, str]:
+    """The columns NORMS of a squared radius and an image's shape, ``HxWxC``. Raises ValueError for no such shape."""
+    sides = shape.split("x")
+    if not all(_SIDE.fullmatch(side) for side in sides):
+        raise ValueError(f"shape {shape[:40]!r} is not HxWxC")
+    return {"linf": str(linf(squared, prod(map(int, sides)))), "l1": str(l1(squared))}
 
 
 def printable(text: str) -> str:
@@ -112,10 +124,15 @@ def warning(rows: Sequence[Row]) -> str:
     return NOT_SOUND if any(row.extra.get("certificate") == "paper" for row in rows) else ""
 
 
-def format_row(row: Row) -> str:
-    """The line, with its newline."""
+def header(columns: Sequence[str] = COLUMNS) -> str:
+    """The first line, with its newline."""
+    return "\t".join(columns) + "\n"
+
+
+def format_row(row: Row, columns: Sequence[str] = COLUMNS) -> str:
+    """The line, with its newline. columns: COLUMNS or EARLIER."""
     first = (str(row.idx), str(row.label), str(row.predict), radius_text(int(row.extra["L"])), str(int(row.correct)))
-    line = "\t".join((*first, row.time, *(row.extra[name] for name in (*RESULT, *NAMES, *SETTINGS))))
+    line = "\t".join((*first, row.time, *(row.extra[name] for name in columns[len(COMMUNITY) : -1])))
     return f"{line}\t{_check_value(line)}\n"
 
 
@@ -153,7 +170,12 @@ def _unpacked(content: bytes, path: Path) -> bytes:
 
 def rows_so_far(path: Path) -> list[Row]:
     """What the run that writes this log has done; nothing where it has not begun. Raises IntrsError as `read_log`."""
-    return [] if not path.is_file() or _HEADER.startswith(path.read_bytes()) else read_log(path)
+    return [] if not path.is_file() or _begun(path.read_bytes()) else read_log(path)
+
+
+def _begun(content: bytes) -> bool:
+    """Whether this is a log's first line, or its beginning, and no more."""
+    return any(header(columns).encode().startswith(content) for columns in _OURS)
 
 
 def parse_log(content: bytes, path: Path) -> list[Row]:
@@ -167,7 +189,7 @@ def parse_log(content: bytes, path: Path) -> list[Row]:
             row = _row(line, columns)
             if row.idx in where:
                 raise ValueError(f"image {row.idx} is in line {where[row.idx]} already; a log has one line an image")
-            for name in SETTINGS if rows and columns == COLUMNS else ():
+            for name in SETTINGS if rows and columns in _OURS else ():
                 if row.extra[name] != rows[0].extra[name]:
                     raise ValueError(f"{name} is {row.extra[name]}, in line 2 {rows[0].extra[name]}; a log is one run")
         except ValueError as error:  # a UnicodeDecodeError is one
@@ -182,7 +204,7 @@ def _columns(line: bytes, path: Path) -> tuple[str, ...]:
     columns = tuple(line.decode("utf-8", "replace").split("\t"))
     if columns[: len(COMMUNITY)] != COMMUNITY:
         raise IntrsError(f"log {path}: its first line is not the header {' '.join(COMMUNITY)} (tab-separated)")
-    if columns != COLUMNS and {*COLUMNS[len(COMMUNITY) :]} & {*columns}:
+    if columns not in _OURS and {*COLUMNS[len(COMMUNITY) :]} & {*columns}:
         raise IntrsError(
             f"log {path}: its columns are not those that this version writes: another version made it, or its header "
             f"is damaged; `cut -f1-{len(COMMUNITY)}` leaves what report needs"
@@ -199,7 +221,7 @@ def _row(line: bytes, columns: tuple[str, ...]) -> Row:
     if len(cells) != len(columns):
         raise ValueError(f"{len(cells)} columns where the header has {len(columns)}")
     values = dict(zip(columns, cells, strict=True))
-    if columns == COLUMNS and values.pop(CHECK) != _check_value(text.rpartition("\t")[0]):
+    if columns in _OURS and values.pop(CHECK) != _check_value(text.rpartition("\t")[0]):
         raise ValueError("damaged, its check value does not fit; without the line, certify does its image again")
     idx, label, predict = (_whole(values, name) for name in ("idx", "label", "predict"))
     radius = float(values["radius"])
@@ -212,8 +234,11 @@ def _row(line: bytes, columns: tuple[str, ...]) -> Row:
     correct = label == predict and predict != ABSTAIN
     if values["correct"] != str(int(correct)):
         raise ValueError(f"correct is {values['correct']}, but label is {label} and predict {predict}")
-    row = Row(idx, label, predict, radius, correct, values["time"], {n: values[n] for n in columns[6:] if n != CHECK})
-    if columns == COLUMNS:
+    if columns == EARLIER:
+        values |= norms(max(0, _whole(values, "L")), values["shape"])
+    names = columns[len(COMMUNITY) :] if columns not in _OURS else COLUMNS[len(COMMUNITY) : -1]
+    row = Row(idx, label, predict, radius, correct, values["time"], {name: values[name] for name in names})
+    if columns in _OURS:
         _agrees(row, values["radius"])
     return row
 
@@ -253,10 +278,15 @@ def _contradictions(row: Row, radius: str) -> Iterator[str]:
         yield f"predict {row.predict} with L {squared} and class {selected}"
     if squared < 0 or radius != radius_text(squared):
         yield f"radius {radius} with L {squared}"
+    for name, value in norms(max(0, squared), cells["shape"]).items():
+        if cells[name] != value:
+            yield f"{name} {cells[name]} with L {squared} and shape {cells['shape']}"
 
 
 _VOTES = re.compile(r"[0-9]{1,20}(,[0-9]{1,20})*")
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
+_SIDE = re.compile(r"[1-9][0-9]{0,8}")
+_OURS = (COLUMNS, EARLIER)
 
 
 def _whole(values: Mapping[str, str], name: str) -> int:
@@ -274,6 +304,7 @@ class LogWriter:
 
     def __init__(self, path: Path, settings: Mapping[str, str]) -> None:
         self.path, self.settings = path, dict(settings)
+        self.columns: tuple[str, ...] = COLUMNS  # an earlier version's log is resumed as it is
         self._sizes: list[int] = []  # bytes of each row's line
         self._file = LockedFile(path, "log")
         try:
@@ -292,9 +323,9 @@ class LogWriter:
             return set()
         found = {self.rows[k].idx for k in gone}
         kept = [row for row in self.rows[gone[0] :] if row.idx not in images]
-        self._file.keep(len(_HEADER) + sum(self._sizes[: gone[0]]))
+        self._file.keep(len(header(self.columns)) + sum(self._sizes[: gone[0]]))
         del self.rows[gone[0] :], self._sizes[gone[0] :]
-        lines = [format_row(row).encode() for row in kept]
+        lines = [format_row(row, self.columns).encode() for row in kept]
         self._file.append(b"".join(lines))
         self.rows += kept
         self._sizes += map(len, lines)
@@ -302,12 +333,14 @@ class LogWriter:
 
     def _resume(self, content: bytes) -> list[Row]:
         """Drops the torn last line of a run that was cut off, which may have been the header."""
-        if _HEADER.startswith(content):
+        if _begun(content):
             self._file.keep(0)
-            self._file.append(_HEADER)
+            self._file.append(header().encode())
             return []
         rows = parse_log(content, self.path)
-        if not content.startswith(_HEADER):
+        first = content[: content.index(b"\n") + 1].decode()
+        self.columns = next((columns for columns in _OURS if header(columns) == first), ())
+        if not self.columns:
             raise IntrsError(f"log {self.path}: has other columns than certify writes; give another name to --log")
         for name in SETTINGS if rows else ():
             if rows[0].extra[name] != printable(self.settings[name]):
@@ -326,7 +359,7 @@ class LogWriter:
 
     def append(self, row: Row) -> None:
         """Writes one line; it stays when this returns, and is not there when this raises IntrsError."""
-        line = format_row(row).encode()
+        line = format_row(row, self.columns).encode()
         self._file.append(line)
         self.rows.append(row)
         self._sizes.append(len(line))

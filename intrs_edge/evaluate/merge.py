@@ -8,7 +8,7 @@ from itertools import islice
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.identity import expected, rows_digest
-from intrs_edge.evaluate.log import COLUMNS, SETTINGS, Row, format_row
+from intrs_edge.evaluate.log import SETTINGS, Row, format_row, header
 
 _OF_A_PART = ("source", "select", "shard", "images")  # a set may lie elsewhere on another machine: its digest counts
 _NAMED = 10
@@ -85,7 +85,7 @@ def log_text(rows: Sequence[Row]) -> str:
         raise IntrsError(
             "these images are no slice of their set, so one log cannot be about them; merge without -o .tsv"
         )
-    return "\t".join(COLUMNS) + "\n" + "".join(map(format_row, rows))
+    return header() + "".join(map(format_row, rows))
 
 
 _NO_SLICE = "several"

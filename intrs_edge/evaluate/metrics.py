@@ -16,12 +16,15 @@ from intrs_edge.smoothing.noise import exact
 from intrs_edge.smoothing.results import lattice_squared
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+LINF, L1 = (1, 2, 4, 8), (32, 64, 128, 256)  # lattice steps
 
 
 @dataclass(frozen=True)
 class Summary:
     """What a report says about a log. Radii in [0,1] pixels; accuracies and percentages as fractions; ``warning`` is
-    empty where the certificate is sound. Of images without labels, accuracies and ACR are None.
+    empty where the certificate is sound. Of images without labels, accuracies and ACR are None. ``linf`` and ``l1``
+    are bounds in lattice steps, on every value of an image and on the sum of all changes; shares at them are None where
+    the log does not hold the exact ``L``.
     """
 
     images: int
@@ -33,6 +36,12 @@ class Summary:
     certified_percentage: float
     average_certified_radius: float | None
     mean_radius: float
+    linf: tuple[int, ...]
+    certified_accuracy_linf: tuple[float, ...] | None
+    certified_share_linf: tuple[float, ...] | None
+    l1: tuple[int, ...]
+    certified_accuracy_l1: tuple[float, ...] | None
+    certified_share_l1: tuple[float, ...] | None
     warning: str
 
 
@@ -68,6 +77,11 @@ def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
     labels = all(row.label >= 0 for row in _some(rows))
     answered = [row for row in rows if not row.abstained]
     certified, right = _Certified(answered), _Certified([row for row in answered if row.correct])
+    exact = all(row.squared is not None for row in rows)
+
+    def shares(some: _Certified, norm: str, steps: Sequence[int]) -> tuple[float, ...]:
+        return tuple(some.reaching(norm, k) / len(rows) for k in steps)
+
     return Summary(
         len(rows),
         len(rows) - len(answered),
@@ -78,6 +92,12 @@ def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
         certified_percentage(rows),
         average_certified_radius(rows) if labels else None,
         sum(row.radius for row in rows) / len(rows),
+        LINF,
+        shares(right, "linf", LINF) if exact and labels else None,
+        shares(certified, "linf", LINF) if exact else None,
+        L1,
+        shares(right, "l1", L1) if exact and labels else None,
+        shares(certified, "l1", L1) if exact else None,
         warning(rows),
     )
 
@@ -91,6 +111,7 @@ class _Certified:
     """The certificates of some rows of one log, in order of their size."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
         squared = [row.squared for row in rows]
         self._squared = sorted(value for value in squared if value is not None)
         self._radii = sorted(row.radius for row, value in zip(rows, squared, strict=True) if value is None)
@@ -101,6 +122,10 @@ class _Certified:
         """
         exactly = len(self._squared) - bisect_left(self._squared, lattice_squared(exact(radius)))
         return exactly + len(self._radii) - bisect_left(self._radii, radius)
+
+    def reaching(self, norm: str, steps: int) -> int:
+        """How many hold against every change of at most ``steps`` in this norm, a column of the log."""
+        return sum(int(row.extra[norm]) >= steps for row in self._rows)
 
 
 def _some(rows: Sequence[Row]) -> Sequence[Row]:

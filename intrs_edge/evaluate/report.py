@@ -10,14 +10,15 @@ from pathlib import Path
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.curves import COHEN, EQ10, SHARE, all_labelled, curve_of
 from intrs_edge.evaluate.log import SETTINGS, Row, labelled
-from intrs_edge.evaluate.metrics import RADII, summarise
+from intrs_edge.evaluate.metrics import L1, LINF, RADII, Summary, summarise
 from intrs_edge.files import write_atomically
 
 NOTES = (
     "A certificate says: every image of integer pixels within this l2 distance of the image that the device received "
     "gets the same answer from the smoothed classifier, except with probability alpha per image. "
     "Certified accuracy after Cohen et al. 2019 counts an abstention as wrong and divides by all images; "
-    "equation 10 of Lin et al. 2021 divides by the images that were not abstained on."
+    "equation 10 of Lin et al. 2021 divides by the images that were not abstained on. "
+    "linf and l1 are in steps of 1/255 and follow from the l2 distance, exactly, for changes by whole steps."
 )
 COMPARED = ("shape", "sigma", "n0", "n", "alpha", "noise", "certificate", "mode")
 
@@ -69,7 +70,23 @@ def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> 
             for k, radius in enumerate(radii):
                 values = (getattr(s, field) for s in of)
                 lines.append([f"certified accuracy at {radius:g} ({title})", *(percent(v and v[k]) for v in values)])
-    return ["", *summaries], lines
+    return ["", *summaries], lines + _norms(list(of))
+
+
+def _norms(summaries: Sequence[Summary]) -> list[list[str]]:
+    """The lines of the other norms: those that any certificate reaches, and the first."""
+    labels = all(s.certified_accuracy is not None for s in summaries)
+    what = "certified accuracy" if labels else "certified, right or wrong,"
+    lines = []
+    for norm, steps, text in (
+        ("linf", LINF, "with every value off by at most {} (linf)"), ("l1", L1, "with a sum of changes of {} (l1)")
+    ):  # fmt: skip
+        field = f"certified_accuracy_{norm}" if labels else f"certified_share_{norm}"
+        shares = [getattr(s, field) for s in summaries]
+        for k, step in enumerate(steps):
+            if any(share is not None and (share[k] > 0 or k == 0) for share in shares):
+                lines.append([f"{what} {text.format(step)}", *(percent(share and share[k]) for share in shares)])
+    return lines
 
 
 def settings_table(logs: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[list[str]]]:

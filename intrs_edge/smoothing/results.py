@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
 from math import isqrt
+
+from intrs_edge.errors import IntrsError
 
 ABSTAIN = -1
 LEVELS = 255  # lattice steps in one unit of [0,1] pixels
@@ -27,6 +30,28 @@ def radius_text(radius_squared: int) -> str:
     """
     micro = isqrt(((radius_squared + 1) * _MICRO**2 - 1) // LEVELS**2) if radius_squared else 0
     return f"{micro // _MICRO}.{micro % _MICRO:06d}"
+
+
+def l1(radius_squared: int) -> int:
+    """Every integer change whose absolute values sum to at most this (lattice steps) is within ``radius_squared``: the
+    longest of them changes one value alone.
+    """
+    return isqrt(radius_squared)
+
+
+def linf(radius_squared: int, values: int) -> int:
+    """Every change of ``values`` values, each by at most this (lattice steps), is within ``radius_squared``."""
+    return isqrt(radius_squared // values)
+
+
+def linf_target(values: int, steps: int) -> Decimal:
+    """The radius in [0,1] pixels that certifies ``values`` values, each changed by at most ``steps`` (1 .. 255): the
+    decimal of nine digits whose ``lattice_squared`` is ``values`` steps^2. Raises IntrsError for other steps.
+    """
+    if not 1 <= steps <= LEVELS:
+        raise IntrsError(f"{steps} steps of 1/255 are outside 1 .. {LEVELS}: give the most that a value is off by")
+    nano = isqrt((values * steps**2 * 10**18 - 1) // LEVELS**2) + 1  # rounded up: (255 r)^2 is less than 1 above
+    return Decimal(nano).scaleb(-9)
 
 
 class Mode(IntEnum):
@@ -81,14 +106,12 @@ class Certificate:
 
     @property
     def l1(self) -> int:
-        """Every integer change whose absolute values sum to at most this (lattice steps) is certified too: the longest
-        of them changes one value alone.
-        """
-        return isqrt(self.radius_squared)
+        """Every integer change whose absolute values sum to at most this (lattice steps) is certified too."""
+        return l1(self.radius_squared)
 
     def linf(self, values: int) -> int:
         """Every image of ``values`` values, each changed by at most this, is certified too (lattice steps)."""
-        return isqrt(self.radius_squared // values)
+        return linf(self.radius_squared, values)
 
     @property
     def radius(self) -> float:

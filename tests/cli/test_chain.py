@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import intrs_edge as ie
+from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import read_log
 from intrs_edge.paths import shipped
+from intrs_edge.smoothing.results import linf_target
 
 pytestmark = pytest.mark.xdist_group("chain")
 
@@ -125,6 +128,32 @@ def test_the_sequential_modes(run_cli, project, tmp_path):
     assert code == 2
     assert "generated with --target-radius 0.1, not 0.2, and target tcp:localhost:1 has its tables burned in" in err
     assert not (tmp_path / "u.tsv").exists()
+
+
+def test_a_target_in_linf(run_cli, tmp_path):
+    """It asks for L = d K^2, exactly, and every accepted image is certified within K in its log."""
+    folder, log = tmp_path / "p", tmp_path / "t.tsv"
+    model = shipped("models") / "digits-tiny.onnx"
+    assert run_cli("generate", model, "--n", 400, "--target-linf", 3, "--seed", 5, "-o", folder)[0] == 0
+    assert run_cli("build", folder)[0] == 0
+    assert run_cli("certify", folder, "digits:test[0:8]", "--log", log, "--target-linf", 3, "--no-progress")[0] == 0
+    rows = read_log(log)
+    proved = [row for row in rows if not row.abstained]
+    assert proved
+    assert {(row.extra["L"], row.extra["linf"]) for row in proved} == {(str(64 * 9), "3")}
+    assert {row.extra["mode"] for row in rows} == {f"target-radius={linf_target(64, 3)}"}
+    code, _, err = run_cli("certify", folder, "digits:test[0:8]", "--log", tmp_path / "u.tsv", "--target-linf", 0)
+    assert (code, err.count("\n"), "0 steps of 1/255 are outside 1 .. 255" in err) == (2, 1, True)
+    board = ["--target-linf", 4, "--target", "tcp:localhost:1"]  # whose tables are burned in
+    code, _, err = run_cli("certify", folder, "digits:test[0:8]", "--log", tmp_path / "u.tsv", *board)
+    assert (code, f"with --target-radius {linf_target(64, 3)}, not {linf_target(64, 4)}" in err) == (2, True)
+    assert [row.squared for row in ie.certify(folder, "digits:test[0:8]", tmp_path / "v.tsv", target_linf=3)] == [
+        row.squared for row in rows
+    ]
+    code, _, err = run_cli("generate", model, "--target-linf", 256, "-o", tmp_path / "q")
+    assert (code, "256 steps of 1/255 are outside 1 .. 255" in err) == (2, True)
+    with pytest.raises(IntrsError, match="give one of the two"):
+        ie.generate(model, tmp_path / "q", target_linf=1, target_radius="0.1")
 
 
 def test_a_deadline_leaves_what_is_proved_by_then(run_cli, project, tmp_path):

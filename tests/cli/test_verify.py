@@ -80,7 +80,7 @@ def test_a_line_that_was_changed_is_said(run_cli, project, log, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"L": "9", "radius": radius_text(9)}, "L 9, here "),
+        ({"L": "9", "radius": radius_text(9), "linf": "0", "l1": "3"}, "L 9, here "),
         ({"pixels": "0123456789abcdef"}, "has other pixels than the image that was certified"),
         ({"idx": "13"}, "image 13: "),
     ],

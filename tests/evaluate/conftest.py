@@ -17,7 +17,8 @@ from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Stop, Strea
 
 @pytest.fixture
 def settings() -> dict[str, str]:
-    return {name: f"{name}-value" for name in SETTINGS} | {"seed": "7", "n": "1000", "mode": "fixed"}
+    return {name: f"{name}-value" for name in SETTINGS} | {
+        "seed": "7", "n": "1000", "mode": "fixed", "shape": "2x2x1"}  # fmt: skip
 
 
 @pytest.fixture

@@ -21,11 +21,13 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import (
     COLUMNS,
     COMMUNITY,
+    NORMS,
     LogWriter,
     certificate_row,
     format_row,
     parse_log,
     read_log,
+    rows_so_far,
 )
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, lattice_squared, radius_text
 
@@ -64,6 +66,7 @@ def test_a_row_comes_back_as_it_went(tmp_path, settings):
     assert read.extra["votes"] == "3,7,940"
     assert read.extra["stop"] == "accept"
     assert read.extra["L"] == "5000"
+    assert (read.extra["linf"], read.extra["l1"]) == ("35", "70")  # 4 * 35^2 = 4900, 70^2 = 4900
 
 
 def test_the_community_reads_it(tmp_path, settings):
@@ -160,6 +163,11 @@ def parsed(tmp_path, *lines):
         ({"L": "0"}, "predict 1 with L 0"),
         ({"L": "5010"}, "radius 0.277324 with L 5010"),
         ({"radius": "0.277325"}, "radius 0.277325 with L"),
+        ({"linf": "36"}, "linf 36 with L 5000 and shape 2x2x1"),
+        ({"l1": "71"}, "l1 71 with L 5000"),
+        ({"l1": "5000"}, "l1 5000 with L 5000"),
+        ({"shape": "2x2x2"}, "linf 35 with L 5000 and shape 2x2x2"),
+        ({"shape": "0x2x1"}, "shape '0x2x1' is not HxWxC"),
         ({"radius": "nan"}, "not a distance"),
         ({"correct": "0"}, "correct is 0"),
         ({"correct": "7"}, "correct is 7"),
@@ -194,6 +202,40 @@ def test_other_settings_are_refused_by_name(tmp_path, settings):
         with pytest.raises(IntrsError, match=f"was made with {name} "):
             LogWriter(path, settings | {name: "other"})
         assert path.read_bytes() == before
+
+
+def earlier(text):
+    """The log as versions before the columns of other norms wrote it."""
+    lines = []
+    for line in text.splitlines():
+        cells = [cell for name, cell in zip(COLUMNS, line.split("\t"), strict=True) if name not in NORMS]
+        lines.append("\t".join(cells[:-1]))
+    return "".join([lines[0] + "\tcheck\n", *(f"{line}\t{zlib.crc32(line.encode()):08x}\n" for line in lines[1:])])
+
+
+def test_a_log_of_an_earlier_version_is_read_and_resumed_as_it_is(tmp_path, settings):
+    new, old = tmp_path / "new.tsv", tmp_path / "old.tsv"
+    whole = written(new, settings).decode()
+    old.write_text(earlier("".join(whole.splitlines(keepends=True)[:3])))
+    assert "linf" not in old.read_text()
+    assert read_log(old) == read_log(new)[:2]
+    with LogWriter(old, settings) as log:
+        log.append(certificate_row(2, 1, CERTIFIED, 1, settings))
+        assert log.withdraw([1]) == {1}
+        log.append(certificate_row(1, 1, CERTIFIED, 1, settings))
+    assert [row.idx for row in read_log(old)] == [0, 2, 1]
+    assert {row.idx: row for row in read_log(old)} == {row.idx: row for row in read_log(new)}
+    lines, before = old.read_text().splitlines(), earlier(whole).splitlines()
+    assert sorted(lines) == sorted(before)
+    for cells, says in ((before[1].replace("\t5000\t", "\t5001\t"), "check value"), (before[1][:-1], "check value")):
+        old.write_text("\n".join([before[0], cells]) + "\n")
+        with pytest.raises(IntrsError, match=says):
+            read_log(old)
+    old.write_text(before[0] + "\n")  # nothing but its header: begun anew
+    assert rows_so_far(old) == []
+    with LogWriter(old, settings) as log:
+        log.append(certificate_row(0, 1, CERTIFIED, 1, settings))
+    assert old.read_text().startswith("\t".join(COLUMNS) + "\n")
 
 
 HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"

@@ -61,3 +61,19 @@ def test_no_images_and_no_labels_are_refused(make_rows):
         certified_accuracy([], 0)
     with pytest.raises(IntrsError, match="1 image\\(s\\) without a label"):
         certified_accuracy(make_rows((-1, 0, 0.5), (0, 0, 0.5)), 0)
+
+
+def test_other_norms(certified_rows, make_rows):
+    """Images of 64 values: linf k is L >= 64 k^2, l1 k is L >= k^2; wrong ones count in shares alone."""
+    rows = certified_rows((990, 3, 3), (700, 2, 2), (990, 1, 0), (400, 1, 1))
+    squared = [row.squared for row in rows]
+    assert squared[0] > 64 * 8**2 > squared[1] > 64 * 2**2 > squared[3] == 0
+    summary = summarise(rows)
+    assert (summary.linf, summary.l1) == ((1, 2, 4, 8), (32, 64, 128, 256))
+    assert summary.certified_accuracy_linf == tuple(sum(v >= 64 * k * k for v in squared[:2]) / 4 for k in summary.linf)
+    assert summary.certified_accuracy_l1 == tuple(sum(v >= k * k for v in squared[:2]) / 4 for k in summary.l1)
+    assert summary.certified_share_linf == (0.75, 0.75, 0.5, 0.5)
+    assert summary.certified_accuracy_linf == (0.5, 0.5, 0.25, 0.25)
+    unknown = summarise(make_rows((0, 0, 0.5)))  # no L in it
+    assert unknown.certified_accuracy_linf is unknown.certified_share_l1 is None
+    assert summarise(certified_rows((990, 3, 3), labels=False)).certified_share_linf == (1, 1, 1, 1)

@@ -71,7 +71,7 @@ def test_sequential(mode, name, value):
 )  # fmt: skip
 def test_settings_that_make_no_tables_are_one_line(settings):
     with pytest.raises(IntrsError):
-        check_radii([row(990, 1000, 0, **settings)])
+        check_radii([dataclasses.replace(one := row(990, 1000, 0), extra={**one.extra, **settings})])
 
 
 def test_rows_of_the_community_hold_nothing_to_check():

@@ -144,6 +144,20 @@ def test_without_labels(make_rows):
         curve_of(logs["mine"])
 
 
+def test_other_norms_have_lines_as_far_as_any_log_reaches(certified_rows, make_rows):
+    near, far = certified_rows((700, 2, 2), (400, 1, 1)), certified_rows((990, 3, 3), (990, 1, 1))
+    lines = {line[0]: line[1:] for line in table({"near": near, "far": far, "theirs": make_rows((0, 0, 0.5))})[1]}
+    assert lines["certified accuracy with every value off by at most 2 (linf)"] == ["50.0 %", "100.0 %", "-"]
+    assert lines["certified accuracy with every value off by at most 8 (linf)"] == ["0.0 %", "100.0 %", "-"]
+    assert lines["certified accuracy with a sum of changes of 32 (l1)"] == ["0.0 %", "100.0 %", "-"]
+    assert not any("at most 8 (linf)" in line[0] for line in table({"near": near})[1])
+    assert not any("linf" in line[0] for line in table({"theirs": make_rows((0, 0, 0.5))})[1])
+    unlabelled = certified_rows((990, 3, 3), (400, 1, 1), labels=False)
+    assert ["certified, right or wrong, with every value off by at most 1 (linf)", "50.0 %"] in table(
+        {"u": unlabelled}
+    )[1]
+
+
 ### what does not belong together ###
 
 

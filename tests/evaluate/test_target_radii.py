@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import pytest
 
+from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import COLUMNS, SETTINGS, certificate_row, format_row, read_log
 from intrs_edge.evaluate.metrics import certified_accuracy
 from intrs_edge.smoothing import Certificate, Stop
 from intrs_edge.smoothing.radius import SoundRule
-from intrs_edge.smoothing.results import lattice_squared, radius_text
+from intrs_edge.smoothing.results import lattice_squared, linf, linf_target, radius_text
 from intrs_edge.smoothing.sequential import target_plan
 
 # in millionths: every .001 of the range that is asked for, and radii that use all six digits
@@ -61,3 +62,13 @@ def test_the_plans_squared_radius_is_the_one_that_is_printed(target):
     rule = SoundRule(Fraction(255))
     plan = target_plan(5000, Fraction(1, 1000), rule, Fraction(target), Fraction(255), selected=False)
     assert {look.squared for look in plan.looks} == {lattice_squared(Fraction(target))}
+
+
+@pytest.mark.parametrize("values", [1, 2, 3, 64, 784, 3072, 150_528, 1 << 24])
+def test_a_target_in_linf_is_its_squared_radius_exactly(values):
+    for steps in (1, 2, 3, 7, 8, 100, 255):
+        assert lattice_squared(Fraction(linf_target(values, steps))) == values * steps**2
+        assert linf(values * steps**2, values) == steps > linf(values * steps**2 - 1, values)
+    for steps in (0, 256, -1):
+        with pytest.raises(IntrsError, match=r"outside 1 \.\. 255"):
+            linf_target(values, steps)
