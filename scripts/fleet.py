@@ -74,7 +74,7 @@ def run(
         assert isinstance(target, FleetTarget)
         opened = time.monotonic() - opened
         before = [member.target.client.latest for member in target.members if member.target]
-        pids = [member.target._transport._process.pid for member in target.members if member.target]
+        pids = [member.target._connection._process.pid for member in target.members if member.target]
 
         def kill() -> None:
             for pid in pids[:dying]:

@@ -26,15 +26,15 @@ from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
 from intrs_edge.datasets import load_images
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.bench_board import count_board, stand_in
-from intrs_edge.evaluate.counting import count_function
 from intrs_edge.graph.ir import Graph
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.targets import Target, open_target
 from intrs_edge.targets.audit import audit_project
 from intrs_edge.targets.audit.binary import sections
+from intrs_edge.targets.board_cost import count_board, stand_in
 from intrs_edge.targets.build import build_project
+from intrs_edge.targets.counting import count_function
 from intrs_edge.targets.manifest import read_manifest
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "boards-results.json"

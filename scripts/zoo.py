@@ -24,7 +24,6 @@ from intrs_edge.convert import load_model
 from intrs_edge.datasets import load_images
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
-from intrs_edge.evaluate.bench_board import count_board, estimate, stand_in
 from intrs_edge.graph.input_map import derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.summary import summarize
@@ -32,6 +31,7 @@ from intrs_edge.smoothing import DiscreteGaussian
 from intrs_edge.study.curves import band
 from intrs_edge.study.settings import slug
 from intrs_edge.targets import open_target
+from intrs_edge.targets.board_cost import count_board, estimate, stand_in
 from intrs_edge.targets.build import build_project
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.train.noise import draw

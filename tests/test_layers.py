@@ -20,6 +20,7 @@ LOWER = {
     "gpu": {"graph", "smoothing"},
     "targets": {"datasets", "graph", "gpu", "codegen", "smoothing", "boards"},
     "evaluate": {"datasets", "train", "convert", "graph", "codegen", "targets", "smoothing", "boards"},
+    "bench": {"convert", "graph", "codegen", "targets", "smoothing"},
     "study": {"datasets", "train", "convert", "graph", "codegen", "targets", "evaluate", "smoothing", "boards"},
 }
 FOR_ALL = {"__init__", "__version__", *(p.stem for p in PACKAGE.glob("*.py"))}

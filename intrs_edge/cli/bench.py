@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from intrs_edge.evaluate.bench import Comparison
-    from intrs_edge.evaluate.bench_board import BoardCost, Estimate
+    from intrs_edge.bench.speed import Comparison
     from intrs_edge.graph.ir import Graph
+    from intrs_edge.targets.board_cost import BoardCost, Estimate
 
 
 EXAMPLES = (
@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generates and builds in a temporary folder, measures, counts, prints."""
+    from intrs_edge.bench.report import Benchmark, as_json, as_text, write_chart
     from intrs_edge.convert import load_model
-    from intrs_edge.evaluate.bench_report import Benchmark, as_json, as_text, write_chart
     from intrs_edge.graph.summary import summarize
 
     _check(args)
@@ -138,9 +138,9 @@ def _rounds(rounds: int) -> Callable[[int], None]:
 
 
 def _host(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[Comparison, str]:
+    from intrs_edge.bench.peers import PEERS, Absent, Engine, Workload, open_peer
+    from intrs_edge.bench.speed import OURS, compare, noisy_inputs
     from intrs_edge.codegen import GenerateOptions, generate
-    from intrs_edge.evaluate.bench import OURS, compare, noisy_inputs
-    from intrs_edge.evaluate.bench_peers import PEERS, Absent, Engine, Workload, open_peer
     from intrs_edge.graph.input_map import derive_input_map, image_shape
     from intrs_edge.smoothing.results import Stream
     from intrs_edge.targets import open_target
@@ -200,7 +200,7 @@ def _image(args: argparse.Namespace, shape: tuple[int, int, int]) -> npt.NDArray
 def _board(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[BoardCost, Estimate | None, dict[str, int]]:
     from intrs_edge.boards import load_board
     from intrs_edge.codegen import GenerateOptions, generate
-    from intrs_edge.evaluate.bench_board import count_board, estimate, stand_in
+    from intrs_edge.targets.board_cost import count_board, estimate, stand_in
 
     named = load_board(args.board)
     counted_on = stand_in(named)

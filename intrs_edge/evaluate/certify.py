@@ -23,7 +23,7 @@ _NAMED = 20  # images that a message names
 
 class Certifier(Protocol):
     """The part of a target that this needs; ``take_suspects`` (targets/fleet.py) where its answers may prove wrong,
-    ``on_progress`` (targets/wire.py) where it can say how far it is within an image.
+    ``on_progress`` (targets/board.py) where it can say how far it is within an image.
     """
 
     def certify(self, image: npt.NDArray[np.uint8], stream: Stream, mode: Mode) -> Certificate:

@@ -10,7 +10,7 @@ from typing import Any
 
 from intrs_edge.boards import load_board
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.bench_board import count_board, estimate
+from intrs_edge.targets.board_cost import count_board, estimate
 from intrs_edge.targets.manifest import read_manifest
 
 

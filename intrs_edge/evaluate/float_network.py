@@ -18,9 +18,9 @@ import onnx
 from intrs_edge.convert import load_model
 from intrs_edge.convert.float_onnx import onnx_image_shape
 from intrs_edge.convert.load import is_quantised
+from intrs_edge.convert.onnx_export import to_onnx
 from intrs_edge.convert.onnx_file import read_onnx
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.bench_onnx import to_onnx
 from intrs_edge.graph.input_map import image_shape
 from intrs_edge.graph.preprocessing import Preprocessing
 from intrs_edge.graph.reading import PixelOptions, declared, resolve, unknown
@@ -167,7 +167,7 @@ def _by_onnxruntime(model: onnx.ModelProto, threads: int) -> tuple[Runner, str, 
 
 def _by_torch(model: onnx.ModelProto, threads: int) -> tuple[Runner, str, Any]:
     torch = importlib.import_module("torch")
-    from intrs_edge.evaluate.bench_torch import module_of  # noqa: PLC0415 - it needs torch
+    from intrs_edge.convert.onnx_torch import module_of  # noqa: PLC0415 - it needs torch
 
     try:
         module = module_of(model)

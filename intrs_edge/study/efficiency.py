@@ -16,13 +16,13 @@ from intrs_edge.boards import load_board
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.datasets import ImageSet
 from intrs_edge.evaluate.baselines import FloatSmoothing, fp_classifier
-from intrs_edge.evaluate.bench_board import count_board, estimate, stand_in
 from intrs_edge.evaluate.certify import certified
 from intrs_edge.evaluate.cohen import cohen_of
 from intrs_edge.smoothing.results import Mode, Stream
 from intrs_edge.study.output import Figure, Result, Series
 from intrs_edge.study.settings import Case, slug
 from intrs_edge.study.work import Work
+from intrs_edge.targets.board_cost import count_board, estimate, stand_in
 from intrs_edge.targets.build import build_project
 from intrs_edge.targets.manifest import read_manifest
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from intrs_edge.codegen import generate
 from intrs_edge.codegen.fit import TooSmall
-from intrs_edge.evaluate.bench_onnx import to_onnx
+from intrs_edge.convert.onnx_export import to_onnx
 from intrs_edge.graph.tflite_writer import write_tflite
 from intrs_edge.study.output import Figure, Result, Series
 from intrs_edge.study.settings import Case, slug

@@ -6,8 +6,8 @@ from intrs_edge.lazy import lazy
 
 if TYPE_CHECKING:
     from intrs_edge.targets.base import Target, TargetInfo
+    from intrs_edge.targets.connection import LinkLostError
     from intrs_edge.targets.open import SPECS, open_target
-    from intrs_edge.targets.transport import LinkLostError
 
 __all__ = ["SPECS", "LinkLostError", "Target", "TargetInfo", "open_target"]
 
@@ -16,6 +16,6 @@ __getattr__, __dir__ = lazy(
     {
         **dict.fromkeys(("Target", "TargetInfo"), "intrs_edge.targets.base"),
         **dict.fromkeys(("SPECS", "open_target"), "intrs_edge.targets.open"),
-        "LinkLostError": "intrs_edge.targets.transport",
+        "LinkLostError": "intrs_edge.targets.connection",
     },
 )

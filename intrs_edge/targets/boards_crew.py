@@ -13,10 +13,10 @@ from typing import Protocol, TypeVar
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets.base import Image, Votes
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.connection import LinkLostError
 from intrs_edge.targets.crew import Answer, Outcome, Task
-from intrs_edge.targets.link import BoardFaultError
-from intrs_edge.targets.transport import LinkLostError
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.protocol import BoardFaultError
 
 _SHORTEST, _LONGEST = 2.0, 16.0  # seconds of a task: a board writes each image that it has a part of
 _TASKS_A_SECOND = 100
@@ -33,7 +33,7 @@ class Board(Protocol):
     out: str
     losses: int
 
-    def connect(self) -> LinkTarget:
+    def connect(self) -> BoardTarget:
         """Opens it unless it is open; raises IntrsError."""
 
     def reconnect(self) -> str:

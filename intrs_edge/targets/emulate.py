@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.targets.connection import Connection, LinkLostError, SocketConnection
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.open import project_board
 from intrs_edge.targets.process import start_emulator
-from intrs_edge.targets.transport import LinkLostError, SocketTransport, Transport
 
 
 class _End(Protocol):
@@ -49,7 +49,7 @@ def emulate(project: Path | str, port: int | None = None, ready: Callable[[str],
         board.close()
 
 
-def _bridge(board: Transport, end: _End) -> None:
+def _bridge(board: Connection, end: _End) -> None:
     said = b""
     while True:
         if heard := end.exchange(said):
@@ -91,7 +91,7 @@ class _Listener:
             self._server.close()
             raise IntrsError(f"TCP port {port}: {error.strerror}; take another") from error
         self._server.listen(1)
-        self._client: SocketTransport | None = None
+        self._client: SocketConnection | None = None
         self.name = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
 
     def exchange(self, to_user: bytes) -> bytes:
@@ -100,7 +100,7 @@ class _Listener:
                 return b""
             connection = self._server.accept()[0]
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._client = SocketTransport(connection, "client")
+            self._client = SocketConnection(connection, "client")
         try:
             if to_user:
                 self._client.write(to_user)

@@ -28,16 +28,16 @@ from intrs_edge.targets.base import (
     check_stream,
     prediction_of,
 )
+from intrs_edge.targets.board import BoardTarget
 from intrs_edge.targets.boards_crew import BoardsCrew
+from intrs_edge.targets.connection import LinkLostError
 from intrs_edge.targets.host import HostTarget
 from intrs_edge.targets.journal import Journal, Kept, Key, Range, disjoint, missing
-from intrs_edge.targets.link import BoardFaultError
+from intrs_edge.targets.protocol import BoardFaultError
 from intrs_edge.targets.sharing import Sharing
-from intrs_edge.targets.transport import LinkLostError
-from intrs_edge.targets.wire import LinkTarget
 
 _T = TypeVar("_T")
-_Opener = Callable[[], LinkTarget]
+_Opener = Callable[[], BoardTarget]
 _RANGE_SECONDS = 0.5  # how long a range should take: what is lost with a board
 _LARGEST_RANGE = 1 << 16
 # where ranges are audited, so many an image at least: a board that takes all of it at once is asked once only
@@ -52,11 +52,11 @@ class _Member:
 
     def __init__(self, name: str, opener: _Opener) -> None:
         self.name, self._opener = name, opener
-        self.target: LinkTarget | None = None
+        self.target: BoardTarget | None = None
         self.out = ""
         self.losses = 0
 
-    def connect(self) -> LinkTarget:
+    def connect(self) -> BoardTarget:
         if self.target is None:
             self.target = self._opener()
         return self.target
@@ -261,7 +261,7 @@ class FleetTarget(ContextMixin):
         """A 64-bit seed of the first board that lives."""
         return self._first(lambda target: target.entropy())
 
-    def _first(self, call: Callable[[LinkTarget], _T]) -> _T:
+    def _first(self, call: Callable[[BoardTarget], _T]) -> _T:
         for member in self.members:
             while not member.out:
                 try:

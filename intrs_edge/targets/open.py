@@ -11,13 +11,13 @@ from pathlib import Path
 from intrs_edge.boards import Board, board_from_json, load_board
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets.base import Target
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.connection import Connection, SerialConnection, SocketConnection
 from intrs_edge.targets.fleet import FleetTarget
 from intrs_edge.targets.host import open_host
 from intrs_edge.targets.journal import Journal
 from intrs_edge.targets.manifest import Manifest, read_manifest
 from intrs_edge.targets.process import run_program, start_emulator
-from intrs_edge.targets.transport import SerialTransport, SocketTransport, Transport
-from intrs_edge.targets.wire import LinkTarget
 
 SPECS = "host, cuda, cuda:N, torch-cpu, emulator, serial:DEVICE, tcp:HOST:PORT, run:PROGRAM"
 
@@ -47,7 +47,7 @@ def open_target(
         return _open_gpu(manifest, spec, threads, audit, journal)
     manifest.check_burned(f"target {spec}")
     if len(specs) == 1 and not audit and journal is None:
-        return LinkTarget(open_transport(directory, manifest, spec), manifest)
+        return BoardTarget(open_connection(directory, manifest, spec), manifest)
     if any(re.match(r"host$|cuda|torch-cpu", one) for one in specs):
         raise IntrsError(f"target {spec!r}: boards can share samples with boards, not with the host or a GPU")
     host = open_host(manifest, threads)
@@ -57,8 +57,8 @@ def open_target(
         host.close()
         raise
 
-    def opener(one: str) -> Callable[[], LinkTarget]:
-        return lambda: LinkTarget(open_transport(directory, manifest, one), manifest, host)
+    def opener(one: str) -> Callable[[], BoardTarget]:
+        return lambda: BoardTarget(open_connection(directory, manifest, one), manifest, host)
 
     return FleetTarget(host, [(identity(one), opener(one)) for one in specs], audit, kept)
 
@@ -102,7 +102,7 @@ def project_board(manifest: Manifest) -> Board:
     return board_from_json(own.read_text(encoding="utf-8"), str(own))
 
 
-def open_transport(directory: Path, manifest: Manifest, spec: str) -> Transport:
+def open_connection(directory: Path, manifest: Manifest, spec: str) -> Connection:
     """The byte stream of every target but the host library; raises IntrsError."""
     kind, _, rest = spec.partition(":")
     if spec == "emulator":
@@ -114,11 +114,11 @@ def open_transport(directory: Path, manifest: Manifest, spec: str) -> Transport:
         return start_emulator(board, directory / "build" / "board")
     if kind == "serial" and rest:
         board = project_board(manifest)
-        return SerialTransport(rest, board.uart.baud if board.uart else 115200)
+        return SerialConnection(rest, board.uart.baud if board.uart else 115200)
     if kind == "tcp":
         host, _, port = rest.rpartition(":")
         if host and port.isdigit() and int(port) < 65536:
-            return SocketTransport.connect(host, int(port))
+            return SocketConnection.connect(host, int(port))
     if kind == "run" and rest:
         return run_program(shlex.split(rest), f"run:{rest}")
     raise IntrsError(f"target {spec!r} is none of: {SPECS}")

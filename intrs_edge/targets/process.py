@@ -14,7 +14,7 @@ from intrs_edge.boards import Board
 from intrs_edge.children import guarded
 from intrs_edge.errors import IntrsError
 from intrs_edge.targets import rp2040js
-from intrs_edge.targets.transport import PipeTransport, SocketTransport, Transport, stop
+from intrs_edge.targets.connection import Connection, PipeConnection, SocketConnection, stop
 
 # the kernel ends a child when the thread that started it ends; this thread lives as long as the interpreter
 _starter = ThreadPoolExecutor(1)
@@ -52,7 +52,7 @@ def qemu_command(board: Board, image: Path) -> list[str]:
             "-display", "none", "-monitor", "none", "-kernel", str(image)]  # fmt: skip
 
 
-class EmulatorTransport(SocketTransport):
+class EmulatorConnection(SocketConnection):
     """An emulated board's first serial port. Closing it ends the emulator."""
 
     def __init__(self, board: Board, image: Path) -> None:
@@ -79,18 +79,18 @@ class EmulatorTransport(SocketTransport):
             self.process.stderr.close()
 
 
-def run_program(command: Sequence[str], name: str) -> PipeTransport:
+def run_program(command: Sequence[str], name: str) -> PipeConnection:
     """A Linux program that serves the link on stdin and stdout, under qemu-user where the command says so."""
-    return PipeTransport(_start(command, pipes=True), name)
+    return PipeConnection(_start(command, pipes=True), name)
 
 
-def start_emulator(board: Board, built: Path) -> Transport:
+def start_emulator(board: Board, built: Path) -> Connection:
     """Runs the board's image or program, found in ``built``, here. Raises IntrsError when that cannot be."""
     if board.emulator is None:
         raise IntrsError(f"board {board.id} has no emulator here; use --target serial:DEVICE with the real one")
     name = f"emulator {board.id}"
     if board.emulator.machine:
-        return EmulatorTransport(board, _built(built / "intrs.elf"))
+        return EmulatorConnection(board, _built(built / "intrs.elf"))
     if board.emulator.program == "rp2040js":
         return run_program(rp2040js.command(_built(built / "intrs.bin")), name)
     return run_program([board.emulator.program, *board.emulator.args, str(_built(built / "intrs"))], name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.counting import count_function
+from intrs_edge.targets.counting import count_function
 from tests.kernels.harness import M4, build, needs_emulator, qemu
 
 SOURCE = """

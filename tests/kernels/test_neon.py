@@ -12,9 +12,9 @@ import pytest
 from intrs_edge.codegen.choose import choose
 from intrs_edge.codegen.isa import Level, levels
 from intrs_edge.codegen.kernels import registered
-from intrs_edge.evaluate.counting import count_function
 from intrs_edge.graph import reference
 from intrs_edge.graph.ir import Graph
+from intrs_edge.targets.counting import count_function
 from tests.kernels.host import model_of, program, run_program
 from tests.kernels.layers import conv, inputs_for, layer_cases, rng
 

@@ -1,4 +1,4 @@
-"""A board in Python: the toy model's answers, at once, through a transport that a test may make worse."""
+"""A board in Python: the toy model's answers, at once, through a connection that a test may make worse."""
 
 import struct
 import zlib
@@ -7,9 +7,9 @@ import numpy as np
 import toy_model as toy
 
 from intrs_edge.smoothing.results import Mode, Stop
-from intrs_edge.targets.frame import Decoder, encode
-from intrs_edge.targets.link import VERSION, Message
+from intrs_edge.targets.cobs import Decoder, encode
 from intrs_edge.targets.manifest import read_manifest
+from intrs_edge.targets.protocol import VERSION, Message
 
 N0, N, CLASSES = 20, 200, toy.CLASSES
 BYTES = int(np.prod(toy.SHAPE))
@@ -124,7 +124,7 @@ class Clock:
 CLOCK = Clock()
 
 
-class BoardTransport:
+class BoardConnection:
     """The board at the other end; ``payloads`` and ``wire`` may change what it says, above the CRC and below it."""
 
     name = "python board"

@@ -13,16 +13,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import toy_model as toy
-from python_board import CLASSES, CLOCK, N0, BoardTransport, N, ToyJudge, manifest, votes
+from python_board import CLASSES, CLOCK, N0, BoardConnection, N, ToyJudge, manifest, votes
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Mode, Stop, Stream
+from intrs_edge.targets import board, protocol
 from intrs_edge.targets import fleet as fleet_module
-from intrs_edge.targets import link, wire
 from intrs_edge.targets.base import certify_by_votes, prediction_of
+from intrs_edge.targets.board import BoardTarget
 from intrs_edge.targets.fleet import FleetTarget
-from intrs_edge.targets.link import VERSION
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.protocol import VERSION
 
 IMAGE = np.random.default_rng(1).integers(0, 256, toy.SHAPE, dtype=np.uint8)
 DATA = IMAGE.tobytes()
@@ -48,9 +48,9 @@ CALLS = {
 @pytest.fixture(autouse=True)
 def no_time_passes(monkeypatch):
     """But on the clock of the test, when a board is waited for in vain."""
-    for module in (link, wire, fleet_module):
+    for module in (protocol, board, fleet_module):
         monkeypatch.setattr(module, "time", CLOCK)
-    monkeypatch.setattr(link, "patient", lambda seconds: seconds)
+    monkeypatch.setattr(protocol, "patient", lambda seconds: seconds)
 
 
 def same(found, right):
@@ -226,14 +226,14 @@ def fuzz_client(project, frames, seed):
     for number in itertools.count():
         payloads = Payloads(f"{seed} {number}", 0.15) if number % 2 else None
         below = None if payloads else Wire(f"{seed} {number}", 0.3)
-        transport = BoardTransport(payloads=payloads, wire=below)
+        connection = BoardConnection(payloads=payloads, wire=below)
         try:
-            target = LinkTarget(transport, project, JUDGE)
+            target = BoardTarget(connection, project, JUDGE)
         except IntrsError as error:
             lines.append(str(error))
             target = None
         for name in random.Random(number).choices(list(CALLS), k=6 if target is not None else 0):
-            before, begun = transport.reads, CLOCK.monotonic()
+            before, begun = connection.reads, CLOCK.monotonic()
             try:
                 found = CALLS[name](target)
             except IntrsError as error:
@@ -243,7 +243,7 @@ def fuzz_client(project, frames, seed):
                 right = same(found, RIGHT[name])
                 assert right or payloads is not None, (name, found)
                 counts["right" if right else "other"] += 1
-            assert transport.reads - before < 20_000
+            assert connection.reads - before < 20_000
             assert CLOCK.monotonic() - begun < 1000
         assert all(line.isprintable() for line in lines)
         counts["refused"] += len(lines)
@@ -276,7 +276,7 @@ def fuzz_fleet(project, frames, seed):
         made[1].share = 0.05
 
         def opener(payloads=None):
-            return LinkTarget(BoardTransport(payloads=payloads), project, JUDGE)
+            return BoardTarget(BoardConnection(payloads=payloads), project, JUDGE)
 
         def hostile(payloads):
             share, payloads.share = payloads.share, 0.0  # it is there at the start
@@ -305,8 +305,8 @@ def project(tmp_path):
 
 def test_the_board_in_python_is_right(project):
     """The control of all that follows."""
-    transport = BoardTransport()
-    with LinkTarget(transport, project, JUDGE) as target:
+    connection = BoardConnection()
+    with BoardTarget(connection, project, JUDGE) as target:
         for name, call in CALLS.items():
             assert same(call(target), RIGHT[name])
         assert sum(RIGHT["votes"]) == 40

@@ -7,7 +7,7 @@ import toy_model as toy
 from intrs_edge.boards import board_ids, load_board
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target, rp2040js
-from intrs_edge.targets.link import LinkRefusedError
+from intrs_edge.targets.protocol import LinkRefusedError
 
 EMULATED = [i for i in board_ids() if load_board(i).status == "emulated"]
 rng = np.random.default_rng(1)

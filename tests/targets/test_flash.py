@@ -19,13 +19,13 @@ from intrs_edge.codegen.manifest import digest
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import flash as flash_module
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.connection import SocketConnection
 from intrs_edge.targets.flash import flash, make_plan
 from intrs_edge.targets.manifest import read_manifest
 from intrs_edge.targets.process import qemu_command
 from intrs_edge.targets.runners import NEEDED, PLANS
-from intrs_edge.targets.transport import SocketTransport
 from intrs_edge.targets.uf2 import from_uf2
-from intrs_edge.targets.wire import LinkTarget
 
 
 def project(tmp_path, board):
@@ -63,7 +63,7 @@ def test_gdb_loads_an_empty_board_which_then_certifies(board, tmp_path):
         assert flash_module.wait_for_port("127.0.0.1", port, 10)
         plan = flash(directory, "gdb", f"127.0.0.1:{port}")
         assert "compare-sections" in plan.as_text()
-        with LinkTarget(SocketTransport(ours, "flashed board"), read_manifest(directory)) as target:
+        with BoardTarget(SocketConnection(ours, "flashed board"), read_manifest(directory)) as target:
             image = np.zeros(toy.SHAPE, np.uint8)
             counts = toy.votes(image, 3, 0, 20, 200)
             assert target.certify(image, Stream(3, 0)).count == counts[1]

@@ -52,7 +52,7 @@ def test_boards_share_the_samples(built):
 def test_a_board_that_dies_comes_back(built):
     program = f"run:{built}/build/host/intrs"
     with open_target(built, f"{program},{program}") as fleet:
-        os.kill(fleet.members[1].target._transport._process.pid, signal.SIGKILL)
+        os.kill(fleet.members[1].target._connection._process.pid, signal.SIGKILL)
         np.testing.assert_array_equal(fleet.votes(IMAGE, STREAM, 20, 400), RIGHT)
         assert not fleet.dropped
 
@@ -61,7 +61,7 @@ def test_a_board_that_stays_away_is_dropped(built):
     program = f"run:{built}/build/host/intrs"
     with open_target(built, f"{program},{program}") as fleet:
         dead = fleet.members[1]
-        os.kill(dead.target._transport._process.pid, signal.SIGKILL)
+        os.kill(dead.target._connection._process.pid, signal.SIGKILL)
 
         def gone():
             raise LinkLostError("unplugged")
@@ -70,7 +70,7 @@ def test_a_board_that_stays_away_is_dropped(built):
         np.testing.assert_array_equal(fleet.votes(IMAGE, STREAM, 20, 400), RIGHT)
         assert list(fleet.dropped) == [dead.name]
         fleet.members[0]._opener = gone
-        os.kill(fleet.members[0].target._transport._process.pid, signal.SIGKILL)
+        os.kill(fleet.members[0].target._connection._process.pid, signal.SIGKILL)
         with pytest.raises(LinkLostError, match="no board is left"):
             fleet.votes(IMAGE, STREAM, 1000, 400)
         with pytest.raises(LinkLostError, match="no board is left"):
@@ -121,7 +121,7 @@ def test_many_images_are_shared_and_a_board_dies(built):
             for item in several(12):
                 if len(given) == 6:
                     dead._opener = gone
-                    os.kill(dead.target._transport._process.pid, signal.SIGKILL)
+                    os.kill(dead.target._connection._process.pid, signal.SIGKILL)
                 given.append(item)
                 yield item
 
@@ -175,7 +175,7 @@ def test_descriptors_beyond_those_that_select_knows(built):
     fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(1030)]
     try:
         with open_target(built, f"run:{built}/build/host/intrs") as board:
-            assert board._transport._out > 1023
+            assert board._connection._out > 1023
             np.testing.assert_array_equal(board.votes(IMAGE, STREAM, 20, 400), RIGHT)
     finally:
         for fd in fillers:
@@ -191,7 +191,7 @@ from intrs_edge.targets import fleet, open_target
 fleet._RANGE_SECONDS, fleet._LARGEST_RANGE = 0.02, 4
 image = np.random.default_rng(1).integers(0, 256, (10, 10, 3), dtype=np.uint8)
 with open_target(sys.argv[1], sys.argv[2], journal=__import__("pathlib").Path(sys.argv[3])) as target:
-    print("open", *[m.target._transport.process.pid for m in target.members], flush=True)
+    print("open", *[m.target._connection.process.pid for m in target.members], flush=True)
     print(*target.votes(image, Stream(5, 6), 20, 400), flush=True)
 """
 

@@ -10,12 +10,12 @@ import pytest
 import toy_model as toy
 
 from intrs_edge.boards import Board, board_ids, load_board
-from intrs_edge.evaluate.counting import plugin_options
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import rp2040js
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.counting import plugin_options
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.targets.process import EmulatorTransport, run_program
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.process import EmulatorConnection, run_program
 
 BOARDS = [load_board(i) for i in board_ids() if load_board(i).status == "emulated"]
 QEMU = [b for b in BOARDS if b.os == "none" and b.emulator is not None and b.emulator.machine]
@@ -31,7 +31,7 @@ def instructions(board: Board, folder: Path, idle: float) -> int:
     board = dataclasses.replace(
         board, emulator=dataclasses.replace(board.emulator, args=(*board.emulator.args, *plugin))
     )
-    target = LinkTarget(EmulatorTransport(board, elf), read_manifest(toy.toy_project(folder / "p")))
+    target = BoardTarget(EmulatorConnection(board, elf), read_manifest(toy.toy_project(folder / "p")))
     with target:
         time.sleep(idle)
         target.votes(toy.image(), Stream(1, 2), 0, 10)
@@ -79,7 +79,7 @@ def test_the_emulated_pico_sleeps(tmp_path: Path) -> None:
     around.write_text(text)
     found = []
     for idle in (0, SECONDS):
-        with LinkTarget(run_program([*start, str(around)], "pico"), manifest) as target:
+        with BoardTarget(run_program([*start, str(around)], "pico"), manifest) as target:
             time.sleep(idle)
             target.votes(toy.image(), Stream(1, 2), 0, 10)
         found.append(int(counted.read_text()))

@@ -16,9 +16,9 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target
 from intrs_edge.targets.audit.binary import sections
-from intrs_edge.targets.link import LinkClient, LinkRefusedError, Message
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.targets.open import open_transport
+from intrs_edge.targets.open import open_connection
+from intrs_edge.targets.protocol import LinkRefusedError, Message, ProtocolClient
 
 IMAGE = np.random.default_rng(3).integers(0, 256, project.SHAPE, dtype=np.uint8)
 TOOLS = "arm-none-eabi-"
@@ -55,7 +55,7 @@ def flip(path, at, bit=0):
 
 
 def waits(monkeypatch, seconds=0.5):
-    monkeypatch.setattr("intrs_edge.targets.link._FIRST_WAITS", (seconds,) * 3)
+    monkeypatch.setattr("intrs_edge.targets.protocol._FIRST_WAITS", (seconds,) * 3)
 
 
 def test_a_sound_image_is_sealed_and_says_so(built):
@@ -122,8 +122,8 @@ def test_a_damaged_program_computes_nothing(copy, tmp_path):
     manifest = read_manifest(copy)
     with pytest.raises(IntrsError, match="weights or tables in flash are damaged"):
         open_target(copy, f"run:{program}")
-    transport = open_transport(copy, manifest, f"run:{program}")
-    client = LinkClient(transport)
+    connection = open_connection(copy, manifest, f"run:{program}")
+    client = ProtocolClient(connection)
     hello = client.hello()
     assert hello.damage == -5
     client.request(Message.WRITE, bytes(4) + IMAGE.tobytes())
@@ -136,7 +136,7 @@ def test_a_damaged_program_computes_nothing(copy, tmp_path):
     ):
         with pytest.raises(LinkRefusedError, match="are damaged; flash it again"):
             client.request(kind, lead + rest)
-    transport.close()
+    connection.close()
     (tmp_path / "image").write_bytes(IMAGE.tobytes())
     done = subprocess.run(
         [program, "certify", tmp_path / "image", "1", "0"], capture_output=True, text=True, check=False
@@ -167,6 +167,6 @@ def test_an_image_with_initialised_data_is_sealed_whole(copy):
 def test_an_older_firmware_is_named(tmp_path, monkeypatch):
     """Its answer comes in its own version, and says that it does not know ours."""
     built = toy.toy_project(tmp_path)
-    monkeypatch.setattr("intrs_edge.targets.link.VERSION", 9)
+    monkeypatch.setattr("intrs_edge.targets.protocol.VERSION", 9)
     with pytest.raises(LinkRefusedError, match="another version of the protocol; build and flash it again"):
         open_target(built, f"run:{built}/build/host/intrs")

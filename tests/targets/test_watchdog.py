@@ -10,10 +10,10 @@ import toy_model as toy
 from intrs_edge.boards import load_board
 from intrs_edge.children import patient
 from intrs_edge.smoothing.results import Stream
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.connection import LinkLostError
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.targets.process import EmulatorTransport
-from intrs_edge.targets.transport import LinkLostError
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.process import EmulatorConnection
 
 IMAGE = np.full(toy.SHAPE, 77, np.uint8)  # the toy hangs on this one
 
@@ -27,7 +27,7 @@ def stuck_board(tmp_path, monkeypatch, seconds):
     image = toy.compile_toy("mps2-an386", tmp_path / "board", extra=("-DINTRS_TOY_STUCK=1",))
     monkeypatch.undo()
     manifest = read_manifest(toy.toy_project(tmp_path / "p"))
-    target = LinkTarget(EmulatorTransport(board, image), manifest)
+    target = BoardTarget(EmulatorConnection(board, image), manifest)
     target.seconds_per_sample = 0.001
     target._waits = lambda: (1.0,) * 5
     target.client.waits = (1.0,) * 5

@@ -16,13 +16,13 @@ from intrs_edge.children import patient
 from intrs_edge.paths import shipped
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import LinkLostError
-from intrs_edge.targets.frame import Decoder, encode
-from intrs_edge.targets.link import VERSION, LinkClient, LinkRefusedError, Message
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.cobs import Decoder, encode
+from intrs_edge.targets.connection import SerialConnection
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.targets.open import open_transport
+from intrs_edge.targets.open import open_connection
 from intrs_edge.targets.process import run_program
-from intrs_edge.targets.transport import SerialTransport
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.protocol import VERSION, LinkRefusedError, Message, ProtocolClient
 
 IMAGE = np.random.default_rng(1).integers(0, 256, toy.SHAPE, dtype=np.uint8)
 
@@ -33,7 +33,7 @@ def built(tmp_path_factory):
 
 
 class Faulty:
-    """A transport that damages, loses, doubles and reorders frames, each way."""
+    """A connection that damages, loses, doubles and reorders frames, each way."""
 
     def __init__(self, inner, seed, share):
         self.inner, self.name, self.share = inner, inner.name, share
@@ -79,8 +79,8 @@ class Faulty:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_answer_is_right_on_a_bad_line(built, seed):
     manifest = read_manifest(built)
-    faulty = Faulty(open_transport(built, manifest, f"run:{built}/build/host/intrs"), seed, 0.0)
-    with LinkTarget(faulty, manifest) as target:
+    faulty = Faulty(open_connection(built, manifest, f"run:{built}/build/host/intrs"), seed, 0.0)
+    with BoardTarget(faulty, manifest) as target:
         faulty.share = 0.2
         target.client.waits = (0.02,) * 40
         target._waits = lambda: (0.02,) * 40
@@ -99,7 +99,7 @@ def test_every_answer_is_right_on_a_bad_line(built, seed):
 
 
 class Scripted:
-    """A transport whose far end is a function of each payload."""
+    """A connection whose far end is a function of each payload."""
 
     name = "scripted"
 
@@ -132,7 +132,7 @@ def test_only_the_answer_asked_for_is_taken():
             reply(payload, body=b"late"),
         ]  # fmt: skip
 
-    client = LinkClient(Scripted(answer), waits=(0.05, 0.05))
+    client = ProtocolClient(Scripted(answer), waits=(0.05, 0.05))
     for _ in range(3):
         assert client.request(Message.ENTROPY) == b"right"
     assert client.foreign >= 15
@@ -140,9 +140,9 @@ def test_only_the_answer_asked_for_is_taken():
 
 def test_silence_and_refusal_are_one_line():
     with pytest.raises(LinkLostError, match="no answer to entropy"):
-        LinkClient(Scripted(lambda payload: []), waits=(0.01, 0.01)).request(Message.ENTROPY)
+        ProtocolClient(Scripted(lambda payload: []), waits=(0.01, 0.01)).request(Message.ENTROPY)
     with pytest.raises(LinkRefusedError, match="cannot do that"):
-        LinkClient(Scripted(lambda payload: [reply(payload, -40)])).request(Message.ENTROPY)
+        ProtocolClient(Scripted(lambda payload: [reply(payload, -40)])).request(Message.ENTROPY)
 
 
 def test_a_device_that_never_says_anything_else_than_noise_ends():
@@ -151,7 +151,7 @@ def test_a_device_that_never_says_anything_else_than_noise_ends():
             return b"\x07noise\0" * 10
 
     with pytest.raises(LinkLostError):
-        LinkClient(Noise(lambda payload: []), waits=(0.05, 0.05)).request(Message.ENTROPY)
+        ProtocolClient(Noise(lambda payload: []), waits=(0.05, 0.05)).request(Message.ENTROPY)
 
 
 ### the server, asked directly ###
@@ -159,11 +159,11 @@ def test_a_device_that_never_says_anything_else_than_noise_ends():
 
 @pytest.fixture
 def client(built):
-    transport = open_transport(built, read_manifest(built), f"run:{built}/build/host/intrs")
-    client = LinkClient(transport, waits=(1,))
+    connection = open_connection(built, read_manifest(built), f"run:{built}/build/host/intrs")
+    client = ProtocolClient(connection, waits=(1,))
     client.hello()
     yield client
-    transport.close()
+    connection.close()
 
 
 def refused(client, kind, body):
@@ -201,44 +201,44 @@ def test_wrong_requests_are_refused(client):
 
 def test_an_unknown_version_and_type_are_answered(client):
     for payload, status in ((struct.pack("<BBI", 9, 1, 77), -32), (struct.pack("<BBI", VERSION, 99, 77), -33)):
-        client.transport.write(encode(payload))
-        (answer,) = Decoder().feed(client.transport.read(2))
+        client.connection.write(encode(payload))
+        (answer,) = Decoder().feed(client.connection.read(2))
         assert answer == struct.pack("<BBIb", VERSION, 0x80 | payload[1], 77, status)
 
 
 def test_an_echo_of_the_devices_own_words_is_not_answered(client):
     for kind in (0x7F, 0x80, 0x86, 0xFF):
-        client.transport.write(encode(struct.pack("<BBIb", VERSION, kind, 4, 0)))
+        client.connection.write(encode(struct.pack("<BBIb", VERSION, kind, 4, 0)))
     assert client.request(Message.HELLO)
     assert client.foreign == 0
 
 
 def test_a_repeated_request_is_not_computed_again(client):
     wire = encode(struct.pack("<BBI", VERSION, Message.ENTROPY, 4711))
-    client.transport.write(wire + wire)
+    client.connection.write(wire + wire)
     decoder, got = Decoder(), []
     while len(got) < 2:
-        got += decoder.feed(client.transport.read(2))
+        got += decoder.feed(client.connection.read(2))
     assert got[0] == got[1]  # random, yet the same
 
 
 def test_abort_and_status_during_a_computation(tmp_path):
     built = toy.toy_project(tmp_path, work=20000)
-    transport = open_transport(built, read_manifest(built), f"run:{built}/build/host/intrs")
-    client = LinkClient(transport)
+    connection = open_connection(built, read_manifest(built), f"run:{built}/build/host/intrs")
+    client = ProtocolClient(connection)
     client.hello()
     client.request(Message.WRITE, bytes(304))
     good = struct.pack("<III", toy.MODEL_HASH, toy.table_hash(), zlib.crc32(bytes(300)))
     many = struct.pack("<IQIII", 0, 1, 0, 100_000_000, 0)
     long = struct.pack("<BBI", VERSION, Message.VOTES, 99) + good + many
-    transport.write(encode(long))
+    connection.write(encode(long))
     running, number, _, total, _ = struct.unpack("<IIIII", client.request(Message.STATUS))
     assert (running, number, total) == (1, 99, 100_000_000)
-    transport.write(encode(struct.pack("<BBI", VERSION, Message.HELLO, 100)))
-    transport.write(encode(long))
+    connection.write(encode(struct.pack("<BBI", VERSION, Message.HELLO, 100)))
+    connection.write(encode(long))
     decoder, got = Decoder(), []
     while len(got) < 2:
-        got += decoder.feed(transport.read(2))
+        got += decoder.feed(connection.read(2))
     assert got[0] == struct.pack("<BBIb", VERSION, 0x81, 100, -35)
     assert got[1][:7] == struct.pack("<BBIb", VERSION, Message.PROGRESS, 99, 0)
     client.request(Message.ABORT, struct.pack("<I", 98))  # not this one
@@ -246,31 +246,31 @@ def test_abort_and_status_during_a_computation(tmp_path):
     client.request(Message.ABORT, struct.pack("<I", 99))
     assert client.request(Message.HELLO)
     assert struct.unpack_from("<I", client.request(Message.STATUS))[0] == 0
-    transport.close()
+    connection.close()
 
 
 def test_a_serial_port_that_goes_away_is_one_line():
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     name = os.ttyname(theirs)
-    transport = SerialTransport(name)
+    connection = SerialConnection(name)
     os.close(theirs)
-    transport.write(b"hello")
+    connection.write(b"hello")
     assert os.read(ours, 5) == b"hello"
     os.close(ours)  # unplugged
-    client = LinkClient(transport)
+    client = ProtocolClient(connection)
     with pytest.raises(LinkLostError, match=f"serial:{name}: the port is gone"):
         client.hello()
-    transport.close()
+    connection.close()
     with pytest.raises(LinkLostError, match="cannot open the port"):
-        SerialTransport(name)
+        SerialConnection(name)
 
 
 def test_a_program_that_ends_is_one_line(built):
-    transport = run_program(["false"], "run:false")
+    connection = run_program(["false"], "run:false")
     with pytest.raises(LinkLostError, match="the program ended"):
-        LinkClient(transport).hello()
-    transport.close()
+        ProtocolClient(connection).hello()
+    connection.close()
 
 
 ### fuzzing ###

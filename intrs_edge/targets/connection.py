@@ -21,7 +21,7 @@ class LinkLostError(IntrsError):
     """The board is gone or does not answer: another board, or a restarted one, may take over."""
 
 
-class Transport(Protocol):
+class Connection(Protocol):
     """A byte stream; ``name`` is what messages call it; ``turns``: see `_ready`."""
 
     name: str
@@ -57,7 +57,7 @@ def _ready(fd: int, event: int, seconds: float, turns: Semaphore | None) -> bool
         turns.acquire()
 
 
-class SocketTransport:
+class SocketConnection:
     """A connected stream socket."""
 
     def __init__(self, connection: socket.socket, name: str) -> None:
@@ -68,7 +68,7 @@ class SocketTransport:
         self._socket.setblocking(False)
 
     @classmethod
-    def connect(cls, host: str, port: int) -> SocketTransport:
+    def connect(cls, host: str, port: int) -> SocketConnection:
         """A TCP connection; raises LinkLostError when nobody listens."""
         name = f"tcp:{host}:{port}"
         try:
@@ -79,7 +79,7 @@ class SocketTransport:
         return cls(connection, name)
 
     def write(self, data: bytes) -> None:
-        """See Transport."""
+        """See Connection."""
         view = memoryview(data)
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
@@ -91,7 +91,7 @@ class SocketTransport:
             raise LinkLostError(f"{self.name}: connection lost: {error}") from error
 
     def read(self, timeout: float) -> bytes:
-        """See Transport."""
+        """See Connection."""
         try:
             if not _ready(self._socket.fileno(), select.POLLIN, timeout, self.turns):
                 return b""
@@ -103,12 +103,12 @@ class SocketTransport:
         return data
 
     def close(self) -> None:
-        """See Transport."""
+        """See Connection."""
         with contextlib.suppress(OSError):
             self._socket.close()
 
 
-class PipeTransport:
+class PipeConnection:
     """The standard input and output of a process, which ends with it."""
 
     def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
@@ -122,7 +122,7 @@ class PipeTransport:
         os.set_blocking(self._in, False)  # a program that stops reading must not stop us
 
     def write(self, data: bytes) -> None:
-        """See Transport."""
+        """See Connection."""
         view = memoryview(data)
         deadline = time.monotonic() + patient(_WRITE_SECONDS)
         try:
@@ -135,7 +135,7 @@ class PipeTransport:
             raise LinkLostError(f"{self.name}: the program ended (exit status {self._process.poll()})") from error
 
     def read(self, timeout: float) -> bytes:
-        """See Transport."""
+        """See Connection."""
         try:
             if not _ready(self._out, select.POLLIN, timeout, self.turns):
                 return b""
@@ -147,7 +147,7 @@ class PipeTransport:
         return data
 
     def close(self) -> None:
-        """See Transport."""
+        """See Connection."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -155,7 +155,7 @@ class PipeTransport:
         stop(self._process)
 
 
-class SerialTransport:
+class SerialConnection:
     """A serial port, through pyserial."""
 
     def __init__(self, device: str, baud: int = 115200) -> None:
@@ -175,14 +175,14 @@ class SerialTransport:
             ) from error
 
     def write(self, data: bytes) -> None:
-        """See Transport."""
+        """See Connection."""
         try:
             self._port.write(data)
         except self._errors as error:
             raise LinkLostError(f"{self.name}: the port is gone: {error}") from error
 
     def read(self, timeout: float) -> bytes:
-        """See Transport."""
+        """See Connection."""
         try:
             if not _ready(self._port.fileno(), select.POLLIN, timeout, self.turns):
                 return b""
@@ -194,7 +194,7 @@ class SerialTransport:
         return data
 
     def close(self) -> None:
-        """See Transport."""
+        """See Connection."""
         with contextlib.suppress(*self._errors):
             self._port.close()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.evaluate.bench_peers import Absent, Engine
+from intrs_edge.bench.peers import Absent, Engine
 
 OURS = "IntRS-Edge int8"
 

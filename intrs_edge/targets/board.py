@@ -30,20 +30,20 @@ from intrs_edge.targets.base import (
     check_stream,
     first_look,
 )
+from intrs_edge.targets.connection import Connection, LinkLostError
 from intrs_edge.targets.host import HostTarget, open_host
-from intrs_edge.targets.link import (
+from intrs_edge.targets.manifest import Manifest
+from intrs_edge.targets.protocol import (
     INPUT,
     STALE,
     BoardFaultError,
     Hello,
-    LinkClient,
     LinkRefusedError,
     Message,
     Progress,
+    ProtocolClient,
     damage_text,
 )
-from intrs_edge.targets.manifest import Manifest
-from intrs_edge.targets.transport import LinkLostError, Transport
 
 _SLOWEST = 120.0  # seconds that one inference may take before a silent board is given up
 _FIRST_WAITS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # until its speed is known; together _SLOWEST
@@ -53,8 +53,8 @@ _FRAMES = range(128, 65536 + 1)  # bytes of payload that the protocol allows
 _CERTIFICATE, _PREDICTION = struct.Struct("<iIIIII"), struct.Struct("<iIIII")
 
 
-class LinkTarget(ContextMixin):
-    """Serves Target over a transport. ``on_progress(done, total)`` may be set to follow long requests.
+class BoardTarget(ContextMixin):
+    """Serves Target over a connection. ``on_progress(done, total)`` may be set to follow long requests.
 
     ``liars``: this board by its name, and how, when it was seen to be at fault; ``suspects``: the images that it had
     answered for before that.
@@ -62,7 +62,7 @@ class LinkTarget(ContextMixin):
 
     def __init__(
         self,
-        transport: Transport,
+        connection: Connection,
         manifest: Manifest,
         judge: Judge | None = None,
     ) -> None:
@@ -77,25 +77,25 @@ class LinkTarget(ContextMixin):
         self.liars: dict[str, str] = {}
         self.suspects: set[int] = set()
         self._answered: set[int] = set()
-        self._transport, self._manifest = transport, manifest
+        self._connection, self._manifest = connection, manifest
         self._judge = judge
         self._host: HostTarget | None = None
         try:
-            self.client = LinkClient(transport)
+            self.client = ProtocolClient(connection)
             self.hello = self.client.hello()
-            _check_hello(self.hello, manifest, f"{transport.name} ({self.hello.board})")
+            _check_hello(self.hello, manifest, f"{connection.name} ({self.hello.board})")
         except BaseException:
             self.close()
             raise
         self.info = TargetInfo(
-            self.hello.board, transport.name, manifest.model_hash, manifest.table_hash, manifest.classes,
+            self.hello.board, connection.name, manifest.model_hash, manifest.table_hash, manifest.classes,
             manifest.image_shape, manifest.n0, manifest.n, self.hello.arena_bytes, manifest.ends,
         )  # fmt: skip
         self._held: bytes | None = None  # what the board's input buffer holds
 
     def close(self) -> None:
         """Ends the connection, and the emulator or program behind it."""
-        self._transport.close()
+        self._connection.close()
         if self._host is not None:
             self._host.close()
             self._judge = self._host = None
@@ -104,7 +104,7 @@ class LinkTarget(ContextMixin):
         """One of very many: the calling threads hold ``turns``, which is given away while the board is awaited; the
         board reports progress as seldom as that.
         """
-        self._transport.turns, self.report_seconds = turns, report_seconds
+        self._connection.turns, self.report_seconds = turns, report_seconds
 
     def infer(self, inputs: Codes) -> Codes:
         """See Target."""
@@ -209,13 +209,13 @@ class LinkTarget(ContextMixin):
         try:
             yield
         except BoardFaultError as error:
-            self.liars[self._transport.name] = str(error)
+            self.liars[self._connection.name] = str(error)
             self.suspects |= self._answered
             raise
         self._answered.add(stream.image)
 
     def _fault(self, what: str) -> BoardFaultError:
-        return BoardFaultError(f"{self._transport.name}: {what}; the board is at fault")
+        return BoardFaultError(f"{self._connection.name}: {what}; the board is at fault")
 
     def _measure(self, image: Image, stream: Stream) -> None:
         if self.seconds_per_sample == 0.0:
@@ -253,7 +253,7 @@ class LinkTarget(ContextMixin):
                 if error.status not in (INPUT, STALE):
                     raise
                 self._held = None  # the board was reset
-        raise LinkLostError(f"{self._transport.name}: the board loses its input again and again")
+        raise LinkLostError(f"{self._connection.name}: the board loses its input again and again")
 
     def _write(self, data: bytes) -> None:
         room = self.hello.frame_bytes - 10  # header and offset

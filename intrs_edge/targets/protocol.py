@@ -11,8 +11,8 @@ from enum import IntEnum
 
 from intrs_edge.children import patient
 from intrs_edge.errors import IntrsError
-from intrs_edge.targets import frame
-from intrs_edge.targets.transport import LinkLostError, Transport
+from intrs_edge.targets import cobs
+from intrs_edge.targets.connection import Connection, LinkLostError
 
 VERSION = 2
 HEADER = 6  # version, type, sequence number
@@ -140,18 +140,18 @@ class _Heard:
             raise BoardFaultError(f"{self.what}: a flood of frames that answer nothing; the firmware is at fault")
 
 
-class LinkClient:
-    """Requests over a transport. One request at a time; not to be shared between threads."""
+class ProtocolClient:
+    """Requests over a connection. One request at a time; not to be shared between threads."""
 
-    def __init__(self, transport: Transport, waits: Sequence[float] = _WAITS) -> None:
+    def __init__(self, connection: Connection, waits: Sequence[float] = _WAITS) -> None:
         """waits: seconds, on an idle machine (`patient`), to wait for an answer each time that a request is sent; as
         many as it is sent at most.
         """
-        self.transport = transport
+        self.connection = connection
         self.waits = tuple(waits)
         self.repeated = 0  # requests sent again
         self.foreign = 0  # sound frames that answered nothing asked
-        self._decoder = frame.Decoder()
+        self._decoder = cobs.Decoder()
         self._inbox: list[bytes] = []
         # a random start: the answer to an earlier client's request is never taken for ours
         self._sequence = int.from_bytes(os.urandom(4), "little")
@@ -170,7 +170,7 @@ class LinkClient:
         """Who is there. Stops what an earlier client may have left running; waits for a board that is starting."""
         for wait in _FIRST_WAITS:
             try:
-                self.transport.write(b"\0")
+                self.connection.write(b"\0")
                 self.request(Message.ABORT, struct.pack("<I", 0), (wait,))
                 break
             except LinkSilentError:
@@ -179,7 +179,7 @@ class LinkClient:
         body = self.request(Message.HELLO)
         self.repeated = self.foreign = 0  # greetings do not count
         if len(body) <= _HELLO.size:
-            raise BoardFaultError(f"{self.transport.name}: the hello is too short; is this an IntRS-Edge firmware?")
+            raise BoardFaultError(f"{self.connection.name}: the hello is too short; is this an IntRS-Edge firmware?")
         name = "".join(c if c.isascii() and c.isprintable() else "?" for c in body[_HELLO.size :].decode("latin-1"))
         return Hello(name[:_NAME], *_HELLO.unpack_from(body))
 
@@ -201,15 +201,15 @@ class LinkClient:
         """
         self._sequence = self._sequence % 0xFFFFFFFF + 1  # never 0
         sequence = self._sequence
-        wire = frame.encode(struct.pack("<BBI", VERSION, kind, sequence) + body)
+        wire = cobs.encode(struct.pack("<BBI", VERSION, kind, sequence) + body)
         waits = self.waits if waits is None else waits
-        heard = _Heard(self.transport.name, kind, samples, progress)
+        heard = _Heard(self.connection.name, kind, samples, progress)
         begun = time.monotonic()
         latest = begun + patient(longest)
         try:
             for attempt, wait in enumerate(waits):
                 self.repeated += attempt > 0
-                self.transport.write(wire if attempt == 0 else b"\0" + wire)
+                self.connection.write(wire if attempt == 0 else b"\0" + wire)
                 reply = self._await(kind, sequence, patient(wait), latest, heard)
                 if reply is not None:
                     return reply
@@ -219,7 +219,7 @@ class LinkClient:
         finally:
             self.foreign += heard.foreign
         raise LinkSilentError(
-            f"{self.transport.name}: no answer to {kind.name.lower()}, sent {len(waits)} times, in "
+            f"{self.connection.name}: no answer to {kind.name.lower()}, sent {len(waits)} times, in "
             f"{time.monotonic() - begun:.3g} s; is the firmware running, and is this its port?"
         )
 
@@ -233,7 +233,7 @@ class LinkClient:
                 status = struct.unpack_from("<b", payload, HEADER)[0] if ours else 0
                 body = payload[HEADER + 1 :]
                 if ours and version != VERSION and type_ == Message.REPLY | kind and status == VERSION_UNKNOWN:
-                    raise LinkRefusedError(self.transport.name, kind, status)
+                    raise LinkRefusedError(self.connection.name, kind, status)
                 if not ours or version != VERSION:
                     heard.stranger()
                 elif type_ == Message.PROGRESS:
@@ -242,25 +242,25 @@ class LinkClient:
                 elif type_ != Message.REPLY | kind:
                     heard.stranger()
                 elif status == BUSY:  # an earlier request, ours or not, is still being computed
-                    self.transport.write(frame.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, 0)))
+                    self.connection.write(cobs.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, 0)))
                     time.sleep(0.05)
                     return None
                 elif status != 0:
-                    raise LinkRefusedError(self.transport.name, kind, status)
+                    raise LinkRefusedError(self.connection.name, kind, status)
                 else:
                     return body
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._inbox += self._decoder.feed(self.transport.read(left))
+            self._inbox += self._decoder.feed(self.connection.read(left))
 
     def _abandon(self, sequence: int) -> None:
         """Interrupted: tell the board, without waiting for long."""
         try:
             for _ in range(3):
-                self.transport.write(
-                    b"\0" + frame.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, sequence))
+                self.connection.write(
+                    b"\0" + cobs.encode(struct.pack("<BBII", VERSION, Message.ABORT, 0xFFFFFFFF, sequence))
                 )
-                self.transport.read(0.05)
+                self.connection.read(0.05)
         except LinkLostError:
             pass

@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from intrs_edge.bench.speed import Comparison, Speed
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.bench import Comparison, Speed
-from intrs_edge.evaluate.bench_board import BoardCost, Estimate
 from intrs_edge.files import write_atomically
+from intrs_edge.targets.board_cost import BoardCost, Estimate
 
 
 @dataclass(frozen=True)

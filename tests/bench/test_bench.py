@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intrs_edge.bench import peers, speed
+from intrs_edge.bench.peers import Absent, Engine, Workload, open_peer
 from intrs_edge.cli.main import main
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate import bench, bench_peers
-from intrs_edge.evaluate.bench_peers import Absent, Engine, Workload, open_peer
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
@@ -56,7 +56,7 @@ def work() -> Workload:
     return Workload(small_graph(), inputs, 1)
 
 
-@pytest.mark.parametrize("name", list(bench_peers.PEERS))
+@pytest.mark.parametrize("name", list(peers.PEERS))
 def test_a_peer_computes_the_same_network(work: Workload, name: str) -> None:
     engine = open_peer(name, work)
     if isinstance(engine, Absent):
@@ -77,7 +77,7 @@ def test_an_absent_peer_says_so(work: Workload, monkeypatch: pytest.MonkeyPatch)
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(bench_peers.importlib, "import_module", missing)
+    monkeypatch.setattr(peers.importlib, "import_module", missing)
     found = open_peer("ONNX Runtime int8", work)
     assert isinstance(found, Absent)
     assert "pip install 'intrs-edge[bench]'" in found.why
@@ -86,7 +86,7 @@ def test_an_absent_peer_says_so(work: Workload, monkeypatch: pytest.MonkeyPatch)
 def test_a_model_that_crashes_a_peer_does_not_crash_us() -> None:
     pytest.importorskip("tflite_runtime")
     with pytest.raises(IntrsError, match="crashed on this model"):
-        bench_peers._survives("tflite_runtime.interpreter", b"not a model")
+        peers._survives("tflite_runtime.interpreter", b"not a model")
 
 
 def test_an_operator_without_a_counterpart_is_named(work: Workload) -> None:
@@ -99,8 +99,8 @@ def test_an_operator_without_a_counterpart_is_named(work: Workload) -> None:
 
 
 def test_ratios_are_taken_round_by_round() -> None:
-    fast, slow = bench.Speed("a", "", (4.0, 8.0, 2.0)), bench.Speed("b", "", (2.0, 4.0, 1.0))
-    assert bench.Comparison(fast, (slow,), ()).ratio(slow) == 2.0
+    fast, slow = speed.Speed("a", "", (4.0, 8.0, 2.0)), speed.Speed("b", "", (2.0, 4.0, 1.0))
+    assert speed.Comparison(fast, (slow,), ()).ratio(slow) == 2.0
     assert fast.median == 4.0
     assert fast.spread == (2.0, 8.0)
 
@@ -111,7 +111,7 @@ def test_engines_take_turns() -> None:
     def engine(name: str) -> Engine:
         return Engine(name, "", lambda: (turns.append(name), np.zeros(1, np.int64))[1], 1)
 
-    found = bench.compare(engine("ours"), [engine("peer"), Absent("gone", "not here")], 3, 1e-9)
+    found = speed.compare(engine("ours"), [engine("peer"), Absent("gone", "not here")], 3, 1e-9)
     assert turns[2:] == ["ours", "peer"] * 3
     assert [p.name for p in found.absent] == ["gone"]
 

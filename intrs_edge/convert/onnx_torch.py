@@ -1,4 +1,4 @@
-"""Runs a float ONNX model of `bench_onnx` in PyTorch, eagerly, as a user's module would."""
+"""Runs a float ONNX model of `onnx_export` in PyTorch, eagerly, as a user's module would."""
 
 from __future__ import annotations
 

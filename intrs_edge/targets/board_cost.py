@@ -11,12 +11,12 @@ import numpy as np
 
 from intrs_edge.boards import Board, load_board
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.counting import Counts, plugin_options, read_counts
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets.base import Target
+from intrs_edge.targets.board import BoardTarget
+from intrs_edge.targets.counting import Counts, plugin_options, read_counts
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.targets.process import EmulatorTransport
-from intrs_edge.targets.wire import LinkTarget
+from intrs_edge.targets.process import EmulatorConnection
 
 # an emulated board with the same core, for boards that have no emulator of their own
 _SAME_CORE = {
@@ -117,8 +117,8 @@ def _counted(
                 raise
             options = plugin_options(elf, out, function)  # the layers were inlined: one figure for all
         emulator = replace(board.emulator, args=(*board.emulator.args, *options))
-        transport = EmulatorTransport(replace(board, emulator=emulator), elf)
-        with LinkTarget(transport, read_manifest(project)) as target:
+        connection = EmulatorConnection(replace(board, emulator=emulator), elf)
+        with BoardTarget(connection, read_manifest(project)) as target:
             action(target)
         return read_counts(elf, out, function)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intrs_edge.targets.frame import Decoder, decode, encode
+from intrs_edge.targets.cobs import Decoder, decode, encode
 
 # runs around COBS's 254, and zeros in every place
 PAYLOADS = st.one_of(

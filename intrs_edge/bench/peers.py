@@ -73,7 +73,7 @@ def _needs(*modules: str) -> Any:
 def _onnxruntime(work: Workload, activations: str) -> Engine:
     """``int8``: a QDQ file as it is. ``uint8``: zero points moved by 128, its fast form on x86. Empty: float32."""
     ort = _needs("onnxruntime")
-    from intrs_edge.evaluate.bench_onnx import to_onnx  # noqa: PLC0415 - onnx is needed here only
+    from intrs_edge.convert.onnx_export import to_onnx  # noqa: PLC0415 - onnx is needed here only
 
     own = activations == "int8" and work.source is not None and work.source.suffix == ".onnx"
     assert work.source is not None or not own
@@ -89,8 +89,8 @@ def _onnxruntime(work: Workload, activations: str) -> Engine:
 
 def _torch(work: Workload) -> Engine:
     torch = _needs("torch")
-    from intrs_edge.evaluate.bench_onnx import to_onnx  # noqa: PLC0415
-    from intrs_edge.evaluate.bench_torch import module_of  # noqa: PLC0415
+    from intrs_edge.convert.onnx_export import to_onnx  # noqa: PLC0415
+    from intrs_edge.convert.onnx_torch import module_of  # noqa: PLC0415
 
     module = module_of(to_onnx(work.graph))
     x = torch.from_numpy(work.real)

@@ -1,0 +1,1 @@
+"""The int8 engine beside other engines on this computer, in one run: what `bench` prints."""
