@@ -9,12 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row, warning
+from intrs_edge.smoothing.binomial import checked_alpha, fraction_to_scale, smallest_count
 from intrs_edge.smoothing.noise import exact
 from intrs_edge.smoothing.results import lattice_squared
 
+RHO = Fraction(1, 1000)  # chance that a log holds more false certificates than `most_false` says
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 LINF, L1 = (1, 2, 4, 8), (32, 64, 128, 256)  # lattice steps
 
@@ -24,7 +27,8 @@ class Summary:
     """What a report says about a log. Radii in [0,1] pixels; accuracies and percentages as fractions; ``warning`` is
     empty where the certificate is sound. Of images without labels, accuracies and ACR are None. ``linf`` and ``l1``
     are bounds in lattice steps, on every value of an image and on the sum of all changes; shares at them are None where
-    the log does not hold the exact ``L``.
+    the log does not hold the exact ``L``. ``true_accuracy_at_least``: of these very images, at every radius at once,
+    except with probability ``rho`` (`most_false`); None where no alpha is known or nothing is proved.
     """
 
     images: int
@@ -32,6 +36,9 @@ class Summary:
     radii: tuple[float, ...]
     certified_accuracy: tuple[float, ...] | None
     certified_accuracy_eq10: tuple[float, ...] | None
+    false_certificates_at_most: int | None
+    rho: float
+    true_accuracy_at_least: tuple[float, ...] | None
     certified_share: tuple[float, ...]
     certified_percentage: float
     average_certified_radius: float | None
@@ -67,6 +74,17 @@ def average_certified_radius(rows: Sequence[Row]) -> float:
     return sum(row.radius for row in rows if row.correct) / _labelled(rows)
 
 
+def most_false(rows: Sequence[Row]) -> int | None:
+    """No more of the log's certificates are false, except with probability RHO (docs/certificate.md, section 4); None
+    where no alpha is known or nothing is proved.
+    """
+    alphas = {row.extra.get("alpha", "") for row in _some(rows)}
+    if warning(rows) or len(alphas) > 1 or alphas == {""}:
+        return None
+    alpha = checked_alpha(alphas.pop())
+    return smallest_count(len(rows), fraction_to_scale(alpha, up=True), RHO) - 1
+
+
 def certified_share(rows: Sequence[Row], radius: float) -> float:
     """The fraction of all images with a certified radius >= ``radius``, right or wrong: it needs no labels."""
     return _Certified([row for row in _some(rows) if not row.abstained]).within(radius) / len(rows)
@@ -77,7 +95,8 @@ def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
     labels = all(row.label >= 0 for row in _some(rows))
     answered = [row for row in rows if not row.abstained]
     certified, right = _Certified(answered), _Certified([row for row in answered if row.correct])
-    exact = all(row.squared is not None for row in rows)
+    exactly = all(row.squared is not None for row in rows)
+    false, reached = most_false(rows), [right.within(radius) for radius in radii]
 
     def shares(some: _Certified, norm: str, steps: Sequence[int]) -> tuple[float, ...]:
         return tuple(some.reaching(norm, k) / len(rows) for k in steps)
@@ -86,18 +105,21 @@ def summarise(rows: Sequence[Row], radii: Sequence[float] = RADII) -> Summary:
         len(rows),
         len(rows) - len(answered),
         tuple(radii),
-        tuple(right.within(radius) / len(rows) for radius in radii) if labels else None,
-        tuple(right.within(radius) / max(len(answered), 1) for radius in radii) if labels else None,
+        tuple(count / len(rows) for count in reached) if labels else None,
+        tuple(count / max(len(answered), 1) for count in reached) if labels else None,
+        false,
+        float(RHO),
+        tuple(max(0, count - false) / len(rows) for count in reached) if labels and false is not None else None,
         tuple(certified.within(radius) / len(rows) for radius in radii),
         certified_percentage(rows),
         average_certified_radius(rows) if labels else None,
         sum(row.radius for row in rows) / len(rows),
         LINF,
-        shares(right, "linf", LINF) if exact and labels else None,
-        shares(certified, "linf", LINF) if exact else None,
+        shares(right, "linf", LINF) if exactly and labels else None,
+        shares(certified, "linf", LINF) if exactly else None,
         L1,
-        shares(right, "l1", L1) if exact and labels else None,
-        shares(certified, "l1", L1) if exact else None,
+        shares(right, "l1", L1) if exactly and labels else None,
+        shares(certified, "l1", L1) if exactly else None,
         warning(rows),
     )
 

@@ -171,6 +171,13 @@ def _facts(rows: Sequence[Row], summary: Summary) -> list[tuple[str, str]]:
     ]  # fmt: skip
     if summary.average_certified_radius is not None:
         facts.insert(1, (f"{summary.average_certified_radius:.4f}", "average certified radius (ACR)"))
+    if summary.false_certificates_at_most is not None:
+        facts.append(
+            (
+                str(summary.false_certificates_at_most),
+                f"certificates at most are false, except with probability {summary.rho:g}, whatever the images",
+            )
+        )
     seconds = [s for s in map(_seconds, rows) if s is not None]
     if seconds and max(seconds) > 0:
         facts.append((_time(median(seconds)), f"an image (median); {_time(sum(seconds))} in all, where it ran"))

@@ -18,6 +18,8 @@ NOTES = (
     "gets the same answer from the smoothed classifier, except with probability alpha per image. "
     "Certified accuracy after Cohen et al. 2019 counts an abstention as wrong and divides by all images; "
     "equation 10 of Lin et al. 2021 divides by the images that were not abstained on. "
+    "In brackets: what the true certified accuracy of these images is at least, at all radii at once, if no more "
+    "certificates are false than chance allows but once in 1000 logs. "
     "linf and l1 are in steps of 1/255 and follow from the l2 distance, exactly, for changes by whole steps."
 )
 COMPARED = ("shape", "sigma", "n0", "n", "alpha", "noise", "certificate", "mode")
@@ -66,11 +68,24 @@ def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> 
         for k, radius in enumerate(radii):
             lines.append([f"certified at {radius:g}, right or wrong", *(percent(s.certified_share[k]) for s in of)])
     if any(s.certified_accuracy is not None for s in of):
-        for title, field in (("Cohen", "certified_accuracy"), ("eq. 10", "certified_accuracy_eq10")):
-            for k, radius in enumerate(radii):
-                values = (getattr(s, field) for s in of)
-                lines.append([f"certified accuracy at {radius:g} ({title})", *(percent(v and v[k]) for v in values)])
+        false = (s.false_certificates_at_most for s in of)
+        lines.append(["false certificates, at most", *("-" if f is None else str(f) for f in false)])
+        for k, radius in enumerate(radii):
+            lines.append([f"certified accuracy at {radius:g} (Cohen)", *(_with_bound(s, k) for s in of)])
+        for k, radius in enumerate(radii):
+            values = (s.certified_accuracy_eq10 for s in of)
+            lines.append([f"certified accuracy at {radius:g} (eq. 10)", *(percent(_at(v, k)) for v in values)])
     return ["", *summaries], lines + _norms(list(of))
+
+
+def _at(values: Sequence[float] | None, k: int) -> float | None:
+    return None if values is None else values[k]
+
+
+def _with_bound(summary: Summary, k: int) -> str:
+    """Certified accuracy at the k-th radius, and what is proved of the true one."""
+    found, proved = summary.certified_accuracy, summary.true_accuracy_at_least
+    return percent(_at(found, k)) + (f" (>= {percent(proved[k])})" if proved is not None else "")
 
 
 def _norms(summaries: Sequence[Summary]) -> list[list[str]]:
@@ -85,7 +100,7 @@ def _norms(summaries: Sequence[Summary]) -> list[list[str]]:
         shares = [getattr(s, field) for s in summaries]
         for k, step in enumerate(steps):
             if any(share is not None and (share[k] > 0 or k == 0) for share in shares):
-                lines.append([f"{what} {text.format(step)}", *(percent(share and share[k]) for share in shares)])
+                lines.append([f"{what} {text.format(step)}", *(percent(_at(share, k)) for share in shares)])
     return lines
 
 

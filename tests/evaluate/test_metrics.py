@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import pytest
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.metrics import (
+    RHO,
     average_certified_radius,
     certified_accuracy,
     certified_accuracy_eq10,
     certified_percentage,
     certified_share,
+    most_false,
     summarise,
 )
 
@@ -77,3 +82,29 @@ def test_other_norms(certified_rows, make_rows):
     unknown = summarise(make_rows((0, 0, 0.5)))  # no L in it
     assert unknown.certified_accuracy_linf is unknown.certified_share_l1 is None
     assert summarise(certified_rows((990, 3, 3), labels=False)).certified_share_linf == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("images", "alpha"), [(2, "0.001"), (5, "0.4"), (20, "0.001"), (300, "0.01")])
+def test_how_many_certificates_may_be_false(certified_rows, images, alpha):
+    """The smallest q with P(Bin(m, alpha) > q) <= .001, in rational numbers; taken off at every radius."""
+    found = certified_rows(*[(990, 3, 3)] * images, alpha=alpha)
+    q, a = most_false(found), Fraction(alpha)
+
+    def above(least: int) -> Fraction:
+        return sum(
+            (math.comb(images, k) * a**k * (1 - a) ** (images - k) for k in range(least + 1, images + 1)), Fraction(0)
+        )
+
+    assert above(q) <= RHO
+    assert q == 0 or above(q - 1) > RHO
+    summary = summarise(found, (0.0, 0.25, 3.0))
+    assert summary.false_certificates_at_most == q
+    assert summary.true_accuracy_at_least == ((images - q) / images, (images - q) / images, 0)
+
+
+def test_where_nothing_is_proved_nothing_is_taken_off(certified_rows, make_rows):
+    assert most_false(make_rows((0, 0, 0.5))) is None  # of the community's columns: alpha is not known
+    unsound = certified_rows((990, 3, 3), certificate="paper")
+    assert (most_false(unsound), summarise(unsound).true_accuracy_at_least) == (None, None)
+    unlabelled = summarise(certified_rows((990, 3, 3), labels=False))
+    assert (unlabelled.false_certificates_at_most, unlabelled.true_accuracy_at_least) == (1, None)

@@ -158,6 +158,13 @@ def test_other_norms_have_lines_as_far_as_any_log_reaches(certified_rows, make_r
     )[1]
 
 
+def test_certified_accuracy_stands_beside_what_is_proved_of_the_true_one(certified_rows, make_rows):
+    logs = {"ours": certified_rows(*[(990, 3, 3)] * 19, (700, 2, 2)), "theirs": make_rows((0, 0, 0.5))}
+    lines = {line[0]: line[1:] for line in table(logs, (0.25,))[1]}
+    assert lines["false certificates, at most"] == ["1", "-"]
+    assert lines["certified accuracy at 0.25 (Cohen)"] == ["95.0 % (>= 90.0 %)", "100.0 %"]
+
+
 ### what does not belong together ###
 
 
