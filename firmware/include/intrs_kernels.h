@@ -81,7 +81,7 @@ struct intrs_conv2d_add {
     int32_t operand;
 };
 
-/* How a fused kernel of an instruction set cuts its output (firmware/kernels/intrs_blocks.h). */
+/* How a fused kernel of an instruction set cuts its output (firmware/kernels/common/intrs_blocks.h). */
 struct intrs_blocks {
     int32_t rows;   /* of a block */
     int32_t second; /* the convolution's result is the second operand of the addition as the kernel takes them, else the first */
@@ -192,29 +192,29 @@ struct intrs_softmax {
 
 /// the portable kernels ///
 
-void intrs_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
-void intrs_conv2d_add(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other, int8_t *output);
-void intrs_transpose_conv2d(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
-void intrs_depthwise2d(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
-void intrs_depthwise2d_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
-void intrs_fully_connected(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);
-void intrs_add(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
-void intrs_squared_difference(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
-void intrs_batch_matmul(const struct intrs_batch_matmul *p, const int8_t *a, const int8_t *b, int8_t *output);
-void intrs_mul(const struct intrs_mul *p, const int8_t *a, const int8_t *b, int8_t *output);
-void intrs_extremum(const struct intrs_extremum *p, const int8_t *a, const int8_t *b, int8_t *output);
-void intrs_prelu(const struct intrs_prelu *p, const int8_t *input, const int8_t *alpha, int8_t *output);
-void intrs_average_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
-void intrs_max_pool2d(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
-void intrs_resize_bilinear(const struct intrs_resize_bilinear *p, const int8_t *input, int8_t *output);
-void intrs_l2_normalization(const struct intrs_l2_normalization *p, const int8_t *input, int8_t *output);
-void intrs_lut(const struct intrs_lut *p, const int8_t *input, int8_t *output);
-void intrs_mean(const struct intrs_mean *p, const int8_t *input, int8_t *output);
-void intrs_reduce_sum(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
-void intrs_reduce_extremum(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
-void intrs_pad(const struct intrs_pad *p, const int8_t *input, int8_t *output);
-void intrs_copy(const struct intrs_copy *p, const int8_t *input, int8_t *output);
-void intrs_gather(const struct intrs_gather *p, const int8_t *input, int8_t *output);
-void intrs_softmax(const struct intrs_softmax *p, const int8_t *input, int8_t *output);
+void intrs_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
+void intrs_conv2d_add_portable(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other, int8_t *output);
+void intrs_transpose_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
+void intrs_depthwise2d_portable(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
+void intrs_depthwise2d_portable_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
+void intrs_fully_connected_portable(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);
+void intrs_add_portable(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_squared_difference_portable(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_batch_matmul_portable(const struct intrs_batch_matmul *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_mul_portable(const struct intrs_mul *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_extremum_portable(const struct intrs_extremum *p, const int8_t *a, const int8_t *b, int8_t *output);
+void intrs_prelu_portable(const struct intrs_prelu *p, const int8_t *input, const int8_t *alpha, int8_t *output);
+void intrs_average_pool2d_portable(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
+void intrs_max_pool2d_portable(const struct intrs_pool2d *p, const int8_t *input, int8_t *output);
+void intrs_resize_bilinear_portable(const struct intrs_resize_bilinear *p, const int8_t *input, int8_t *output);
+void intrs_l2_normalization_portable(const struct intrs_l2_normalization *p, const int8_t *input, int8_t *output);
+void intrs_lut_portable(const struct intrs_lut *p, const int8_t *input, int8_t *output);
+void intrs_mean_portable(const struct intrs_mean *p, const int8_t *input, int8_t *output);
+void intrs_reduce_sum_portable(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
+void intrs_reduce_extremum_portable(const struct intrs_reduce *p, const int8_t *input, int8_t *output);
+void intrs_pad_portable(const struct intrs_pad *p, const int8_t *input, int8_t *output);
+void intrs_copy_portable(const struct intrs_copy *p, const int8_t *input, int8_t *output);
+void intrs_gather_portable(const struct intrs_gather *p, const int8_t *input, int8_t *output);
+void intrs_softmax_portable(const struct intrs_softmax *p, const int8_t *input, int8_t *output);
 
 #endif

@@ -22,16 +22,16 @@ static inline int8_t draw(int32_t pixel, uint32_t cell, uint32_t negative, struc
     return saturate((v * INTRS_MAP_MUL + INTRS_MAP_ADD) >> INTRS_MAP_SHIFT);
 }
 
-#ifdef INTRS_NOISE_DSP
-void intrs_noise_blocks_dsp(struct intrs_rng *r, const uint8_t *image, int8_t *input, uint32_t blocks);
+#ifdef INTRS_NOISE_ARM_DSP
+void intrs_noise_blocks_arm_dsp(struct intrs_rng *r, const uint8_t *image, int8_t *input, uint32_t blocks);
 #endif
 
 static void fill(struct intrs_rng r, const uint8_t *image, int8_t *input)
 {
     uint32_t j = 0;
-#ifdef INTRS_NOISE_DSP
+#ifdef INTRS_NOISE_ARM_DSP
     j = INTRS_IMAGE_BYTES & ~31u;
-    intrs_noise_blocks_dsp(&r, image, input, j / 32);
+    intrs_noise_blocks_arm_dsp(&r, image, input, j / 32);
 #endif
     while (j < INTRS_IMAGE_BYTES) {
         uint32_t signs = intrs_rng_next(&r);
@@ -73,9 +73,9 @@ static void fill(struct intrs_rng r, const uint8_t *image, int8_t *input)
 
 /// entry ///
 
-#if defined(INTRS_NOISE_AVX2) && defined(__x86_64__) && INTRS_BATCH % 8 == 0
+#if defined(INTRS_NOISE_X86) && defined(__x86_64__) && INTRS_BATCH % 8 == 0
 #define EIGHT_LANES 1
-void intrs_noise_fill_avx2(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
+void intrs_noise_fill_x86(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
 #else
 #define EIGHT_LANES 0
 #endif
@@ -84,7 +84,7 @@ void intrs_noise_fill(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *
 {
 #if EIGHT_LANES
     if (__builtin_cpu_supports("avx2")) {
-        intrs_noise_fill_avx2(lanes, image, input);
+        intrs_noise_fill_x86(lanes, image, input);
         return;
     }
 #endif

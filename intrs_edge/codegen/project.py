@@ -261,7 +261,7 @@ def _runtime(files: Files, model: Model, parts: BoardFiles) -> None:
     sources = {*runtime_sources(model), *parts.library_sources, *parts.program_sources}
     headers = {
         f"{folder}/{h.name}"
-        for folder in {s.rsplit("/", 1)[0] for s in (*sources, "kernels/")}
+        for folder in {s.rsplit("/", 1)[0] for s in (*sources, "kernels/common/")}
         for h in (firmware / folder).glob("*.h")
     }
     for name in sorted({*sources, *headers, *parts.headers}):

@@ -24,8 +24,8 @@ class Sampler:
 
 
 SAMPLERS = (
-    Sampler("avx2", "smoothing/x86_avx2/intrs_noise_fill_avx2.c", 8, "INTRS_NOISE_AVX2"),
-    Sampler("dsp", "smoothing/arm_dsp/intrs_noise_blocks_dsp.c", 1, "INTRS_NOISE_DSP"),
+    Sampler("avx2", "smoothing/x86/intrs_noise_fill_x86.c", 8, "INTRS_NOISE_X86"),
+    Sampler("dsp", "smoothing/arm_dsp/intrs_noise_blocks_arm_dsp.c", 1, "INTRS_NOISE_ARM_DSP"),
 )  # fmt: skip
 
 

@@ -101,8 +101,8 @@ def test_a_runtime_and_a_model_of_other_formats_do_not_compile(tmp_path: Path, f
             "cc",
             "-Iinclude",
             "-Ihost",
-            "-Iruntime/kernels",
-            "-Iruntime/kernels/x86_avx2",
+            "-Iruntime/kernels/common",
+            "-Iruntime/kernels/x86",
             "-fsyntax-only",
             source,
         ]

@@ -45,7 +45,7 @@ def test_layout_and_manifest(tmp_path: Path) -> None:
         "CMakeLists.txt", "project.json", "README.md", "include/intrs.h", "common/intrs_tables.c",
         "host/intrs_config.h",
         "host/intrs_model.c", "board/intrs_config.h", "board/intrs_model.c", "board/intrs.ld", "memory.svg",
-        "runtime/kernels/intrs_requant.h",
+        "runtime/kernels/portable/intrs_requant.h",
     ):  # fmt: skip
         assert name in files
     manifest = json.loads(files["project.json"])

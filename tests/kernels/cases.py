@@ -41,8 +41,10 @@ class Layer:
         common = {"w": self.window, "in_zero_point": f.in_zero_point, "bias": f.bias.astype(np.int32), "q": q}
         if depthwise:
             weights = np.ascontiguousarray(f.weights.T)
-            return Call("intrs_depthwise2d", "intrs_depthwise2d", {**common, "multiplier": 1, "weights": weights})
-        return Call("intrs_conv2d", "intrs_conv2d", {**common, "groups": 1, "weights": f.weights})
+            return Call(
+                "intrs_depthwise2d_portable", "intrs_depthwise2d", {**common, "multiplier": 1, "weights": weights}
+            )
+        return Call("intrs_conv2d_portable", "intrs_conv2d", {**common, "groups": 1, "weights": f.weights})
 
     def packed(self, **fields: object) -> dict[str, object]:
         """The fields that the variants share."""

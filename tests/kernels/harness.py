@@ -197,7 +197,13 @@ def build(
     ):
         text = text.replace(name, hex(value))
     script.write_text(text)
-    folders = [HERE, FIRMWARE / "include", FIRMWARE / "kernels", *(FIRMWARE / i for i in include)]
+    folders = [
+        HERE,
+        FIRMWARE / "include",
+        FIRMWARE / "kernels/common",
+        FIRMWARE / "kernels/portable",
+        *(FIRMWARE / i for i in include),
+    ]
     words = [*COMPILE.words(machine), "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion"]
     words += [f"-I{f}" for f in folders]
     texts = [HERE / "start.c", main, *(FIRMWARE / s for s in sources)]

@@ -68,7 +68,7 @@ _OBJECTS = tempfile.TemporaryDirectory()
 
 
 def _folders(sources: Collection[str]) -> list[str]:
-    return sorted({"include", "kernels", *(str(Path(s).parent) for s in sources)})
+    return sorted({"include", "kernels/common", *(str(Path(s).parent) for s in sources)})
 
 
 @functools.cache

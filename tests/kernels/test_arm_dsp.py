@@ -17,11 +17,10 @@ from tests.kernels.harness import M4, Call, Case, check, needs_emulator
 
 FOLDER = "kernels/arm_dsp"
 SOURCES = [
-    "kernels/intrs_conv2d.c", "kernels/intrs_depthwise2d.c", "kernels/intrs_add.c",
-    "kernels/intrs_average_pool2d.c",
-    *(f"{FOLDER}/intrs_dsp_{name}.c" for name in (
-        "add", "average_pool2d", "clamp", "conv2d_f4", "conv2d_s16", "conv2d_s8", "depthwise2d", "stage")),
-]  # fmt: skip
+    *(f"kernels/portable/intrs_{op}_portable.c" for op in ("conv2d", "depthwise2d", "add", "average_pool2d")),
+    *(f"{FOLDER}/intrs_{op}_arm_dsp.c" for op in ("add", "average_pool2d", "clamp", "depthwise2d", "stage")),
+    *(f"{FOLDER}/intrs_conv2d_arm_dsp_{variant}.c" for variant in ("w8", "w16", "winograd4")),
+]
 
 # in (h, w, c), filters, kernel, stride, pad, dilation: odd channels, 1x1, stride 2, tails of every loop, dilation,
 # rows that are no words
@@ -41,7 +40,7 @@ SHAPES = [
     ((3, 3, 2), 2, (3, 3), 1, 2, 1),
     ((4, 4, 36), 4, (3, 3), 1, 1, 1),
 ]
-F4_SHAPES = [
+WINOGRAD4_SHAPES = [
     ((8, 8, 16), 6, 1),
     ((5, 7, 4), 3, 1),
     ((9, 6, 8), 4, 0),
@@ -65,12 +64,12 @@ DEPTHWISE_SHAPES = [
 def _direct(number: int, one: Layer, wide: bool) -> Case:
     steps = -(-one.filters.flat.shape[1] // 4)
     fields = one.packed(linear=int(one.filters.linear), stream=pack.direct_stream(one.filters, wide))
-    name = "intrs_dsp_conv2d_s16" if wide else "intrs_dsp_conv2d_s8"
-    call = Call(name, "intrs_dsp_conv2d", fields, 24 * steps + one.filters.out_c)
+    name = "intrs_conv2d_arm_dsp_w16" if wide else "intrs_conv2d_arm_dsp_w8"
+    call = Call(name, "intrs_conv2d_arm_dsp", fields, 24 * steps + one.filters.out_c)
     return Case(f"{name} {number} {one.window}", (one.input,), one.out_bytes, one.portable(), call)
 
 
-def _f4(number: int, one: Layer, pairs: int, expand: bool) -> Case:
+def _winograd4(number: int, one: Layer, pairs: int, expand: bool) -> Case:
     c = one.window["in_c"]
     fields = one.packed(
         linear=int(one.filters.linear),
@@ -79,18 +78,18 @@ def _f4(number: int, one: Layer, pairs: int, expand: bool) -> Case:
         weights=one.filters.weights if expand else 0,
     )
     scratch = 144 * c * pairs + (144 * c + 576 if expand else 144 + 36 * c if c > 16 else 720)
-    call = Call("intrs_dsp_conv2d_f4", "intrs_dsp_conv2d_f4", fields, scratch)
-    return Case(f"f4 {number} {pairs} {expand} {one.window}", (one.input,), one.out_bytes, one.portable(), call)
+    call = Call("intrs_conv2d_arm_dsp_winograd4", "intrs_conv2d_arm_dsp_winograd4", fields, scratch)
+    return Case(f"winograd4 {number} {pairs} {expand} {one.window}", (one.input,), one.out_bytes, one.portable(), call)
 
 
 def _depthwise(number: int, one: Layer) -> Case:
     fields = one.packed(linear=int(one.filters.linear), stream=pack.depthwise_stream(one.filters))
-    call = Call("intrs_dsp_depthwise2d", "intrs_dsp_conv2d", fields, one.filters.flat.size)
+    call = Call("intrs_depthwise2d_arm_dsp", "intrs_conv2d_arm_dsp", fields, one.filters.flat.size)
     return Case(f"depthwise {number} {one.window}", (one.input,), one.out_bytes, one.portable(True), call)
 
 
 def _check(folder: Path, cases: list[Case]) -> None:
-    check(folder, M4, cases, ["intrs_dsp.h"], SOURCES, [FOLDER])
+    check(folder, M4, cases, ["intrs_arm_dsp.h"], SOURCES, [FOLDER])
 
 
 @needs_emulator
@@ -110,12 +109,12 @@ def test_direct_convolutions(tmp_path: Path, style: str) -> None:
 def test_winograd(tmp_path: Path, style: str) -> None:
     rng = np.random.default_rng(10 + len(style))
     cases = []
-    for i, (shape, out_c, pad) in enumerate(F4_SHAPES):
+    for i, (shape, out_c, pad) in enumerate(WINOGRAD4_SHAPES):
         one = layer(rng, shape, out_c, pad=pad, extreme=style == "extreme", up=style == "up")
         assert requant_reason(one.filters, 6) is None
-        cases.append(_f4(i, one, 1, False))
+        cases.append(_winograd4(i, one, 1, False))
         if out_c % 2 == 0:
-            cases += [_f4(i, one, pairs, True) for pairs in (1, 3)]
+            cases += [_winograd4(i, one, pairs, True) for pairs in (1, 3)]
     _check(tmp_path, cases)
 
 
@@ -144,8 +143,8 @@ def test_add_every_pair(tmp_path: Path) -> None:
             "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
             "linear": int(p.q.zero_point != -128), "min": p.q.min, "max": p.q.max,
         }  # fmt: skip
-        call = Call("intrs_dsp_add", "intrs_dsp_add", fields)
-        cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+        call = Call("intrs_add_arm_dsp", "intrs_add_arm_dsp", fields)
+        cases.append(Case(f"add {i}", operands, n, Call("intrs_add_portable", "intrs_add", portable), call, i == 2))
     _check(tmp_path, cases)
 
 
@@ -161,8 +160,8 @@ def test_average_pool(tmp_path: Path) -> None:
     ]:
         one = layer(rng, shape, shape[2], (kernel, kernel), stride, pad, extreme=kernel == 15)
         for low, high in ((-128, 127), (-5, 9)):
-            call = Call("intrs_average_pool2d", "intrs_pool2d", {"w": one.window, "min": low, "max": high})
-            variant = replace(call, function="intrs_dsp_average_pool2d")
+            call = Call("intrs_average_pool2d_portable", "intrs_pool2d", {"w": one.window, "min": low, "max": high})
+            variant = replace(call, function="intrs_average_pool2d_arm_dsp")
             cases.append(Case(f"pool {shape} {kernel} {low}", (one.input,), one.out_bytes, call, variant))
     same = np.full(15 * 17 * 8, -128, np.int8)
     cases.append(replace(cases[4], name="pool of the lowest value", inputs=(same,)))
@@ -206,7 +205,7 @@ def test_ranges_are_proved_from_the_weights() -> None:
 
 
 def test_requantisation_words_equal_double_rounding() -> None:
-    """The formula of intrs_dsp.h in wide integers against gemmlowp's, over accumulators around every rounding
+    """The formula of intrs_arm_dsp.h in wide integers against gemmlowp's, over accumulators around every rounding
     boundary.
     """
     from intrs_edge.graph.fixedpoint import multiply_by_quantized_multiplier

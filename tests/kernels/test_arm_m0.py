@@ -16,10 +16,10 @@ from tests.kernels.test_arm_dsp import SHAPES
 
 FOLDER = "kernels/arm_m0"
 SOURCES = [
-    "kernels/intrs_conv2d.c",
-    "kernels/intrs_add.c",
-    f"{FOLDER}/intrs_m0_conv2d.c",
-    f"{FOLDER}/intrs_m0_add.c",
+    "kernels/portable/intrs_conv2d_portable.c",
+    "kernels/portable/intrs_add_portable.c",
+    f"{FOLDER}/intrs_conv2d_arm_m0.c",
+    f"{FOLDER}/intrs_add_arm_m0.c",
 ]
 
 
@@ -27,7 +27,7 @@ machines = pytest.mark.parametrize("machine", [M0, M3], ids=lambda m: m.name)
 
 
 def _check(folder: Path, machine: Machine, cases: list[Case]) -> None:
-    check(folder, machine, cases, ["intrs_m0.h"], SOURCES, [FOLDER])
+    check(folder, machine, cases, ["intrs_arm_m0.h"], SOURCES, [FOLDER])
 
 
 @needs_emulator
@@ -41,7 +41,7 @@ def test_convolutions(tmp_path: Path, machine: Machine, style: str) -> None:
         assert requant_reason(one.filters, 1) is None
         fields = one.packed(linear=int(one.filters.linear), stream=conv_stream(one.filters))
         taps = -(-one.filters.flat.shape[1] // 4) * 4
-        call = Call("intrs_m0_conv2d", "intrs_m0_conv2d", fields, 8 * taps)
+        call = Call("intrs_conv2d_arm_m0", "intrs_conv2d_arm_m0", fields, 8 * taps)
         cases.append(Case(f"m0 {i} {one.window}", (one.input,), one.out_bytes, one.portable(), call))
     _check(tmp_path, machine, cases)
 
@@ -57,6 +57,6 @@ def test_add_every_pair(tmp_path: Path, machine: Machine) -> None:
             "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
             "linear": int(p.q.zero_point != -128), "min": p.q.min, "max": p.q.max,
         }  # fmt: skip
-        call = Call("intrs_m0_add", "intrs_m0_add", fields)
-        cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+        call = Call("intrs_add_arm_m0", "intrs_add_arm_m0", fields)
+        cases.append(Case(f"add {i}", operands, n, Call("intrs_add_portable", "intrs_add", portable), call, i == 2))
     _check(tmp_path, machine, cases)

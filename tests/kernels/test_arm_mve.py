@@ -15,9 +15,9 @@ from tests.kernels.test_arm_dsp import SHAPES
 
 FOLDER = "kernels/arm_mve"
 SOURCES = [
-    "kernels/intrs_conv2d.c",
-    "kernels/intrs_add.c",
-    *(f"{FOLDER}/intrs_mve_{name}.c" for name in ("add", "clamp", "conv2d")),
+    "kernels/portable/intrs_conv2d_portable.c",
+    "kernels/portable/intrs_add_portable.c",
+    *(f"{FOLDER}/intrs_{op}_arm_mve.c" for op in ("add", "clamp", "conv2d")),
 ]
 # more steps than one round of eight, and the first of the next round
 LONG_SHAPES = [((3, 4, 16), 4, (3, 3), 1, 1, 1), ((1, 1, 272), 7, (1, 1), 1, 0, 1), ((2, 3, 41), 5, (3, 3), 1, 1, 1)]
@@ -29,12 +29,12 @@ def _case(number: int, one: Layer) -> Case:
     fields = one.packed(
         out_zero_point=one.filters.out_zero_point, kind=pack.kind(one.filters), stream=pack.conv_stream(one.filters)
     )
-    call = Call("intrs_mve_conv2d", "intrs_mve_conv2d", fields, columns * w["filter_h"] * w["in_c"] + 32)
+    call = Call("intrs_conv2d_arm_mve", "intrs_conv2d_arm_mve", fields, columns * w["filter_h"] * w["in_c"] + 32)
     return Case(f"mve {number} {w}", (one.input,), one.out_bytes, one.portable(), call)
 
 
 def _check(folder: Path, cases: list[Case]) -> None:
-    check(folder, M55, cases, ["intrs_mve.h"], SOURCES, [FOLDER])
+    check(folder, M55, cases, ["intrs_arm_mve.h"], SOURCES, [FOLDER])
 
 
 @needs_emulator
@@ -71,8 +71,8 @@ def test_add_every_pair(tmp_path: Path) -> None:
         }
         for formula in (pack.sum_formula(p, other), {"down": 0, "up": int(pack.halves_up(p))}, {"down": 0, "up": 0}):
             formulas += formula["down"] != 0
-            call = Call("intrs_mve_add", "intrs_mve_add", fields | formula)
-            cases.append(Case(f"add {i}", operands, n, Call("intrs_add", "intrs_add", portable), call, i == 2))
+            call = Call("intrs_add_arm_mve", "intrs_add_arm_mve", fields | formula)
+            cases.append(Case(f"add {i}", operands, n, Call("intrs_add_portable", "intrs_add", portable), call, i == 2))
     assert formulas > 0
     _check(tmp_path, cases)
 

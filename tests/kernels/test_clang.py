@@ -1,7 +1,7 @@
 """clang accepts the ARM kernels and the runtime for every core, with all warnings as errors.
 
 That the code is right is tested in test_any_compiler.py. The assembly that takes all registers that GCC can give is
-GCC's alone; clang gets the same in C (firmware/kernels/intrs_asm.h).
+GCC's alone; clang gets the same in C (firmware/kernels/common/intrs_asm.h).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEWLIB = [
     if Path(p).is_dir()
 ]
 CORES = {
-    "cortex-m0": ("kernels", "kernels/arm_m0", "smoothing"),
+    "cortex-m0": ("kernels/portable", "kernels/arm_m0", "smoothing"),
     "cortex-m3": ("kernels/arm_m0",),
     "cortex-m4": ("kernels/arm_dsp", "smoothing", "smoothing/arm_dsp"),
     "cortex-m55": ("kernels/arm_dsp", "kernels/arm_mve", "smoothing/arm_dsp"),
@@ -33,7 +33,7 @@ CORES = {
 
 
 def check(core: str, source: Path, tables: Path) -> subprocess.CompletedProcess[str]:
-    folders = [FIRMWARE / "include", FIRMWARE / "kernels", FIRMWARE / "smoothing", source.parent, CONFIG, tables]
+    folders = [FIRMWARE / "include", FIRMWARE / "kernels/common", FIRMWARE / "smoothing", source.parent, CONFIG, tables]
     command = [
         "clang", "--target=arm-none-eabi", f"-mcpu={core}", "-mthumb",
         f"-mfloat-abi={'hard' if core == 'cortex-m55' else 'soft'}", "-std=c11", "-O2", "-ffreestanding",

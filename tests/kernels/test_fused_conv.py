@@ -28,6 +28,8 @@ SHAPES = [
     ((3, 1, 4), 2, 3, 1, "SAME"),
 ]
 
+PORTABLE = "kernels/portable/intrs_conv2d_add_portable.c"
+
 
 def _graph(number: int, rng: np.random.Generator) -> Graph:
     """A convolution and its sum with a second input: each operand has the larger scale, with and without ReLU."""
@@ -73,12 +75,12 @@ def _cases(name: str) -> Iterator[tuple[Case, Emit]]:
 
 
 VARIANTS = [
-    (M4, "conv2d_add.dsp_s8", "intrs_dsp_fused.h", 30),
-    (M4, "conv2d_add.dsp_s16", "intrs_dsp_fused.h", 30),
-    (M4, "conv2d_add.dsp_f4", "intrs_dsp_fused.h", 15),
-    (M4, "conv2d_add.dsp_f4_expand", "intrs_dsp_fused.h", 9),
-    (M4, "conv2d_add.dsp_f4_expand2", "intrs_dsp_fused.h", 9),
-    (M55, "conv2d_add.mve", "intrs_mve_fused.h", 30),
+    (M4, "conv2d_add.arm_dsp_w8", "intrs_arm_dsp_fused.h", 30),
+    (M4, "conv2d_add.arm_dsp_w16", "intrs_arm_dsp_fused.h", 30),
+    (M4, "conv2d_add.arm_dsp_winograd4", "intrs_arm_dsp_fused.h", 15),
+    (M4, "conv2d_add.arm_dsp_winograd4_expand", "intrs_arm_dsp_fused.h", 9),
+    (M4, "conv2d_add.arm_dsp_winograd4_expand2", "intrs_arm_dsp_fused.h", 9),
+    (M55, "conv2d_add.arm_mve", "intrs_arm_mve_fused.h", 30),
 ]
 
 
@@ -90,7 +92,7 @@ def test_equals_the_portable_kernel(tmp_path: Path, machine: Machine, name: str,
     assert len(found) >= least
     seconds = {{**emit.fields, **emit.fields.get("blocks", {})}["second"] for _, emit in found}  # type: ignore[dict-item]
     assert seconds == {0, 1}, "one order of operands is not covered"
-    sources = ["kernels/intrs_conv2d_add.c", *found[0][1].sources]
+    sources = [PORTABLE, *found[0][1].sources]
     folders = [found[0][1].sources[0].rsplit("/", 1)[0]]
     check(tmp_path, machine, [case for case, _ in found], [header], sources, folders)
 
@@ -98,7 +100,7 @@ def test_equals_the_portable_kernel(tmp_path: Path, machine: Machine, name: str,
 @needs_emulator
 def test_the_check_can_fail(tmp_path: Path) -> None:
     """A block that lies one byte too far in scratch is seen, and so is the wrong operand."""
-    case, emit = next(_cases("conv2d_add.dsp_s8"))
+    case, emit = next(_cases("conv2d_add.arm_dsp_w8"))
     blocks = dict(emit.fields["blocks"])  # type: ignore[call-overload]
 
     def broken(**changes: int) -> Case:
@@ -112,6 +114,6 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
     ):
         with pytest.raises(AssertionError, match=message):
             check(
-                tmp_path, M4, [broken(**changes)], ["intrs_dsp_fused.h"], ["kernels/intrs_conv2d_add.c", *emit.sources],
+                tmp_path, M4, [broken(**changes)], ["intrs_arm_dsp_fused.h"], [PORTABLE, *emit.sources],
                 ["kernels/arm_dsp"],
             )  # fmt: skip

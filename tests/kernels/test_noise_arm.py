@@ -77,8 +77,8 @@ def program(
         os.path.relpath(folder / "intrs_tables.c", FIRMWARE),
     ]
     if machine is not M0:
-        config["INTRS_NOISE_DSP"] = 1
-        sources.append("smoothing/arm_dsp/intrs_noise_blocks_dsp.c")
+        config["INTRS_NOISE_ARM_DSP"] = 1
+        sources.append("smoothing/arm_dsp/intrs_noise_blocks_arm_dsp.c")
     (folder / "intrs_config.h").write_text("".join(f"#define {k} {v}\n" for k, v in config.items()))
     image = np.random.default_rng(3).integers(0, 256, smoothing.shape, dtype=np.uint8)
     states = smoothing.generator.states(5, 7, 0, SAMPLES).T

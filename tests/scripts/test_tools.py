@@ -81,9 +81,7 @@ def headers() -> tuple[set[str], set[str]]:
     for path in [*ROOT.glob("firmware/**/*.[ch]"), *ROOT.glob("templates/*.j2"), *ROOT.glob("tests/**/*.py")]:
         names = set(re.findall(r"#include <([\w/.]+)>", path.read_text(encoding="utf-8")))
         everywhere |= names
-        if path.is_relative_to(ROOT / "firmware") and not {"host", "tests", "tools", "neon", "x86_avx2"} & set(
-            path.parts
-        ):
+        if path.is_relative_to(ROOT / "firmware") and not {"host", "tests", "tools", "neon", "x86"} & set(path.parts):
             bare |= names
     return everywhere, bare
 

@@ -1,5 +1,5 @@
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
-#include "intrs_neon_common.h"
+#include "intrs_neon_inline.h"
 
 INTRS_INLINE int32x4_t scaled(int16x4_t x, const struct intrs_add *p, int k)
 {

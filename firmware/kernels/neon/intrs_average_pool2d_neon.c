@@ -1,5 +1,5 @@
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
-#include "intrs_neon_common.h"
+#include "intrs_neon_inline.h"
 
 /* AVERAGE_POOL_2D: 8 channels at a time. Windows of at most 256 taps, so that sums of int8 fit int16. */
 void intrs_average_pool2d_neon(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out)

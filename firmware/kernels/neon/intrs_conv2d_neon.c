@@ -1,5 +1,5 @@
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
-#include "intrs_neon_common.h"
+#include "intrs_neon_inline.h"
 
 /* the image as int16 without its zero point, in a frame of zeros that holds every window */
 static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_window *w, int32_t zero_point, int32_t rows,
@@ -35,7 +35,7 @@ static void fill_frame(int16_t *frame, const int8_t *in, const struct intrs_wind
  * columns, in_c int16 each, and 16 bytes past it, which a padded run reads (times zero weights). A 1x1 image takes the
  * whole batch as one row.
  */
-void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_conv2d_neon(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                        uint8_t *scratch)
 {
     struct intrs_window w = p->w;

@@ -1,11 +1,11 @@
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
-#include "intrs_neon_common.h"
+#include "intrs_neon_inline.h"
 
 /*
  * Depthwise convolution, multiplier 1: 8 channels at a time, the input read in place; a tap outside the image reads a
  * row of zero points. Scratch: 16 to align, in_c rounded up to 8 for that row, and a pointer a tap.
  */
-void intrs_depthwise2d_neon(const struct intrs_neon_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_depthwise2d_neon(const struct intrs_depthwise2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                             uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;

@@ -32,11 +32,11 @@ struct intrs_neon_requant {
  * A convolution of one group. Weights by kernel:
  * intrs_conv2d_neon     any window: [ceil(out_c / 8)][runs][length][8] int16. A run is what lies contiguously in the
  * input: a filter row of filter_w * in_c values, or, with dilation_w > 1, a tap of in_c; `length` is it rounded up to
- * 4, with zero weights. intrs_conv2d_sdot     the same runs: [ceil(out_c / 16)][runs][length / 4][16][4] int8; the
- * table's blocks come in pairs. Needs SDOT. intrs_conv2d_f4_neon  3x3, stride 1, no dilation, in_c and out_c multiples
- * of 8, by Winograd F(4x4,3x3): [out_c / 8][36][in_c][8] int16, as in x86_avx2/intrs_x86_avx2.h; |accumulator| < 2^25.
+ * 4, with zero weights. intrs_conv2d_neon_sdot     the same runs: [ceil(out_c / 16)][runs][length / 4][16][4] int8; the
+ * table's blocks come in pairs. Needs SDOT. intrs_conv2d_neon_winograd4  3x3, stride 1, no dilation, in_c and out_c multiples
+ * of 8, by Winograd F(4x4,3x3): [out_c / 8][36][in_c][8] int16, as in x86/intrs_x86.h; |accumulator| < 2^25.
  */
-struct intrs_neon_conv2d {
+struct intrs_conv2d_neon {
     struct intrs_window w;
     int32_t in_zero_point;
     const void *weights;
@@ -44,7 +44,7 @@ struct intrs_neon_conv2d {
 };
 
 /* intrs_depthwise2d_neon: multiplier 1. weights [taps][c rounded up to 8] int16 */
-struct intrs_neon_depthwise2d {
+struct intrs_depthwise2d_neon {
     struct intrs_window w;
     int32_t in_zero_point;
     const int16_t *weights;
@@ -52,7 +52,7 @@ struct intrs_neon_depthwise2d {
 };
 
 /* clamp((factor[0] * x + factor[1] * y + offset) >> shift, min, max), checked by the generator over all 65 536 pairs */
-struct intrs_neon_sum {
+struct intrs_add_neon_affine {
     int32_t n; /* elements of an image */
     int32_t factor[2];
     int32_t offset, shift;
@@ -67,15 +67,15 @@ static inline int intrs_cpu_has_dotprod(void) { return (getauxval(AT_HWCAP) >> 2
 static inline int intrs_cpu_has_neon(void) { return (getauxval(AT_HWCAP) >> 12) & 1; }
 #endif
 
-void intrs_conv2d_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_conv2d_neon(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                        uint8_t *scratch);
-void intrs_conv2d_sdot(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_conv2d_neon_sdot(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                        uint8_t *scratch);
-void intrs_conv2d_f4_neon(const struct intrs_neon_conv2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_conv2d_neon_winograd4(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                           uint8_t *scratch);
-void intrs_depthwise2d_neon(const struct intrs_neon_depthwise2d *p, int32_t batch, const int8_t *in, int8_t *out,
+void intrs_depthwise2d_neon(const struct intrs_depthwise2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                             uint8_t *scratch);
-void intrs_sum_neon(const struct intrs_neon_sum *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
+void intrs_add_neon_affine(const struct intrs_add_neon_affine *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_add_neon(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_average_pool2d_neon(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out);
 

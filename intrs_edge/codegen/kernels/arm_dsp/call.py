@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 FOLDER = "kernels/arm_dsp"
-HEADERS = (f"{FOLDER}/intrs_dsp.h",)
+HEADERS = (f"{FOLDER}/intrs_arm_dsp.h",)
 DSP = frozenset({"dsp"})
 
 

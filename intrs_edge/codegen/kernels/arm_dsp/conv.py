@@ -46,15 +46,15 @@ class _Direct(FilterKernel):
         return Cost(instructions, filters // 2 * 4 * (words + 8), 24 * steps + w.out_c)
 
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
-        """The struct ``intrs_dsp_conv2d``."""
-        function = "intrs_dsp_conv2d_s16" if self.wide else "intrs_dsp_conv2d_s8"
+        """The struct ``intrs_conv2d_arm_dsp``."""
+        function = "intrs_conv2d_arm_dsp_w16" if self.wide else "intrs_conv2d_arm_dsp_w8"
         return Emit(
             function,
-            "intrs_dsp_conv2d",
+            "intrs_conv2d_arm_dsp",
             _fields(w, q, filters, pack.direct_stream(filters, self.wide)),
             site.op.inputs[:1],
             site.op.outputs,
-            files(function, "intrs_dsp_stage", "intrs_dsp_clamp"),
+            files(function, "intrs_stage_arm_dsp", "intrs_clamp_arm_dsp"),
             scratch_bytes=self.work(w).scratch_bytes,
             headers=HEADERS,
         )
@@ -64,7 +64,7 @@ class _Direct(FilterKernel):
 class Conv2dW8(_Direct):
     """CONV_2D, int8 weights widened in the loop."""
 
-    name = "conv2d.dsp_s8"
+    name = "conv2d.arm_dsp_w8"
     patterns = (("CONV_2D",),)
     code_bytes = 2300
 
@@ -73,7 +73,7 @@ class Conv2dW8(_Direct):
 class Conv2dW16(_Direct):
     """CONV_2D, int16 weights."""
 
-    name = "conv2d.dsp_s16"
+    name = "conv2d.arm_dsp_w16"
     patterns = (("CONV_2D",),)
     code_bytes = 2300
     wide = True
@@ -83,7 +83,7 @@ class Conv2dW16(_Direct):
 class FullyConnected(_Direct):
     """FULLY_CONNECTED: a direct convolution of rows of pixels with a 1x1 filter."""
 
-    name = "fully_connected.dsp_s8"
+    name = "fully_connected.arm_dsp_w8"
     patterns = (("FULLY_CONNECTED",),)
 
 
@@ -91,7 +91,7 @@ class FullyConnected(_Direct):
 class Depthwise2d(Kernel):
     """DEPTHWISE_CONV_2D with multiplier 1."""
 
-    name = "depthwise2d.dsp"
+    name = "depthwise2d.arm_dsp"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = DSP
     code_bytes = 1500
@@ -110,16 +110,16 @@ class Depthwise2d(Kernel):
         return Cost(w.out_h * w.out_w * (groups * (8.5 * taps + 45) + 40), groups * (8 * taps + 64), taps * w.in_c)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_dsp_conv2d``."""
+        """The struct ``intrs_conv2d_arm_dsp``."""
         w, q, filters = filters_of(site)
-        function = "intrs_dsp_depthwise2d"
+        function = "intrs_depthwise2d_arm_dsp"
         return Emit(
             function,
-            "intrs_dsp_conv2d",
+            "intrs_conv2d_arm_dsp",
             _fields(w, q, filters, pack.depthwise_stream(filters)),
             site.op.inputs[:1],
             site.op.outputs,
-            files(function, "intrs_dsp_clamp"),
+            files(function, "intrs_clamp_arm_dsp"),
             scratch_bytes=w.filter_h * w.filter_w * w.in_c,
             headers=HEADERS,
         )

@@ -12,11 +12,11 @@ from intrs_edge.graph.geometry import window
 class Add(elementwise.TableAdd):
     """ADD and SUB by a table."""
 
-    name = "add.dsp"
+    name = "add.arm_dsp"
     requires = DSP
     code_bytes = 300
-    function = struct = "intrs_dsp_add"
-    files = files(function, "intrs_dsp_clamp")
+    function = struct = "intrs_add_arm_dsp"
+    files = files(function, "intrs_clamp_arm_dsp")
     headers = HEADERS
     per_element = 10.5
 
@@ -25,10 +25,10 @@ class Add(elementwise.TableAdd):
 class AveragePool2d(elementwise.AveragePool2d):
     """AVERAGE_POOL_2D, four channels at a time."""
 
-    name = "average_pool2d.dsp"
+    name = "average_pool2d.arm_dsp"
     requires = DSP
     code_bytes = 350
-    function = "intrs_dsp_average_pool2d"
+    function = "intrs_average_pool2d_arm_dsp"
     files = files(function)
     headers = HEADERS
     batched = False

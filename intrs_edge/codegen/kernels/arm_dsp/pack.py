@@ -1,4 +1,4 @@
-"""Weight streams of the Cortex-M DSP kernels (firmware/kernels/arm_dsp/intrs_dsp.h): arrays in, arrays out."""
+"""Weight streams of the Cortex-M DSP kernels (firmware/kernels/arm_dsp/intrs_arm_dsp.h): arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _bytes(taps: Ints) -> Ints:
 
 
 def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
-    """The stream of intrs_dsp_conv2d_s16 (``wide``) or intrs_dsp_conv2d_s8; see intrs_dsp.h."""
+    """The stream of intrs_conv2d_arm_dsp_w16 (``wide``) or intrs_conv2d_arm_dsp_w8; see intrs_arm_dsp.h."""
     up = filters.up[:, None]
     flat = filters.flat << (up + 1) if wide else filters.flat
     taps = padded(padded(flat, 1, 4), 0, 2)
@@ -40,8 +40,8 @@ def direct_stream(filters: Filters, wide: bool) -> npt.NDArray[np.int32]:
 
 
 def depthwise_stream(filters: Filters) -> npt.NDArray[np.int32]:
-    """The stream of intrs_dsp_depthwise2d; ``filters.weights`` is ``[channels, taps]``, at least four channels. See
-    intrs_dsp.h.
+    """The stream of intrs_depthwise2d_arm_dsp; ``filters.weights`` is ``[channels, taps]``, at least four channels. See
+    intrs_arm_dsp.h.
     """
     channels = filters.out_c
     starts = [*range(0, channels - 3, 4)] + ([channels - 4] if channels % 4 else [])
@@ -56,7 +56,7 @@ def depthwise_stream(filters: Filters) -> npt.NDArray[np.int32]:
 
 
 def winograd4_stream(filters: Filters, expanded: bool) -> npt.NDArray[np.int32]:
-    """The stream of intrs_dsp_conv2d_f4; ``expanded`` includes the transformed filters. See intrs_dsp.h."""
+    """The stream of intrs_conv2d_arm_dsp_winograd4, see intrs_arm_dsp.h; ``expanded``: with the transformed filters."""
     g = filters.weights.astype(np.int64)  # out, 3, 3, in
     # 16384 in the lower lanes (channels 0 and 1 of every four) of d[4..5][4..5] reaches outputs (2..3, 2..3)
     low = g[..., [c for c in range(g.shape[3]) if c % 4 < 2]].sum(axis=3)

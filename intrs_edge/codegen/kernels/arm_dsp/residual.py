@@ -19,34 +19,34 @@ _PER_TILE = 50.0
 class _ConvAdd(ConvAdd):
     requires = DSP
     add = Add()
-    headers = (f"{FOLDER}/intrs_dsp_fused.h",)
+    headers = (f"{FOLDER}/intrs_arm_dsp_fused.h",)
 
 
 @register
 class Conv2dW8Add(_ConvAdd):
-    """`conv2d.dsp_s8` and `add.dsp`, a row of outputs at a time."""
+    """`conv2d.arm_dsp_w8` and `add.arm_dsp`, a row of outputs at a time."""
 
-    name = "conv2d_add.dsp_s8"
+    name = "conv2d_add.arm_dsp_w8"
     conv = conv.Conv2dW8()
-    function = "intrs_dsp_conv2d_s8_add"
-    struct = "intrs_dsp_conv2d_add"
+    function = "intrs_conv2d_add_arm_dsp_w8"
+    struct = "intrs_conv2d_add_arm_dsp"
     code_bytes = 2900
 
 
 @register
 class Conv2dW16Add(_ConvAdd):
-    """`conv2d.dsp_s16` and `add.dsp`, a row of outputs at a time."""
+    """`conv2d.arm_dsp_w16` and `add.arm_dsp`, a row of outputs at a time."""
 
-    name = "conv2d_add.dsp_s16"
+    name = "conv2d_add.arm_dsp_w16"
     conv = conv.Conv2dW16()
-    function = "intrs_dsp_conv2d_s16_add"
-    struct = "intrs_dsp_conv2d_add"
+    function = "intrs_conv2d_add_arm_dsp_w16"
+    struct = "intrs_conv2d_add_arm_dsp"
     code_bytes = 2900
 
 
 class _Winograd4Add(_ConvAdd):
-    function = "intrs_dsp_conv2d_f4"  # its file; the function that adds lies in it
-    struct = "intrs_dsp_conv2d_f4_add"
+    function = "intrs_conv2d_arm_dsp_winograd4"  # its file; the function that adds lies in it
+    struct = "intrs_conv2d_add_arm_dsp_winograd4"
     code_bytes = 5300
 
     def cost(self, site: Site) -> Cost:
@@ -66,44 +66,44 @@ class _Winograd4Add(_ConvAdd):
 
     def emit(self, site: Site) -> Emit:
         """The structs of the convolution and of the addition."""
-        return replace(super().emit(site), function=f"{self.function}_add")
+        return replace(super().emit(site), function="intrs_conv2d_add_arm_dsp_winograd4")
 
 
 @register
 class Conv2dWinograd4Add(_Winograd4Add):
-    """`conv2d.dsp_f4` and `add.dsp`, a tile at a time."""
+    """`conv2d.arm_dsp_winograd4` and `add.arm_dsp`, a tile at a time."""
 
-    name = "conv2d_add.dsp_f4"
+    name = "conv2d_add.arm_dsp_winograd4"
     conv = winograd.Conv2dWinograd4()
 
 
 @register
 class Conv2dWinograd4ExpandAdd(_Winograd4Add):
-    """`conv2d.dsp_f4_expand` and `add.dsp`, a tile at a time."""
+    """`conv2d.arm_dsp_winograd4_expand` and `add.arm_dsp`, a tile at a time."""
 
-    name = "conv2d_add.dsp_f4_expand"
+    name = "conv2d_add.arm_dsp_winograd4_expand"
     conv = winograd.Conv2dWinograd4Expand()
 
 
 @register
 class Conv2dWinograd4Expand2Add(_Winograd4Add):
-    """`conv2d.dsp_f4_expand2` and `add.dsp`, a tile at a time."""
+    """`conv2d.arm_dsp_winograd4_expand2` and `add.arm_dsp`, a tile at a time."""
 
-    name = "conv2d_add.dsp_f4_expand2"
+    name = "conv2d_add.arm_dsp_winograd4_expand2"
     conv = winograd.Conv2dWinograd4Expand2()
 
 
 @register
 class Conv2dWinograd4Expand3Add(_Winograd4Add):
-    """`conv2d.dsp_f4_expand3` and `add.dsp`, a tile at a time."""
+    """`conv2d.arm_dsp_winograd4_expand3` and `add.arm_dsp`, a tile at a time."""
 
-    name = "conv2d_add.dsp_f4_expand3"
+    name = "conv2d_add.arm_dsp_winograd4_expand3"
     conv = winograd.Conv2dWinograd4Expand3()
 
 
 @register
 class Conv2dWinograd4Expand4Add(_Winograd4Add):
-    """`conv2d.dsp_f4_expand4` and `add.dsp`, a tile at a time."""
+    """`conv2d.arm_dsp_winograd4_expand4` and `add.arm_dsp`, a tile at a time."""
 
-    name = "conv2d_add.dsp_f4_expand4"
+    name = "conv2d_add.arm_dsp_winograd4_expand4"
     conv = winograd.Conv2dWinograd4Expand4()

@@ -43,7 +43,7 @@ class _Winograd4(Kernel):
         return min(-(-tiles_of(w) // (2 * self.passes)), max(1, 36864 // (144 * w.in_c)))
 
     def scratch(self, w: Window) -> int:
-        """INTRS_DSP_F4_SCRATCH."""
+        """INTRS_CONV2D_ARM_DSP_WINOGRAD4_SCRATCH."""
         gathered = 144 + 36 * w.in_c if w.in_c > 16 else 720
         return 144 * w.in_c * self.pairs(w) + (144 * w.in_c + 576 if self.expand else gathered)
 
@@ -63,9 +63,9 @@ class _Winograd4(Kernel):
         return Cost(instructions, filters // 2 * (64 + 144 * w.in_c), self.scratch(w))
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_dsp_conv2d_f4``."""
+        """The struct ``intrs_conv2d_arm_dsp_winograd4``."""
         w, q, filters = filters_of(site)
-        function = "intrs_dsp_conv2d_f4"
+        function = "intrs_conv2d_arm_dsp_winograd4"
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": filters.in_zero_point,
@@ -82,7 +82,7 @@ class _Winograd4(Kernel):
             fields,
             site.op.inputs[:1],
             site.op.outputs,
-            files(function, "intrs_dsp_clamp"),
+            files(function, "intrs_clamp_arm_dsp"),
             scratch_bytes=self.scratch(w),
             headers=HEADERS,
         )
@@ -92,14 +92,14 @@ class _Winograd4(Kernel):
 class Conv2dWinograd4(_Winograd4):
     """CONV_2D 3x3 by F(4x4, 3x3), filters transformed in flash."""
 
-    name = "conv2d.dsp_f4"
+    name = "conv2d.arm_dsp_winograd4"
 
 
 @register
 class Conv2dWinograd4Expand(_Winograd4):
     """CONV_2D 3x3 by F(4x4, 3x3), filters transformed on the way: the flash of int8 weights."""
 
-    name = "conv2d.dsp_f4_expand"
+    name = "conv2d.arm_dsp_winograd4_expand"
     expand = True
 
 
@@ -107,7 +107,7 @@ class Conv2dWinograd4Expand(_Winograd4):
 class Conv2dWinograd4Expand2(Conv2dWinograd4Expand):
     """The same with half of the tiles at a time: less scratch, the filters' transforms twice."""
 
-    name = "conv2d.dsp_f4_expand2"
+    name = "conv2d.arm_dsp_winograd4_expand2"
     passes = 2
 
 
@@ -115,7 +115,7 @@ class Conv2dWinograd4Expand2(Conv2dWinograd4Expand):
 class Conv2dWinograd4Expand3(Conv2dWinograd4Expand):
     """The same with a third of the tiles at a time."""
 
-    name = "conv2d.dsp_f4_expand3"
+    name = "conv2d.arm_dsp_winograd4_expand3"
     passes = 3
 
 
@@ -123,5 +123,5 @@ class Conv2dWinograd4Expand3(Conv2dWinograd4Expand):
 class Conv2dWinograd4Expand4(Conv2dWinograd4Expand):
     """The same with a quarter of the tiles at a time."""
 
-    name = "conv2d.dsp_f4_expand4"
+    name = "conv2d.arm_dsp_winograd4_expand4"
     passes = 4

@@ -5,7 +5,7 @@ M0 (docs/performance.md).
 from __future__ import annotations
 
 FOLDER = "kernels/arm_m0"
-HEADERS = (f"{FOLDER}/intrs_m0.h",)
+HEADERS = (f"{FOLDER}/intrs_arm_m0.h",)
 ARMV6M = frozenset({"armv6m"})
 
 

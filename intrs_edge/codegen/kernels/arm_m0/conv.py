@@ -27,8 +27,8 @@ class _Direct(FilterKernel):
         return Cost(instructions, filters // 2 * (2 * taps + 32), 8 * taps)
 
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
-        """The struct ``intrs_m0_conv2d``."""
-        function = "intrs_m0_conv2d"
+        """The struct ``intrs_conv2d_arm_m0``."""
+        function = "intrs_conv2d_arm_m0"
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": filters.in_zero_point,
@@ -53,7 +53,7 @@ class _Direct(FilterKernel):
 class Conv2d(_Direct):
     """CONV_2D of one group."""
 
-    name = "conv2d.m0"
+    name = "conv2d.arm_m0"
     patterns = (("CONV_2D",),)
 
 
@@ -61,5 +61,5 @@ class Conv2d(_Direct):
 class FullyConnected(_Direct):
     """FULLY_CONNECTED: a convolution with a 1x1 filter over a row of pixels."""
 
-    name = "fully_connected.m0"
+    name = "fully_connected.arm_m0"
     patterns = (("FULLY_CONNECTED",),)

@@ -11,10 +11,10 @@ from intrs_edge.codegen.kernels.common.base import register
 class Add(elementwise.TableAdd):
     """ADD and SUB by a table."""
 
-    name = "add.m0"
+    name = "add.arm_m0"
     requires = ARMV6M
     code_bytes = 150
-    function = struct = "intrs_m0_add"
+    function = struct = "intrs_add_arm_m0"
     files = files(function)
     headers = HEADERS
     per_element = 55.0

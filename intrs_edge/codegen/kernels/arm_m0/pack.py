@@ -1,4 +1,4 @@
-"""Weight streams of the kernels without the DSP extension (firmware/kernels/arm_m0/intrs_m0.h)."""
+"""Weight streams of the kernels without the DSP extension (firmware/kernels/arm_m0/intrs_arm_m0.h)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intrs_edge.codegen.kernels.common.requant import requant_words
 
 
 def conv_stream(filters: Filters) -> npt.NDArray[np.int32]:
-    """The stream of intrs_m0_conv2d; see intrs_m0.h."""
+    """The stream of intrs_conv2d_arm_m0; see intrs_arm_m0.h."""
     flat = filters.flat & 0xFF
     taps = np.pad(flat, ((0, filters.out_c % 2), (0, -flat.shape[1] % 4)))
     pairs = taps.reshape(-1, 2, taps.shape[1] // 2, 2)  # pair, filter, word, tap

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 FOLDER = "kernels/arm_mve"
-HEADERS = (f"{FOLDER}/intrs_mve.h",)
+HEADERS = (f"{FOLDER}/intrs_arm_mve.h",)
 MVE = frozenset({"mve"})
 
 

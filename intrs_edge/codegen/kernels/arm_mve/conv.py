@@ -28,8 +28,8 @@ class _Direct(FilterKernel):
         return Cost(instructions, groups * 64 * (steps + 1), columns * w.filter_h * w.in_c + 32)
 
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
-        """The struct ``intrs_mve_conv2d``."""
-        function = "intrs_mve_conv2d"
+        """The struct ``intrs_conv2d_arm_mve``."""
+        function = "intrs_conv2d_arm_mve"
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": filters.in_zero_point,
@@ -45,7 +45,7 @@ class _Direct(FilterKernel):
             fields,
             site.op.inputs[:1],
             site.op.outputs,
-            files(function, "intrs_mve_clamp"),
+            files(function, "intrs_clamp_arm_mve"),
             scratch_bytes=self.work(w).scratch_bytes,
             headers=HEADERS,
         )
@@ -55,7 +55,7 @@ class _Direct(FilterKernel):
 class Conv2d(_Direct):
     """CONV_2D of one group without horizontal dilation."""
 
-    name = "conv2d.mve"
+    name = "conv2d.arm_mve"
     patterns = (("CONV_2D",),)
     code_bytes = 1700
 
@@ -64,5 +64,5 @@ class Conv2d(_Direct):
 class FullyConnected(_Direct):
     """FULLY_CONNECTED: a convolution with a 1x1 filter over a row of pixels."""
 
-    name = "fully_connected.mve"
+    name = "fully_connected.arm_mve"
     patterns = (("FULLY_CONNECTED",),)

@@ -14,7 +14,7 @@ from intrs_edge.graph.quantize import add_params
 class Add(Kernel):
     """ADD and SUB of two activations of one shape."""
 
-    name = "add.mve"
+    name = "add.arm_mve"
     patterns = (("ADD",), ("SUB",))
     requires = MVE
     code_bytes = 400
@@ -28,7 +28,7 @@ class Add(Kernel):
         return Cost((2.25 if formula else 3.5) * site.output().elements + 80, 0)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_mve_add``."""
+        """The struct ``intrs_add_arm_mve``."""
         p = add_params(site.graph, site.op)
         exact = exact_operand(p)
         other = 1 - exact
@@ -44,7 +44,7 @@ class Add(Kernel):
             "max": p.q.max,
             **pack.sum_formula(p, other),
         }
-        function = "intrs_mve_add"
+        function = "intrs_add_arm_mve"
         inputs = (site.op.inputs[other], site.op.inputs[exact])
         source = files(function)
         return Emit(function, function, fields, inputs, site.op.outputs, source, inplace=(0, 1), headers=HEADERS)

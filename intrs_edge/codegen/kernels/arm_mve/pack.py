@@ -38,7 +38,7 @@ def _words(values: Ints) -> npt.NDArray[np.int8]:
 
 
 def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
-    """The stream of intrs_mve_conv2d; see intrs_mve.h."""
+    """The stream of intrs_conv2d_arm_mve; see intrs_arm_mve.h."""
     weights = filters.weights.astype(np.int64)
     taps = weights.transpose(0, 2, 1, 3).reshape(filters.out_c, -1)  # column, row, channel
     taps = np.pad(_padded(taps, 4), ((0, 0), (0, -taps.shape[1] % 16)))
@@ -54,7 +54,7 @@ def conv_stream(filters: Filters) -> npt.NDArray[np.int8]:
 
 
 def kind(filters: Filters) -> int:
-    """The field ``kind`` of intrs_mve.h: how much of requantisation a layer needs."""
+    """The field ``kind`` of intrs_arm_mve.h: how much of requantisation a layer needs."""
     if filters.up.any():
         return 2
     if not filters.linear:
@@ -63,7 +63,7 @@ def kind(filters: Filters) -> int:
 
 
 def sum_formula(p: AddParams, first: int) -> dict[str, int | tuple[int, ...]]:
-    """The last fields of ``intrs_mve_add``, for operand ``first`` as its a; zeros where no formula gives all sums."""
+    """The last fields of ``intrs_add_arm_mve``, operand ``first`` as its a; zeros where no formula gives all sums."""
     found = affine_sum(p)
     if found is None:
         return {"factor": (0, 0), "offset": 0, "down": 0, "up": int(halves_up(p))}

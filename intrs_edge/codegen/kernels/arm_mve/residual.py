@@ -12,15 +12,15 @@ from intrs_edge.graph.geometry import Window
 
 @register
 class Conv2dAdd(ConvAdd):
-    """`conv2d.mve` and `add.mve`, a row of outputs at a time."""
+    """`conv2d.arm_mve` and `add.arm_mve`, a row of outputs at a time."""
 
-    name = "conv2d_add.mve"
+    name = "conv2d_add.arm_mve"
     requires = MVE
     conv = Conv2d()
     add = Add()
-    headers = (f"{FOLDER}/intrs_mve_fused.h",)
-    function = "intrs_mve_conv2d_add"
-    struct = "intrs_mve_conv2d_add"
+    headers = (f"{FOLDER}/intrs_arm_mve_fused.h",)
+    function = "intrs_conv2d_add_arm_mve"
+    struct = "intrs_conv2d_add_arm_mve"
     code_bytes = 2500
 
     def rows(self, w: Window) -> int:

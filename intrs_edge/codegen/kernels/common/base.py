@@ -98,7 +98,7 @@ class Emit:
     fields: Mapping[str, Value]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    sources: tuple[str, ...]  # below firmware/, e.g. "kernels/intrs_conv2d.c"
+    sources: tuple[str, ...]  # below firmware/, e.g. "kernels/portable/intrs_conv2d_portable.c"
     scratch_bytes: int | None = None
     batched: bool = False
     inplace: tuple[int, ...] = ()

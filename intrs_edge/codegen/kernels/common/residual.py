@@ -1,7 +1,7 @@
 """A convolution and the sum of its result with another tensor as one call, composed of two kernels of one folder.
 
 The convolution's result exists one block at a time, in scratch, and the sum may overwrite the other operand, so that a
-residual block needs two buffers instead of three (firmware/kernels/intrs_blocks.h).
+residual block needs two buffers instead of three (firmware/kernels/common/intrs_blocks.h).
 """
 
 from __future__ import annotations

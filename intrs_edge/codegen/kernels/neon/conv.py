@@ -28,7 +28,7 @@ class _Direct(Kernel):
         return pack.SDOT_BLOCK if self.sdot else pack.BLOCK
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_neon_conv2d``."""
+        """The struct ``intrs_conv2d_neon``."""
         w, p, weights, bias = convolution(site)
         rows, columns = frame_extent(w)
         if w.in_h * w.in_w == 1 and w.filter_h * w.filter_w == 1:
@@ -46,8 +46,8 @@ class _Direct(Kernel):
             "q": requant_fields(table, p.q),
         }
         scratch = 16 + rows * columns * w.in_c * (1 if self.sdot else 2) + 16
-        function = "intrs_conv2d_sdot" if self.sdot else "intrs_conv2d_neon"
-        return call(function, "intrs_neon_conv2d", fields, site, scratch)
+        function = "intrs_conv2d_neon_sdot" if self.sdot else "intrs_conv2d_neon"
+        return call(function, "intrs_conv2d_neon", fields, site, scratch)
 
 
 class _Conv2d(_Direct):
@@ -74,7 +74,7 @@ class Conv2d(_Conv2d):
 class Conv2dSdot(_Conv2d):
     """The same with SDOT."""
 
-    name = "conv2d.sdot"
+    name = "conv2d.neon_sdot"
     requires = DOTPROD
     sdot = True
     per_mac = 0.1
@@ -104,7 +104,7 @@ class FullyConnected(_FullyConnected):
 class FullyConnectedSdot(_FullyConnected):
     """The same with SDOT."""
 
-    name = "fully_connected.sdot"
+    name = "fully_connected.neon_sdot"
     requires = DOTPROD
     sdot = True
     per_mac = 0.1
@@ -128,7 +128,7 @@ class Depthwise2d(Kernel):
         return Cost(site.output().elements * (taps * 1.1 + PER_REQUANT + 1), 2 * site.input(1).elements)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_neon_depthwise2d``."""
+        """The struct ``intrs_depthwise2d_neon``."""
         w, p, _, bias = convolution(site)
         fields: dict[str, Value] = {
             "w": window_fields(w),
@@ -137,4 +137,4 @@ class Depthwise2d(Kernel):
             "q": requant_fields(pack.requant_table(bias.astype(np.int64), p.q), p.q),
         }
         scratch = 16 + -(-w.in_c // 8) * 8 + 8 * w.filter_h * w.filter_w
-        return call("intrs_depthwise2d_neon", "intrs_neon_depthwise2d", fields, site, scratch)
+        return call("intrs_depthwise2d_neon", "intrs_depthwise2d_neon", fields, site, scratch)

@@ -16,8 +16,8 @@ class _Neon(elementwise.Elementwise):
 class AffineAdd(_Neon, elementwise.AffineAdd):
     """ADD and SUB by one formula."""
 
-    name = "add.sum_neon"
-    function, struct = "intrs_sum_neon", "intrs_neon_sum"
+    name = "add.neon_affine"
+    function, struct = "intrs_add_neon_affine", "intrs_add_neon_affine"
     files = files(function)
     per_element = 2.5
 

@@ -19,7 +19,7 @@ _TILES = 16
 class Conv2dWinograd4(Kernel):
     """CONV_2D 3x3, stride 1, by F(4x4, 3x3); on a CPU with SDOT the direct kernel costs less."""
 
-    name = "conv2d.f4_neon"
+    name = "conv2d.neon_winograd4"
     patterns = (("CONV_2D",),)
     requires = NEON
     code_bytes = 4000
@@ -42,7 +42,7 @@ class Conv2dWinograd4(Kernel):
         return Cost(instructions, 8 * site.input(1).elements)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_neon_conv2d``."""
+        """The struct ``intrs_conv2d_neon``."""
         w, p, weights, bias = convolution(site)
         table = pack.requant_table(bias.astype(np.int64) * ONE_GAIN, p.q)
         fields: dict[str, Value] = {
@@ -54,4 +54,4 @@ class Conv2dWinograd4(Kernel):
         frame = (4 * -(-w.out_h // 4) + 2) * (4 * -(-w.out_w // 4) + 2) * w.in_c
         v_bytes = 36 * (2 * _TILES * w.in_c + 64)
         scratch = 16 + -(-frame // 16) * 16 + v_bytes + _TILES * 36 * 8 * 4
-        return call("intrs_conv2d_f4_neon", "intrs_neon_conv2d", fields, site, scratch)
+        return call("intrs_conv2d_neon_winograd4", "intrs_conv2d_neon", fields, site, scratch)

@@ -17,6 +17,7 @@ from intrs_edge.codegen.kernels.common.params import (
     requant_fields,
     window_fields,
 )
+from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.graph.geometry import product, transposed_window, window
 from intrs_edge.graph.quantize import add_params, conv_params, fully_connected_params, matmul_params
 
@@ -44,9 +45,7 @@ class Conv2d(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_conv2d``."""
-        function = "intrs_conv2d"
-        source = (f"kernels/{function}.c",)
-        return Emit(function, function, conv_fields(site), site.op.inputs[:1], site.op.outputs, source)
+        return call("intrs_conv2d_portable", "intrs_conv2d", conv_fields(site), site.op.inputs[:1], site.op.outputs)
 
 
 @register
@@ -80,9 +79,8 @@ class Conv2dAdd(Conv2d):
             "broadcast": None,
         }
         fields: dict[str, Value] = {"conv": conv_fields(site), "add": add, "operand": operand}
-        function = "intrs_conv2d_add"
         inputs = (site.op.inputs[0], other)
-        return Emit(function, function, fields, inputs, site.last.outputs, (f"kernels/{function}.c",), inplace=(1,))
+        return call("intrs_conv2d_add_portable", "intrs_conv2d_add", fields, inputs, site.last.outputs, inplace=(1,))
 
 
 def _other(site: Site) -> tuple[int, int]:
@@ -134,16 +132,14 @@ class TransposeConv2d(Kernel):
             "bias": Array(bias_of(site, w.out_c)),
             "q": requant_fields(p.q),
         }
-        function = "intrs_transpose_conv2d"
-        source = (f"kernels/{function}.c",)
-        return Emit(function, "intrs_conv2d", fields, site.op.inputs[2:3], site.op.outputs, source)
+        return call("intrs_transpose_conv2d_portable", "intrs_conv2d", fields, site.op.inputs[2:3], site.op.outputs)
 
 
 class _Depthwise(Kernel):
     patterns = (("DEPTHWISE_CONV_2D",),)
 
     @abstractmethod
-    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+    def apply(self, site: Site, fields: Mapping[str, Value]) -> Emit:
         """The call with ``struct intrs_depthwise2d``."""
 
     def reject(self, site: Site) -> str | None:
@@ -167,7 +163,7 @@ class _Depthwise(Kernel):
             "bias": Array(bias_of(site, w.out_c)),
             "q": requant_fields(p.q),
         }
-        return self.call(site, fields)
+        return self.apply(site, fields)
 
 
 @register
@@ -177,17 +173,16 @@ class Depthwise2d(_Depthwise):
     name = "depthwise2d.portable"
     code_bytes = 400
 
-    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+    def apply(self, site: Site, fields: Mapping[str, Value]) -> Emit:
         """Without scratch."""
-        function = "intrs_depthwise2d"
-        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+        return call("intrs_depthwise2d_portable", "intrs_depthwise2d", fields, site.op.inputs[:1], site.op.outputs)
 
 
 @register
 class Depthwise2dInplace(_Depthwise):
     """DEPTHWISE_CONV_2D over its own input, one channel's plane in scratch: for where memory is short."""
 
-    name = "depthwise2d.inplace"
+    name = "depthwise2d.portable_inplace"
     code_bytes = 450
 
     def reject(self, site: Site) -> str | None:
@@ -204,17 +199,15 @@ class Depthwise2dInplace(_Depthwise):
         _, height, width, _ = site.input(0).shape
         return Cost(plain.instructions + 6.0 * site.output().elements, plain.weight_bytes, height * width)
 
-    def call(self, site: Site, fields: Mapping[str, Value]) -> Emit:
+    def apply(self, site: Site, fields: Mapping[str, Value]) -> Emit:
         """A plane of scratch."""
-        function = "intrs_depthwise2d_inplace"
         _, height, width, _ = site.input(0).shape
-        return Emit(
-            function,
+        return call(
+            "intrs_depthwise2d_portable_inplace",
             "intrs_depthwise2d",
             fields,
             site.op.inputs[:1],
             site.op.outputs,
-            (f"kernels/{function}.c",),
             scratch_bytes=height * width,
             inplace=(0,),
         )
@@ -252,8 +245,9 @@ class FullyConnected(Kernel):
             "bias": Array(bias_of(site, out_n)),
             "q": requant_fields(p.q),
         }
-        function = "intrs_fully_connected"
-        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+        return call(
+            "intrs_fully_connected_portable", "intrs_fully_connected", fields, site.op.inputs[:1], site.op.outputs
+        )
 
 
 @register
@@ -286,5 +280,4 @@ class BatchMatmul(Kernel):
             "zero_point": p.zero_point,
             "q": requant_fields(p.q),
         }
-        function = "intrs_batch_matmul"
-        return Emit(function, function, fields, site.op.inputs[:2], site.op.outputs, (f"kernels/{function}.c",))
+        return call("intrs_batch_matmul_portable", "intrs_batch_matmul", fields, site.op.inputs[:2], site.op.outputs)

@@ -6,6 +6,7 @@ import numpy as np
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.common.params import constant
+from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.codegen.kernels.portable.tabulate import copies, tables
 from intrs_edge.graph.cost import MOVES
 from intrs_edge.graph.geometry import integer
@@ -16,7 +17,7 @@ from intrs_edge.graph.quantize import per_tensor
 class Alias(Kernel):
     """RESHAPE, SQUEEZE, EXPAND_DIMS: the same bytes under another shape."""
 
-    name = "reshape.alias"
+    name = "reshape.portable"
     patterns = (("RESHAPE",), ("SQUEEZE",), ("EXPAND_DIMS",))
     code_bytes = 0
 
@@ -77,7 +78,7 @@ class Pad(Kernel):
         if site.op.kind == "PADV2":
             value = int(np.asarray(constant(site, 2)).reshape(-1)[0])
         fields: dict[str, Value] = {"in": extents, "before": before, "out": out, "value": value}
-        return Emit("intrs_pad", "intrs_pad", fields, site.op.inputs[:1], site.op.outputs, ("kernels/intrs_pad.c",))
+        return call("intrs_pad_portable", "intrs_pad", fields, site.op.inputs[:1], site.op.outputs)
 
 
 def _pads(site: Site) -> list[tuple[int, int]]:
@@ -119,9 +120,7 @@ class Concatenation(Kernel):
                 "out_offset": at,
                 "out_stride": shape[axis] * inner,
             }
-            calls.append(
-                Emit("intrs_copy", "intrs_copy", fields, (tensor,), site.op.outputs, ("kernels/intrs_copy.c",))
-            )
+            calls.append(call("intrs_copy_portable", "intrs_copy", fields, (tensor,), site.op.outputs))
             at += run
         return tuple(calls)
 
@@ -172,9 +171,7 @@ class Copy(_Picks):
                 "out_offset": 0,
                 "out_stride": run,
             }
-            calls.append(
-                Emit("intrs_copy", "intrs_copy", fields, self.source(site), (output,), ("kernels/intrs_copy.c",))
-            )
+            calls.append(call("intrs_copy_portable", "intrs_copy", fields, self.source(site), (output,)))
         return tuple(calls)
 
 
@@ -206,6 +203,5 @@ class Gather(_Picks):
                 "extent": tuple(o.size for o in offsets),
                 "offset": tuple(Array(o) for o in offsets),
             }
-            source = ("kernels/intrs_gather.c",)
-            calls.append(Emit("intrs_gather", "intrs_gather", fields, self.source(site), (output,), source))
+            calls.append(call("intrs_gather_portable", "intrs_gather", fields, self.source(site), (output,)))
         return tuple(calls)

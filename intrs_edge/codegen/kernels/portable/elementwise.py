@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.common.params import add_fields, broadcast_fields, requant_fields
+from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.graph.lut import TABLES, lut
 from intrs_edge.graph.quantize import add_params, mul_params, prelu_params, squared_difference_params
 
@@ -31,18 +31,13 @@ class _Binary(Kernel):
         return Cost(self.per_element * site.output().elements, flash)
 
     @staticmethod
-    def common(site: Site, function: str, fields: Mapping[str, Value]) -> Emit:
+    def common(site: Site, function: str, struct: str, fields: Mapping[str, Value]) -> Emit:
         """The call; the output may take over an operand that is not repeated."""
         a, b, out = site.input(0), site.input(1), site.output()
         whole = tuple(i for i, t in enumerate((a, b)) if t.elements == out.elements)
-        struct: dict[str, Value] = {
-            "n": out.elements,
-            **fields,
-            "broadcast": broadcast_fields(a.shape, b.shape, out.shape),
-        }
-        return Emit(
-            function, function, struct, site.op.inputs[:2], site.op.outputs, (f"kernels/{function}.c",), inplace=whole
-        )
+        broadcast = broadcast_fields(a.shape, b.shape, out.shape)
+        every: dict[str, Value] = {"n": out.elements, **fields, "broadcast": broadcast}
+        return call(function, struct, every, site.op.inputs[:2], site.op.outputs, inplace=whole)
 
 
 @register
@@ -55,7 +50,7 @@ class Add(_Binary):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_add``."""
-        return self.common(site, "intrs_add", add_fields(add_params(site.graph, site.op)))
+        return self.common(site, "intrs_add_portable", "intrs_add", add_fields(add_params(site.graph, site.op)))
 
 
 @register
@@ -69,7 +64,7 @@ class SquaredDifference(_Binary):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_add``."""
         fields = add_fields(squared_difference_params(site.graph, site.op))
-        return replace(self.common(site, "intrs_squared_difference", fields), struct="intrs_add")
+        return self.common(site, "intrs_squared_difference_portable", "intrs_add", fields)
 
 
 @register
@@ -82,7 +77,9 @@ class Mul(_Binary):
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_mul``."""
         p = mul_params(site.graph, site.op)
-        return self.common(site, "intrs_mul", {"zero_point": p.zero_point, "q": requant_fields(p.q)})
+        return self.common(
+            site, "intrs_mul_portable", "intrs_mul", {"zero_point": p.zero_point, "q": requant_fields(p.q)}
+        )
 
 
 @register
@@ -95,7 +92,9 @@ class Extremum(_Binary):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_extremum``."""
-        return self.common(site, "intrs_extremum", {"maximum": int(site.op.kind == "MAXIMUM")})
+        return self.common(
+            site, "intrs_extremum_portable", "intrs_extremum", {"maximum": int(site.op.kind == "MAXIMUM")}
+        )
 
 
 @register
@@ -114,7 +113,7 @@ class Prelu(_Binary):
             "positive": requant_fields(p.positive),
             "negative": requant_fields(p.negative),
         }
-        return self.common(site, "intrs_prelu", fields)
+        return self.common(site, "intrs_prelu_portable", "intrs_prelu", fields)
 
 
 @register
@@ -140,12 +139,4 @@ class Lut(Kernel):
             "n": site.output().elements,
             "table": Array(lut(site.graph, site.op).view(np.int8), align=1),
         }
-        return Emit(
-            "intrs_lut",
-            "intrs_lut",
-            fields,
-            site.op.inputs[:1],
-            site.op.outputs,
-            ("kernels/intrs_lut.c",),
-            inplace=(0,),
-        )
+        return call("intrs_lut_portable", "intrs_lut", fields, site.op.inputs[:1], site.op.outputs, inplace=(0,))

@@ -8,6 +8,7 @@ import numpy as np
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.common.params import window_fields
+from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.graph.geometry import Interpolation, interpolation, window
 from intrs_edge.graph.quantize import pool_params
 
@@ -29,8 +30,7 @@ class _Pool(Kernel):
         """The struct ``intrs_pool2d``."""
         p = pool_params(site.graph, site.op)
         fields: dict[str, Value] = {"w": window_fields(window(site.graph, site.op)), "min": p.min, "max": p.max}
-        source = (f"kernels/{self.function}.c",)
-        return Emit(self.function, "intrs_pool2d", fields, site.op.inputs[:1], site.op.outputs, source)
+        return call(self.function, "intrs_pool2d", fields, site.op.inputs[:1], site.op.outputs)
 
 
 @register
@@ -39,7 +39,7 @@ class AveragePool2d(_Pool):
 
     name = "average_pool2d.portable"
     patterns = (("AVERAGE_POOL_2D",),)
-    function = "intrs_average_pool2d"
+    function = "intrs_average_pool2d_portable"
 
 
 @register
@@ -48,7 +48,7 @@ class MaxPool2d(_Pool):
 
     name = "max_pool2d.portable"
     patterns = (("MAX_POOL_2D",),)
-    function = "intrs_max_pool2d"
+    function = "intrs_max_pool2d_portable"
 
 
 @register
@@ -79,8 +79,9 @@ class ResizeBilinear(Kernel):
             "row": _mixes(rows, site.input(0).shape[2] * channels),
             "column": _mixes(columns, channels),
         }
-        function = "intrs_resize_bilinear"
-        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, (f"kernels/{function}.c",))
+        return call(
+            "intrs_resize_bilinear_portable", "intrs_resize_bilinear", fields, site.op.inputs[:1], site.op.outputs
+        )
 
 
 def _mixes(axis: Interpolation, step: int) -> Array:

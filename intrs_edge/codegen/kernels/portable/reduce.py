@@ -9,6 +9,7 @@ import numpy as np
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
 from intrs_edge.codegen.kernels.common.params import requant_fields
+from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.graph.fixedpoint import wrap_int32
 from intrs_edge.graph.geometry import reduced_axes
 from intrs_edge.graph.quantize import per_tensor, softmax_params, sum_params
@@ -41,7 +42,7 @@ class Mean(Kernel):
             "in_zero_point": p.in_zero_point,
             "q": requant_fields(p.q),
         }
-        return Emit("intrs_mean", "intrs_mean", fields, site.op.inputs[:1], site.op.outputs, ("kernels/intrs_mean.c",))
+        return call("intrs_mean_portable", "intrs_mean", fields, site.op.inputs[:1], site.op.outputs)
 
 
 Walk = list[tuple[int, int]]
@@ -88,8 +89,7 @@ class _Reduce(Kernel):
             "over": tuple(n for n, _ in over),
             "step": tuple(s for _, s in over),
         }
-        source = (f"kernels/{function}.c",)
-        return Emit(function, "intrs_reduce", {**walk, **fields}, site.op.inputs[:1], site.op.outputs, source)
+        return call(function, "intrs_reduce", {**walk, **fields}, site.op.inputs[:1], site.op.outputs)
 
 
 @register
@@ -108,7 +108,7 @@ class ReduceSum(_Reduce):
             "maximum": 0,
             "q": requant_fields(p.q),
         }
-        return self.common(site, "intrs_reduce_sum", fields)
+        return self.common(site, "intrs_reduce_sum_portable", fields)
 
 
 @register
@@ -120,7 +120,7 @@ class ReduceExtremum(_Reduce):
 
     def emit(self, site: Site) -> Emit:
         """Without arithmetic."""
-        return self.common(site, "intrs_reduce_extremum", {"maximum": int(site.op.kind == "REDUCE_MAX")})
+        return self.common(site, "intrs_reduce_extremum_portable", {"maximum": int(site.op.kind == "REDUCE_MAX")})
 
 
 @register
@@ -150,8 +150,9 @@ class Softmax(Kernel):
             "exponential": Array(p.exponential),
             "first": p.first,
         }
-        source = ("kernels/intrs_softmax.c",)
-        return Emit("intrs_softmax", "intrs_softmax", fields, site.op.inputs[:1], site.op.outputs, source, inplace=(0,))
+        return call(
+            "intrs_softmax_portable", "intrs_softmax", fields, site.op.inputs[:1], site.op.outputs, inplace=(0,)
+        )
 
 
 @register
@@ -179,6 +180,11 @@ class L2Normalization(Kernel):
             "depth": depth,
             "in_zero_point": per_tensor(site.input(0))[1],
         }
-        function = "intrs_l2_normalization"
-        source = (f"kernels/{function}.c",)
-        return Emit(function, function, fields, site.op.inputs[:1], site.op.outputs, source, inplace=(0,))
+        return call(
+            "intrs_l2_normalization_portable",
+            "intrs_l2_normalization",
+            fields,
+            site.op.inputs[:1],
+            site.op.outputs,
+            inplace=(0,),
+        )

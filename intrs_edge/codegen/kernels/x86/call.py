@@ -9,8 +9,8 @@ from intrs_edge.codegen.kernels.common.base import Array, Emit, Site, Value
 from intrs_edge.codegen.kernels.x86.pack import requant_table
 from intrs_edge.graph.quantize import Requant
 
-FOLDER = "kernels/x86_avx2"
-HEADERS = (f"{FOLDER}/intrs_x86_avx2.h",)
+FOLDER = "kernels/x86"
+HEADERS = (f"{FOLDER}/intrs_x86.h",)
 AVX2 = frozenset({"avx2"})
 VNNI = frozenset({"avx512vnni"})
 PER_REQUANT = 2.5  # instructions an output

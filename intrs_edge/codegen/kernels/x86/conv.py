@@ -25,7 +25,7 @@ class _Direct(Kernel):
         raise NotImplementedError
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_conv2d``."""
+        """The struct ``intrs_conv2d_x86``."""
         w, p, weights, bias = convolution(site)
         rows, _ = frame_extent(w)
         runs = w.filter_h * (w.filter_w if w.dilation_w > 1 else 1)
@@ -36,14 +36,14 @@ class _Direct(Kernel):
             "q": requant_fields(bias, p.q),
         }
         scratch = 64 + 8 * runs + 2 * rows * self.columns(site, w) * w.in_c + 64
-        return call("intrs_conv2d_avx2", "intrs_x86_conv2d", fields, site, scratch)
+        return call("intrs_conv2d_x86", "intrs_conv2d_x86", fields, site, scratch)
 
 
 @register
 class Conv2d(_Direct):
     """CONV_2D of one group: any filter, stride, dilation and padding, any number of channels."""
 
-    name = "conv2d.avx2"
+    name = "conv2d.x86"
     patterns = (("CONV_2D",),)
 
     def cost(self, site: Site) -> Cost:
@@ -63,7 +63,7 @@ class Conv2d(_Direct):
 class FullyConnected(_Direct):
     """FULLY_CONNECTED: `Conv2d` on one row of pixels."""
 
-    name = "fully_connected.avx2"
+    name = "fully_connected.x86"
     patterns = (("FULLY_CONNECTED",),)
 
     def cost(self, site: Site) -> Cost:
@@ -81,7 +81,7 @@ class FullyConnected(_Direct):
 class Depthwise2d(Kernel):
     """DEPTHWISE_CONV_2D, multiplier 1."""
 
-    name = "depthwise2d.avx2"
+    name = "depthwise2d.x86"
     patterns = (("DEPTHWISE_CONV_2D",),)
     requires = AVX2
 
@@ -95,7 +95,7 @@ class Depthwise2d(Kernel):
         return Cost(site.output().elements * (taps * 0.6 + PER_REQUANT + 1), 2 * site.input(1).elements)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_depthwise2d``."""
+        """The struct ``intrs_depthwise2d_x86``."""
         w, p, weights, bias = convolution(site)
         rows, columns = frame_extent(w)
         fields: dict[str, Value] = {
@@ -105,7 +105,7 @@ class Depthwise2d(Kernel):
             "q": requant_fields(folded_bias(weights, bias, p.in_zero_point), p.q),
         }
         scratch = 64 + 8 * (w.filter_h * w.filter_w + 1) + rows * columns * w.in_c + 16
-        return call("intrs_depthwise2d_avx2", "intrs_x86_depthwise2d", fields, site, scratch)
+        return call("intrs_depthwise2d_x86", "intrs_depthwise2d_x86", fields, site, scratch)
 
 
 ### AVX512-VNNI ###
@@ -119,15 +119,15 @@ def _vnni(direct: Emit, site: Site) -> Emit:
         "weights": Array(pack.vnni_weights(weights, w.dilation_w), align=32),
         "q": requant_fields(folded_bias(weights, bias, p.in_zero_point + 128), p.q),
     }
-    function = "intrs_conv2d_vnni"
-    return replace(direct, function=function, struct="intrs_x86_vnni", fields=fields, sources=files(function))
+    function = "intrs_conv2d_x86_vnni"
+    return replace(direct, function=function, struct="intrs_conv2d_x86_vnni", fields=fields, sources=files(function))
 
 
 @register
 class Conv2dVnni(Conv2d):
     """`Conv2d` with VPDPBUSD: four products of bytes a lane."""
 
-    name = "conv2d.vnni"
+    name = "conv2d.x86_vnni"
     requires = VNNI
 
     def cost(self, site: Site) -> Cost:
@@ -136,7 +136,7 @@ class Conv2dVnni(Conv2d):
         return Cost(cost.instructions - macs(site) * 0.1, cost.weight_bytes // 2)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_vnni``."""
+        """The struct ``intrs_conv2d_x86_vnni``."""
         return _vnni(super().emit(site), site)
 
 
@@ -144,7 +144,7 @@ class Conv2dVnni(Conv2d):
 class FullyConnectedVnni(FullyConnected):
     """`FullyConnected` with VPDPBUSD."""
 
-    name = "fully_connected.vnni"
+    name = "fully_connected.x86_vnni"
     requires = VNNI
 
     def cost(self, site: Site) -> Cost:
@@ -153,5 +153,5 @@ class FullyConnectedVnni(FullyConnected):
         return Cost(cost.instructions / 2, cost.weight_bytes // 2)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_vnni``."""
+        """The struct ``intrs_conv2d_x86_vnni``."""
         return _vnni(super().emit(site), site)

@@ -16,8 +16,8 @@ class _X86(elementwise.Elementwise):
 class AffineAdd(_X86, elementwise.AffineAdd):
     """ADD and SUB by one formula."""
 
-    name = "add.sum_avx2"
-    function, struct = "intrs_sum_avx2", "intrs_x86_sum_n"
+    name = "add.x86_affine"
+    function, struct = "intrs_add_x86_affine", "intrs_add_x86_affine"
     files = files(function)
     per_element = 1.5
 
@@ -29,8 +29,8 @@ class AffineAdd(_X86, elementwise.AffineAdd):
 class Add(_X86, elementwise.Add):
     """ADD and SUB step by step."""
 
-    name = "add.avx2"
-    function = "intrs_add_avx2"
+    name = "add.x86"
+    function = "intrs_add_x86"
     files = files(function)
     per_element = 6.0
 
@@ -39,7 +39,7 @@ class Add(_X86, elementwise.Add):
 class AveragePool2d(_X86, elementwise.AveragePool2d):
     """AVERAGE_POOL_2D."""
 
-    name = "average_pool2d.avx2"
-    function = "intrs_average_pool2d_avx2"
+    name = "average_pool2d.x86"
+    function = "intrs_average_pool2d_x86"
     files = files(function)
     per_tap, per_element = 0.3, 8.0

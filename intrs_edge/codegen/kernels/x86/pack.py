@@ -1,4 +1,4 @@
-"""Constants of the x86 kernels (firmware/kernels/x86_avx2/intrs_x86_avx2.h): weights int8 OHWI, bias int32."""
+"""Constants of the x86 kernels (firmware/kernels/x86/intrs_x86.h): weights int8 OHWI, bias int32."""
 
 from __future__ import annotations
 

@@ -53,20 +53,20 @@ class _Winograd4(Kernel):
 class Conv2dWinograd4(_Winograd4):
     """CONV_2D 3x3, stride 1, by F(4x4, 3x3)."""
 
-    name = "conv2d.f4_avx2"
+    name = "conv2d.x86_winograd4"
     patterns = (("CONV_2D",),)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_f4``."""
+        """The struct ``intrs_conv2d_x86_winograd4``."""
         fields, scratch = self._conv(site)
-        return call("intrs_conv2d_f4_avx2", "intrs_x86_f4", fields, site, scratch)
+        return call("intrs_conv2d_x86_winograd4", "intrs_conv2d_x86_winograd4", fields, site, scratch)
 
 
 @register
 class Conv2dAddWinograd4(_Winograd4):
     """CONV_2D as above and the residual ADD after it."""
 
-    name = "conv2d_add.f4_avx2"
+    name = "conv2d_add.x86_winograd4"
     patterns = (("CONV_2D", "ADD"),)
 
     def reject(self, site: Site) -> str | None:
@@ -79,9 +79,9 @@ class Conv2dAddWinograd4(_Winograd4):
         return Cost(cost.instructions + site.output().elements, cost.weight_bytes)
 
     def emit(self, site: Site) -> Emit:
-        """The struct ``intrs_x86_f4_sum``; the output may take over the skip."""
+        """The struct ``intrs_conv2d_add_x86_winograd4``; the output may take over the skip."""
         conv, scratch = self._conv(site)
         position = site.last.inputs.index(site.op.outputs[0])
         fields: dict[str, Value] = {"conv": conv, "sum": affine_fields(site, 1, position)}
         skip = (site.last.inputs[1 - position],)
-        return call("intrs_conv2d_f4_sum_avx2", "intrs_x86_f4_sum", fields, site, scratch, skip)
+        return call("intrs_conv2d_add_x86_winograd4", "intrs_conv2d_add_x86_winograd4", fields, site, scratch, skip)

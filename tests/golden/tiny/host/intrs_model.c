@@ -185,15 +185,15 @@ enum {
 static void run_portable(uint8_t *arena)
 {
     /* CONV_2D 1x4x4x1 -> 1x4x4x2: conv2d.portable */
-    intrs_conv2d(&conv0_params, (const int8_t *)(arena + at_input), (int8_t *)(arena + at_conv0));
+    intrs_conv2d_portable(&conv0_params, (const int8_t *)(arena + at_input), (int8_t *)(arena + at_conv0));
     /* DEPTHWISE_CONV_2D 1x4x4x2 -> 1x4x4x2: depthwise2d.portable */
-    intrs_depthwise2d(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1));
+    intrs_depthwise2d_portable(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1));
     /* ADD 1x4x4x2, 1x4x4x2 -> 1x4x4x2: add.portable */
-    intrs_add(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
+    intrs_add_portable(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
     /* MAX_POOL_2D 1x4x4x2 -> 1x2x2x2: max_pool2d.portable */
-    intrs_max_pool2d(&max_pool3_params, (const int8_t *)(arena + at_add2), (int8_t *)(arena + at_max_pool3));
+    intrs_max_pool2d_portable(&max_pool3_params, (const int8_t *)(arena + at_add2), (int8_t *)(arena + at_max_pool3));
     /* FULLY_CONNECTED 1x2x2x2 -> 1x3: fully_connected.portable */
-    intrs_fully_connected(&dense4_params, (const int8_t *)(arena + at_max_pool3), (int8_t *)(arena + at_dense4));
+    intrs_fully_connected_portable(&dense4_params, (const int8_t *)(arena + at_max_pool3), (int8_t *)(arena + at_dense4));
 }
 
 /// what intrs_check() reads ///

@@ -1,8 +1,0 @@
-#include "intrs_kernels.h"
-
-void intrs_lut(const struct intrs_lut *p, const int8_t *input, int8_t *output)
-{
-    for (int32_t i = 0; i < p->n; i++) {
-        output[i] = p->table[(uint8_t)input[i]];
-    }
-}
