@@ -33,13 +33,18 @@ def main() -> int:
     return 0
 
 
+def boards() -> list[Board]:
+    """All that have an image or a program: what is a library alone is no board."""
+    return [board for board in map(load_board, board_ids()) if board.os != "any"]
+
+
 def table(results: dict[str, Any]) -> str:
     """Markdown, one line a board; "-" where nothing was measured."""
     lines = [
         "| board | core | runs on | flash | RAM | instructions per inference |",
         "| --- | --- | --- | ---: | ---: | ---: |",
     ]
-    for board in map(load_board, board_ids()):
+    for board in boards():
         found = results["boards"].get(board.id, {})
         # under Linux the program, C library included, and the workspace
         flash, ram = found.get("flash", found.get("program")), found.get("ram", found.get("arena"))

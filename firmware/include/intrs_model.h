@@ -27,6 +27,12 @@
 #include "intrs_config.h"
 #include "intrs_place.h"
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "a little-endian core is needed: the checksums of weights and tables are of little-endian bytes"
+#endif
+_Static_assert(sizeof(int) >= 4, "an int of 32 bits is needed: sums and products are of this type");
+_Static_assert((-1 >> 1) == -1, "a compiler whose right shift of a negative number rounds down is needed");
+
 #ifndef INTRS_PIXELS
 #define INTRS_PIXELS 1
 #endif

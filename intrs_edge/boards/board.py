@@ -80,10 +80,10 @@ class Board:
     name: str = _f("the board's name in its vendor's words")
     status: str = _f(
         "what is claimed: 'emulated' (the tests run it in an emulator), 'built' (built and its image layout checked,"
-        " not run) or 'host'",
-        choices=("emulated", "built", "host"),
+        " not run), 'library' (no image: a library, compiled and run for several cores by the tests) or 'host'",
+        choices=("emulated", "built", "library", "host"),
     )
-    os: str = _f("none (bare metal) or linux", choices=("none", "linux"))
+    os: str = _f("none (bare metal), linux, or any (a library alone: no image)", choices=("none", "linux", "any"))
     cpu: str = _f("core, as the compiler calls it")
     isa: tuple[str, ...] = _f("instruction sets that kernels may use: dsp, mve, neon, dotprod, avx2", ())
     clock_hz: int = _f("core clock in Hz after start-up; 0: unknown", 0, limits=WORD)
@@ -98,7 +98,9 @@ class Board:
     stack_bytes: int = _f("stack reserved by the linker script", 2048, limits=(256, 1 << 24))
     frame_bytes: int = _f("largest link frame, in bytes before encoding", 1024, limits=(128, 65536))
     port: str = _f(
-        "the start-up code: a folder of firmware/ports", "", choices=("host", "cortexm", "rp2040", "rp2350", "riscv")
+        "the start-up code: a folder of firmware/ports; none for a library alone",
+        "",
+        choices=("", "host", "cortexm", "rp2040", "rp2350", "riscv"),
     )
     uart: Uart | None = _f("the serial port of the link", None)  # noqa: RUF009
     startup: tuple[tuple[str, int, int], ...] = _f(

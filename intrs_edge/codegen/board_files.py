@@ -24,9 +24,9 @@ class BoardFiles:
     """The board's part of a project. Source and header paths are relative to ``firmware/``.
 
     library_sources go into libintrs.so (host only); program_sources, with the library's, into the program `intrs`
-    (host, Linux) or `intrs.elf`. ``config`` is for intrs_config.h: macro name -> C text. ``generated`` is text of
-    further files: name inside the project's ``board/`` folder -> text, sources among them ending in ``.c``; the linker
-    script is one of them.
+    (host, Linux) or `intrs.elf`; a board that is a library alone has neither. ``config`` is for intrs_config.h: macro
+    name -> C text. ``generated`` is text of further files: name inside the project's ``board/`` folder -> text, sources
+    among them ending in ``.c``; the linker script is one of them.
     """
 
     toolchain: str
@@ -51,6 +51,9 @@ _HEADERS = ("link/intrs_link.h", "ports/intrs_port.h")
 def board_files(board: Board, placement: Mapping[str, str] | None = None) -> BoardFiles:
     """Everything the project writer and its CMakeLists.txt need to know of a board. placement: `GenerateOptions`'s."""
     config = {"INTRS_BOARD": f'"{board.id}"', "INTRS_LINK_FRAME": f"{board.frame_bytes}u"}
+    if board.os == "any":
+        config = {"INTRS_BOARD": config["INTRS_BOARD"]}
+        return BoardFiles("", board.cflags, (), (), (), (), (), config, {"board.json": board_to_json(board)})
     if board.os == "linux":
         return BoardFiles(
             toolchain=board.toolchain,

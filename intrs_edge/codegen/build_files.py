@@ -101,7 +101,8 @@ def build_files(
             "processor": _processor(board),
         }
         built["board/CMakeLists.txt"] = render("board_cmake.j2", **values).encode()
-        built["board/toolchain.cmake"] = render("toolchain_cmake.j2", **values).encode()
+        if program:
+            built["board/toolchain.cmake"] = render("toolchain_cmake.j2", **values).encode()
         built |= _lists("board", board_view)
     else:
         board_view = {}

@@ -50,7 +50,7 @@ def inspect(graph: Graph, boards: Sequence[Board]) -> dict[str, Any]:
         "arena_bytes": base.plan.bytes,
         "flash_bytes": _flash(base),
         "memory": memory_json(base),
-        "boards": [_board(b, planned(board_levels(b)[0] if b.os == "none" else PORTABLE)) for b in boards],
+        "boards": [_board(b, planned(board_levels(b)[0] if b.os != "linux" else PORTABLE)) for b in boards],
     }
 
 

@@ -47,7 +47,7 @@ def check_layout(layout: str, board: Board) -> None:
     """Raises IntrsError for a layout that there is not, or one that the board's library cannot have."""
     if layout not in LAYOUTS:
         raise IntrsError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
-    if layout != CMAKE and board.os != "none":
+    if layout != CMAKE and board.os == "linux":
         raise IntrsError(
             f"--layout {layout} is for a microcontroller, {board.id} is none: name one with --board (intrs-edge boards)"
         )

@@ -231,11 +231,12 @@ def _host_model(graph: Graph, options: GenerateOptions, input_map: InputMap) -> 
 def _board_model(
     graph: Graph, options: GenerateOptions, board: Board, input_map: InputMap, flash: int, ram: int
 ) -> Model:
-    """``flash``, ``ram``: bytes for weights and arena (a Linux board has no such limits)."""
+    """``flash``, ``ram``: bytes for weights and arena (of a microcontroller; others have no such limits)."""
     levels = board_levels(board)
     if board.os == "linux":
         return _batched_model(graph, levels, options.optimize, options.batch, input_map)
-    level = plan_level(graph, levels[0], options.optimize, 1, flash, ram)
+    limits = (flash, ram) if board.os == "none" else (None, None)
+    level = plan_level(graph, levels[0], options.optimize, 1, *limits)
     return build_model(graph, (level,), 1, input_map)
 
 

@@ -64,7 +64,7 @@ def test_the_boards_that_were_promised_are_there():
         ('id = "mine"', "", "field id is missing: short name"),
         ('id = "mine"', "id = 7", "id = 7 must be a string"),
         ('id = "mine"', 'id = "My Board"', "must be 1 to 31 lower-case"),
-        ('"built"', '"works"', "status = 'works' is not one of 'emulated', 'built', 'host'"),
+        ('"built"', '"works"', "status = 'works' is not one of 'emulated', 'built', 'library', 'host'"),
         ("origin = 0,", 'origin = "0",', r"memory\[0\]: origin = '0' must be an integer"),
         ("origin = 0,", "origin = true,", r"memory\[0\]: origin = True must be an integer"),
         ("origin = 0,", "origin = 0x20000800,", "memory flash and ram overlap|memory ram and flash overlap"),
