@@ -15,8 +15,8 @@ from intrs_edge.convert.pt2.ops import CALLS
 from intrs_edge.convert.qdq.ops import OPS
 from intrs_edge.convert.qdq.tail import MONOTONE
 from intrs_edge.errors import IntrsError
+from intrs_edge.graph.operators import OPERATORS
 from intrs_edge.graph.passes.drop_tail import MONOTONE as TAILS
-from intrs_edge.graph.rules import FIXED_OUTPUT, RULES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 BEGIN, END = "<!-- operators: scripts/operators_table.py -->", "<!-- end of operators -->"
@@ -120,15 +120,15 @@ def main() -> int:
 
 def tables() -> str:
     """Markdown. IntrsError where a remark is missing or left over, or names an operator that there is not."""
-    for what, remarks, known in (("TFLite", set(TFLITE), set(RULES)), ("ONNX", set(ONNX), set(OPS))):
+    for what, remarks, known in (("TFLite", set(TFLITE), set(OPERATORS)), ("ONNX", set(ONNX), set(OPS))):
         if remarks != known:
             raise IntrsError(f"{what} operators and their lines differ: {', '.join(sorted(remarks ^ known))}")
-    wrong = {kind for becomes, _ in ONNX.values() for kind in becomes.split()} - set(RULES)
+    wrong = {kind for becomes, _ in ONNX.values() for kind in becomes.split()} - set(OPERATORS)
     if wrong:
         raise IntrsError(f"not operators of TFLite: {', '.join(sorted(wrong))}")
     tails = ", ".join(TAILS), ", ".join(sorted(MONOTONE))
     lines = ["### TensorFlow Lite", "", "| operator | | fast kernels |", "|---|---|---|"]
-    lines += [f"| {kind} | {_remark(kind)} | {'; '.join(fast(kind)) or '-'} |" for kind in sorted(RULES)]
+    lines += [f"| {kind} | {_remark(kind)} | {'; '.join(fast(kind)) or '-'} |" for kind in sorted(OPERATORS)]
     lines += [
         "",
         f"At the end, dropped where only the class counts: {tails[0]}; in float, too.",
@@ -144,7 +144,7 @@ def tables() -> str:
 
 
 def _remark(kind: str) -> str:
-    fixed = FIXED_OUTPUT.get(kind)
+    fixed = OPERATORS[kind].fixed
     scale = f"output scale 1/{round(1 / fixed[0])}, zero point {fixed[1]}" if fixed else ""
     return "; ".join(part for part in (TFLITE[kind], scale) if part)
 

@@ -61,7 +61,7 @@ def test_every_path_of_the_page_exists(name):
 
 def test_a_file_too_few_and_a_file_too_many_are_seen():
     section = SECTIONS["An operator"]
-    line = "- `intrs_edge/graph/shapes.py`: the shape of its output.\n"
-    assert unlike(section.replace(line, "")) == ({"intrs_edge/graph/shapes.py"}, set())
+    line = "- `intrs_edge/graph/quantize.py`: multipliers, shifts and bounds from the scales.\n"
+    assert unlike(section.replace(line, "")) == ({"intrs_edge/graph/quantize.py"}, set())
     assert unlike(section + "\n- `intrs_edge/graph/lut.py`: x\n") == (set(), {"intrs_edge/graph/lut.py"})
     assert unlike(section + "\n- `intrs_edge/no_such.py`: x\n") == (set(), {"intrs_edge/no_such.py"})

@@ -16,8 +16,8 @@ from intrs_edge.gpu.site import Site, Step, aligned, builder
 from intrs_edge.graph import reference
 from intrs_edge.graph.geometry import Window, interpolation, reduced_axes, window
 from intrs_edge.graph.lut import TABLES, lut
+from intrs_edge.graph.operators import BROADCASTING
 from intrs_edge.graph.quantize import pool_params, sum_params
-from intrs_edge.graph.rules import BROADCASTING
 
 
 def _bytes(x: Tensor) -> Tensor:

@@ -7,12 +7,8 @@ from collections.abc import Iterator
 from intrs_edge.budget import CONNECTIONS, OPERATORS, Values
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph
+from intrs_edge.graph.operators import MOVES
 
-# operators whose every element the compiler follows from input to output
-MOVES = (
-    "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK", "GATHER", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE",
-    "TILE", "REVERSE_V2", "BROADCAST_TO", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR",
-)  # fmt: skip
 MOVED = 1 << 23
 
 

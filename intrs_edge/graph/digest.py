@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from intrs_edge.graph.ir import Graph, Op, Tensor
-from intrs_edge.graph.tflite_schema import OPTIONS, Field
+from intrs_edge.graph.operators import OPTIONS
+from intrs_edge.graph.tflite_schema import Field
 
 # metadata that decides what the network computes; names of classes and training notes do not
 _FUNCTION = ("intrs.input",)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -23,24 +22,24 @@ from intrs_edge.graph.geometry import (
     window,
 )
 from intrs_edge.graph.ir import MAX_ELEMENTS, Graph, Op
-from intrs_edge.graph.lut import TABLES
 
 Shape = tuple[int, ...]
 STEPS = ("stride_h", "stride_w", "dilation_h", "dilation_w", "filter_h", "filter_w")
 MAX_STEP = 1 << 16
 MAX_REACH = 1 << 20  # positions in C are 32-bit integers
 MAX_SUM = 1 << 23  # times 255 is below 2**31
-SAME_SHAPE = (*TABLES, "SOFTMAX", "L2_NORMALIZATION")
 
 
-def output_shapes(graph: Graph, op: Op) -> list[Shape]:
-    """The shapes of every output of a supported operator."""
-    if op.kind in SAME_SHAPE:
-        shape = graph.tensors[op.inputs[0]].shape
-        if op.kind not in TABLES and not shape:
-            raise ValueError("its input is a single number: it needs values along the last axis")
-        return [shape]
-    return SHAPES[op.kind](graph, op)
+def as_input(graph: Graph, op: Op) -> list[Shape]:
+    """Value by value: the input's own shape."""
+    return [_shape(graph, op)]
+
+
+def along_the_last_axis(graph: Graph, op: Op) -> list[Shape]:
+    """The input's own shape, which has an axis to work along."""
+    if not _shape(graph, op):
+        raise ValueError("its input is a single number: it needs values along the last axis")
+    return [_shape(graph, op)]
 
 
 def _shape(graph: Graph, op: Op, position: int = 0) -> Shape:
@@ -54,7 +53,8 @@ def _image(graph: Graph, op: Op) -> Shape:
     return shape
 
 
-def _windowed(graph: Graph, op: Op) -> list[Shape]:
+def windowed(graph: Graph, op: Op) -> list[Shape]:
+    """A window that goes over an image."""
     shape = _image(graph, op)
     if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         weights = _shape(graph, op, 1)
@@ -80,7 +80,8 @@ def _windowed(graph: Graph, op: Op) -> list[Shape]:
     return [(shape[0], w.out_h, w.out_w, w.out_c)]
 
 
-def _transpose_conv(graph: Graph, op: Op) -> list[Shape]:
+def transpose_conv(graph: Graph, op: Op) -> list[Shape]:
+    """What the constant first input says, where the weights fit it."""
     shape, weights, target = _shape(graph, op, 2), _shape(graph, op, 1), constant_ints(graph, op.inputs[0])
     if not len(shape) == len(weights) == len(target) == 4:
         raise ValueError(f"its input {list(shape)}, weights {list(weights)} and output need 4 dimensions")
@@ -91,7 +92,8 @@ def _transpose_conv(graph: Graph, op: Op) -> list[Shape]:
     return [target]
 
 
-def _fully_connected(graph: Graph, op: Op) -> list[Shape]:
+def fully_connected(graph: Graph, op: Op) -> list[Shape]:
+    """Rows of as many values as the weights take, to rows of as many as they give."""
     shape, weights = _shape(graph, op), _shape(graph, op, 1)
     if len(weights) != 2:
         raise ValueError(f"its weights have shape {list(weights)}, they need [out, in]")
@@ -105,7 +107,8 @@ def _fully_connected(graph: Graph, op: Op) -> list[Shape]:
     return [(elements // weights[1], weights[0])]
 
 
-def _broadcast(graph: Graph, op: Op) -> list[Shape]:
+def broadcast(graph: Graph, op: Op) -> list[Shape]:
+    """Two values, broadcast against each other."""
     a, b = _shape(graph, op), _shape(graph, op, 1)
     try:
         return [tuple(int(n) for n in np.broadcast_shapes(a, b))]
@@ -113,18 +116,21 @@ def _broadcast(graph: Graph, op: Op) -> list[Shape]:
         raise ValueError(f"shapes {list(a)} and {list(b)} do not broadcast") from None
 
 
-def _matmul(graph: Graph, op: Op) -> list[Shape]:
+def matmul(graph: Graph, op: Op) -> list[Shape]:
+    """Matrices in the last two axes, the others broadcast."""
     return [product(graph, op).shape]
 
 
-def _prelu(graph: Graph, op: Op) -> list[Shape]:
+def prelu(graph: Graph, op: Op) -> list[Shape]:
+    """The input's shape, to which the slopes broadcast."""
     shape = _shape(graph, op)
-    if _broadcast(graph, op) != [shape]:
+    if broadcast(graph, op) != [shape]:
         raise ValueError(f"its slopes {list(_shape(graph, op, 1))} do not broadcast to {list(shape)}")
     return [shape]
 
 
-def _reduced(graph: Graph, op: Op) -> list[Shape]:
+def reduced(graph: Graph, op: Op) -> list[Shape]:
+    """The input without the reduced axes, or with an extent of 1 there."""
     shape, axes = _shape(graph, op), reduced_axes(graph, op)
     if math.prod(shape[a] for a in axes) > MAX_SUM:
         raise ValueError(f"it sums more than {MAX_SUM} values")
@@ -133,7 +139,8 @@ def _reduced(graph: Graph, op: Op) -> list[Shape]:
     return [tuple(n for i, n in enumerate(shape) if i not in axes)]
 
 
-def _pad(graph: Graph, op: Op) -> list[Shape]:
+def pad(graph: Graph, op: Op) -> list[Shape]:
+    """The input and its borders."""
     shape, amounts = _shape(graph, op), pad_amounts(graph, op)
     if op.kind == "MIRROR_PAD":
         reach = 1 if op.attrs.get("mode", "REFLECT") == "REFLECT" else 0
@@ -142,7 +149,8 @@ def _pad(graph: Graph, op: Op) -> list[Shape]:
     return [tuple(n + before + after for n, (before, after) in zip(shape, amounts, strict=True))]
 
 
-def _reshape(graph: Graph, op: Op) -> list[Shape]:
+def reshape(graph: Graph, op: Op) -> list[Shape]:
+    """As the output says; the number of elements is the input's."""
     # the output's shape is resolved by the exporter (-1 and all); the number of elements decides
     shape, output = _shape(graph, op), graph.tensors[op.outputs[0]].shape
     if math.prod(shape) != math.prod(output):
@@ -150,12 +158,14 @@ def _reshape(graph: Graph, op: Op) -> list[Shape]:
     return [output]
 
 
-def _transpose(graph: Graph, op: Op) -> list[Shape]:
+def transpose(graph: Graph, op: Op) -> list[Shape]:
+    """The axes in another order."""
     shape = _shape(graph, op)
     return [tuple(shape[i] for i in permutation(graph, op))]
 
 
-def _concatenation(graph: Graph, op: Op) -> list[Shape]:
+def concatenation(graph: Graph, op: Op) -> list[Shape]:
+    """Parts that differ along one axis, joined there."""
     shapes = [_shape(graph, op, i) for i in range(len(op.inputs))]
     axis = resolve_axis(integer(op, "axis", 0), len(shapes[0]))
     if any(
@@ -165,7 +175,8 @@ def _concatenation(graph: Graph, op: Op) -> list[Shape]:
     return [(*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])]
 
 
-def _split(graph: Graph, op: Op) -> list[Shape]:
+def split(graph: Graph, op: Op) -> list[Shape]:
+    """Parts along one axis, equal or of given sizes."""
     shape = _shape(graph, op, 1 if op.kind == "SPLIT" else 0)
     axis, sizes = split_sizes(graph, op)
     if op.kind == "UNPACK":
@@ -173,7 +184,8 @@ def _split(graph: Graph, op: Op) -> list[Shape]:
     return [(*shape[:axis], n, *shape[axis + 1 :]) for n in sizes]
 
 
-def _pack(graph: Graph, op: Op) -> list[Shape]:
+def pack(graph: Graph, op: Op) -> list[Shape]:
+    """Values of one shape along a new axis."""
     shapes = [_shape(graph, op, i) for i in range(len(op.inputs))]
     if len(set(shapes)) != 1:
         raise ValueError(f"shapes {[list(s) for s in shapes]} differ")
@@ -181,48 +193,56 @@ def _pack(graph: Graph, op: Op) -> list[Shape]:
     return [(*shapes[0][:axis], len(shapes), *shapes[0][axis:])]
 
 
-def _gather(graph: Graph, op: Op) -> list[Shape]:
+def gather(graph: Graph, op: Op) -> list[Shape]:
+    """Chosen places of one axis."""
     shape = _shape(graph, op)
     axis, _, where = gathered(graph, op)
     return [(*shape[:axis], *where, *shape[axis + 1 :])]
 
 
-def _space_to_depth(graph: Graph, op: Op) -> list[Shape]:
+def space_to_depth(graph: Graph, op: Op) -> list[Shape]:
+    """Blocks of the plane go into the channels."""
     block = block_size(graph, op)
     n, h, w, c = _shape(graph, op)
     return [(n, h // block, w // block, c * block * block)]
 
 
-def _depth_to_space(graph: Graph, op: Op) -> list[Shape]:
+def depth_to_space(graph: Graph, op: Op) -> list[Shape]:
+    """Blocks of channels go into the plane."""
     block = block_size(graph, op)
     n, h, w, c = _shape(graph, op)
     return [(n, h * block, w * block, c // (block * block))]
 
 
-def _tile(graph: Graph, op: Op) -> list[Shape]:
+def tile(graph: Graph, op: Op) -> list[Shape]:
+    """Every axis repeated."""
     shape, times = _shape(graph, op), constant_ints(graph, op.inputs[1])
     if len(times) != len(shape) or min(times, default=1) < 1:
         raise ValueError(f"its multiples {list(times)} do not fit {len(shape)} dimensions")
     return [tuple(n * t for n, t in zip(shape, times, strict=True))]
 
 
-def _reverse(graph: Graph, op: Op) -> list[Shape]:
+def reverse(graph: Graph, op: Op) -> list[Shape]:
+    """The input's shape; the named axes exist."""
     reduced_axes(graph, op)
     return [_shape(graph, op)]
 
 
-def _broadcast_to(graph: Graph, op: Op) -> list[Shape]:
+def broadcast_to(graph: Graph, op: Op) -> list[Shape]:
+    """The constant target, to which the input broadcasts."""
     shape, target = _shape(graph, op), constant_ints(graph, op.inputs[1])
     if np.broadcast_shapes(shape, target) != target:
         raise ValueError(f"{list(shape)} does not broadcast to {list(target)}")
     return [target]
 
 
-def _slice(graph: Graph, op: Op) -> list[Shape]:
+def sliced(graph: Graph, op: Op) -> list[Shape]:
+    """A part of the input, by steps."""
     return [slices(graph, op).shape]
 
 
-def _resize(graph: Graph, op: Op) -> list[Shape]:
+def resize(graph: Graph, op: Op) -> list[Shape]:
+    """An image of the constant size."""
     shape, size = _image(graph, op), constant_ints(graph, op.inputs[1])
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"its size {size} must be a height and a width of at least 1")
@@ -233,47 +253,3 @@ def _resize(graph: Graph, op: Op) -> list[Shape]:
             raise ValueError("it has both aligned corners and half-pixel centres: choose one")
         interpolation(graph, op)
     return [(shape[0], *size, shape[3])]
-
-
-SHAPES: dict[str, Callable[[Graph, Op], list[Shape]]] = {
-    "CONV_2D": _windowed,
-    "DEPTHWISE_CONV_2D": _windowed,
-    "AVERAGE_POOL_2D": _windowed,
-    "MAX_POOL_2D": _windowed,
-    "FULLY_CONNECTED": _fully_connected,
-    "TRANSPOSE_CONV": _transpose_conv,
-    "BATCH_MATMUL": _matmul,
-    "ADD": _broadcast,
-    "SUB": _broadcast,
-    "MUL": _broadcast,
-    "SQUARED_DIFFERENCE": _broadcast,
-    "MAXIMUM": _broadcast,
-    "MINIMUM": _broadcast,
-    "PRELU": _prelu,
-    "MEAN": _reduced,
-    "SUM": _reduced,
-    "REDUCE_MAX": _reduced,
-    "REDUCE_MIN": _reduced,
-    "PAD": _pad,
-    "PADV2": _pad,
-    "MIRROR_PAD": _pad,
-    "RESHAPE": _reshape,
-    "SQUEEZE": _reshape,
-    "EXPAND_DIMS": _reshape,
-    "TRANSPOSE": _transpose,
-    "CONCATENATION": _concatenation,
-    "SPLIT": _split,
-    "SPLIT_V": _split,
-    "UNPACK": _split,
-    "PACK": _pack,
-    "GATHER": _gather,
-    "SPACE_TO_DEPTH": _space_to_depth,
-    "DEPTH_TO_SPACE": _depth_to_space,
-    "TILE": _tile,
-    "REVERSE_V2": _reverse,
-    "BROADCAST_TO": _broadcast_to,
-    "SLICE": _slice,
-    "STRIDED_SLICE": _slice,
-    "RESIZE_NEAREST_NEIGHBOR": _resize,
-    "RESIZE_BILINEAR": _resize,
-}

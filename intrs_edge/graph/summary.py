@@ -8,6 +8,8 @@ from typing import Any
 
 from intrs_edge.graph.geometry import product, reduced_axes, window
 from intrs_edge.graph.ir import Graph, Op, Tensor
+from intrs_edge.graph.operators import OPERATORS
+from intrs_edge.graph.shapes import reduced
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,12 @@ def macs(graph: Graph, op: Op) -> int:
 def adds(graph: Graph, op: Op) -> int:
     """The other element operations of one run that scale with the window or the operands (pools, sums, products)."""
     elements = graph.tensors[op.outputs[0]].elements
-    if op.kind in ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"):
+    if OPERATORS[op.kind].broadcasts:
         return elements
     if op.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         w = window(graph, op)
         return elements * w.filter_h * w.filter_w
-    if op.kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"):
+    if OPERATORS[op.kind].shape is reduced:
         shape = graph.tensors[op.inputs[0]].shape
         return elements * math.prod(shape[a] for a in reduced_axes(graph, op))
     return 0

@@ -18,8 +18,9 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.graph import flatbuffer as fb
 from intrs_edge.graph.flatbuffer import FlatBuffer, Table
 from intrs_edge.graph.ir import MAX_ELEMENTS, Attr, Graph, Op, Quant, Tensor
+from intrs_edge.graph.operators import OPTIONS
 from intrs_edge.graph.passes.rewrite import compact
-from intrs_edge.graph.tflite_schema import IDENTIFIER, OPERATORS, OPTIONS, SCHEMA_VERSION, TENSOR_TYPES, Field
+from intrs_edge.graph.tflite_schema import IDENTIFIER, KINDS, SCHEMA_VERSION, TENSOR_TYPES, Field
 
 MAX_FILE_BYTES = 1 << 28
 MAX_RANK = 8
@@ -116,7 +117,7 @@ def _buffer(table: Table) -> npt.NDArray[np.uint8] | None:
 def _kind(table: Table) -> str:
     # the byte-sized code is what old files have, and is 127 when the real one does not fit
     code = max(table.integer(0, fb.INT8), table.integer(3, fb.INT32))
-    kind = OPERATORS.get(code, f"BUILTIN_{code}")
+    kind = KINDS.get(code, f"BUILTIN_{code}")
     return f"CUSTOM:{_printable(table.string(1))}" if kind == "CUSTOM" else kind
 
 

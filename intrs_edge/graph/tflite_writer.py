@@ -9,13 +9,12 @@ import numpy as np
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.ir import Graph, Op, Quant, Tensor
+from intrs_edge.graph.operators import OPTIONS, VERSIONS
 from intrs_edge.graph.tflite_schema import (
     IDENTIFIER,
-    OPERATOR_CODES,
-    OPTIONS,
+    KIND_CODES,
     SCHEMA_VERSION,
     TENSOR_CODES,
-    VERSIONS,
     Field,
 )
 
@@ -131,7 +130,7 @@ def _tensor(builder: flatbuffers.Builder, tensor: Tensor, number: int) -> int:
 
 
 def _code(builder: flatbuffers.Builder, kind: str) -> int:
-    code = OPERATOR_CODES[kind]
+    code = KIND_CODES[kind]
     builder.StartObject(4)
     builder.PrependInt8Slot(0, min(code, PLACEHOLDER), 0)
     builder.PrependInt32Slot(2, VERSIONS.get(kind, 1), 1)
@@ -140,7 +139,7 @@ def _code(builder: flatbuffers.Builder, kind: str) -> int:
 
 
 def _op(builder: flatbuffers.Builder, op: Op, code: int) -> int:
-    if op.kind not in OPERATOR_CODES:
+    if op.kind not in KIND_CODES:
         raise IntrsError(f"operator {op.kind} of '{op.name}' cannot be written: .tflite has no such builtin operator")
     options = OPTIONS.get(op.kind)
     table = None

@@ -10,9 +10,8 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.graph.cost import too_large
 from intrs_edge.graph.geometry import bias_position
 from intrs_edge.graph.ir import Graph, Op, Tensor
+from intrs_edge.graph.operators import ACTIVATIONS, OPERATORS, Operator
 from intrs_edge.graph.quantize import RANGES, add_params, per_tensor
-from intrs_edge.graph.rules import ACTIVATIONS, BROADCASTING, FIXED_OUTPUT, PARAMETERS, PARTS, RULES, Rule
-from intrs_edge.graph.shapes import output_shapes
 
 MAX_RANK = 6
 LISTED = 200
@@ -34,7 +33,7 @@ def problems(graph: Graph) -> list[str]:
     if whole:
         found.append(whole)
     for op in graph.ops:
-        if op.kind not in RULES:
+        if op.kind not in OPERATORS:
             found.append(f"{_where(op)}: this operator is not supported: replace it, or cut the model before it")
         elif not whole:
             found += [f"{_where(op)}: {problem}" for problem in _op(graph, op)]
@@ -149,12 +148,12 @@ def _ends(graph: Graph, typed: bool) -> Iterator[str]:
 
 
 def _op(graph: Graph, op: Op) -> Iterator[str]:
-    rule = RULES[op.kind]
-    roles = _roles(rule.inputs, len(op.inputs))
+    operator = OPERATORS[op.kind]
+    roles = _roles(operator.inputs, len(op.inputs))
     if roles is None:
         yield f"it has {len(op.inputs)} inputs: the file is damaged, export it again"
         return
-    if len(op.outputs) != 1 and op.kind not in PARTS:
+    if len(op.outputs) != 1 and not operator.parts:
         yield f"it has {len(op.outputs)} outputs, not 1: the file is damaged, export it again"
         return
     found: list[str] = []
@@ -174,7 +173,7 @@ def _op(graph: Graph, op: Op) -> Iterator[str]:
     if not found:
         found += _shapes(graph, op)
     if not found:
-        found += _parameters(graph, op, rule, values, outputs)
+        found += _parameters(graph, op, operator, values, outputs)
     yield from found
 
 
@@ -248,7 +247,7 @@ def _weights(op: Op, tensor: Tensor) -> Iterator[str]:
 
 def _shapes(graph: Graph, op: Op) -> Iterator[str]:
     try:
-        expected = output_shapes(graph, op)
+        expected = OPERATORS[op.kind].shape(graph, op)
     except ValueError as error:
         yield str(error)
         return
@@ -256,7 +255,7 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
     if actual != expected:
         yield f"its output has shape {[list(s) for s in actual]}, its inputs give {[list(s) for s in expected]}"
         return
-    if op.kind in BROADCASTING and len(expected[0]) > BROADCAST_RANK:
+    if OPERATORS[op.kind].broadcasts and len(expected[0]) > BROADCAST_RANK:
         shapes = {graph.tensors[i].shape for i in op.inputs}
         if len(shapes) > 1:
             yield f"it broadcasts over {len(expected[0])} dimensions, the limit is {BROADCAST_RANK}: reshape first"
@@ -267,7 +266,7 @@ def _shapes(graph: Graph, op: Op) -> Iterator[str]:
             yield f"bias '{bias.name}' has {bias.elements} values for {channels} output channels"
 
 
-def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs: list[Tensor]) -> Iterator[str]:
+def _parameters(graph: Graph, op: Op, operator: Operator, values: list[Tensor], outputs: list[Tensor]) -> Iterator[str]:
     activation = op.attrs.get("activation", "NONE")
     if activation not in ACTIVATIONS:
         yield f"fused activation {activation} is not supported: use one of {', '.join(ACTIVATIONS)}"
@@ -275,14 +274,14 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
     if op.kind in ("CONCATENATION", "L2_NORMALIZATION") and activation != "NONE":
         yield f"its fused activation {activation} is one that TensorFlow Lite refuses, too: put it behind the operator"
         return
-    if rule.same or op.kind == "CONCATENATION":
+    if operator.same or op.kind == "CONCATENATION":
         for value in values:
             if any(per_tensor(value) != per_tensor(output) for output in outputs):
                 yield f"'{value.name}' and the output differ in scale or zero point: quantise both alike"
     try:
         with np.errstate(all="ignore"):
-            if op.kind in PARAMETERS:
-                PARAMETERS[op.kind](graph, op)
+            if operator.parameters is not None:
+                operator.parameters(graph, op)
     except ValueError as error:
         yield f"{error}: calibrate again"
         return
@@ -290,8 +289,8 @@ def _parameters(graph: Graph, op: Op, rule: Rule, values: list[Tensor], outputs:
         q = add_params(graph, op).q
         if int(q.shift[0]) > 0 or (int(q.shift[0]) == 0 and int(q.multiplier[0]) == 2**31 - 1):
             yield "its output scale is too small for its operands (a multiplier of 1 or more): calibrate again"
-    if op.kind in FIXED_OUTPUT:
-        scale, zero_point = FIXED_OUTPUT[op.kind]
+    if operator.fixed is not None:
+        scale, zero_point = operator.fixed
         actual = per_tensor(outputs[0])
         if actual != (np.float32(scale), zero_point):
             yield f"its output has scale {actual[0]} and zero point {actual[1]}, TFLite fixes {scale} and {zero_point}"

@@ -16,7 +16,7 @@ from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.passes import simplify
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.tflite_writer import write_tflite
-from intrs_edge.graph.validate import RULES, validate
+from intrs_edge.graph.validate import validate
 
 RUNS = 8
 EXAMPLES = 40
@@ -55,11 +55,6 @@ def test_operator_equals_builtin_ref_many(kind: str) -> None:
         agree(graph, seed)
 
     check()
-
-
-def test_every_supported_operator_has_a_case() -> None:
-    assert set(RULES) <= set(CASES)
-    assert set(RULES) <= set(reference.KERNELS)
 
 
 def test_another_rounding_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,10 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph, Tensor
+from intrs_edge.graph.operators import OPTIONS
 from intrs_edge.graph.passes import fuse_pad
 from intrs_edge.graph.tflite_reader import read_tflite
-from intrs_edge.graph.tflite_schema import OPERATOR_CODES, OPTIONS
+from intrs_edge.graph.tflite_schema import KIND_CODES
 from intrs_edge.graph.tflite_writer import write_tflite
 
 GETTERS = {
@@ -192,6 +193,6 @@ def test_a_model_that_remembers_says_so(kind: str, says: str, monkeypatch: pytes
     x = b.input((1, 4), scale=0.1)
     graph = b.build(b.op("TANH", [x], (1, 4), b.quant_of(x)))
     assert read_tflite(write_tflite(graph)).ops[0].kind == "TANH"
-    monkeypatch.setitem(OPERATOR_CODES, "TANH", OPERATOR_CODES[kind])
+    monkeypatch.setitem(KIND_CODES, "TANH", KIND_CODES[kind])
     with pytest.raises(IntrsError, match=f"it holds {kind}, which is no function of one input alone: .*{says}"):
         read_tflite(write_tflite(graph))

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from intrs_edge.graph.geometry import constant_ints, integer, slices
 from intrs_edge.graph.ir import MAX_ELEMENTS, Graph, Op, Tensor
+from intrs_edge.graph.operators import OPERATORS
 from intrs_edge.graph.passes.rewrite import compact
-from intrs_edge.graph.rules import RULES
-from intrs_edge.graph.shapes import Shape, output_shapes
+from intrs_edge.graph.shapes import Shape
 
 LARGEST = 64  # values: shapes are short, and what is longer is left to the operators
 
@@ -47,12 +47,12 @@ def fold_shapes(graph: Graph) -> Graph:
 def _shapes(graph: Graph, op: Op) -> list[Shape]:
     """The outputs' shapes as the inputs give them, or as they are where the op is not sound."""
     declared = [graph.tensors[i].shape for i in op.outputs]
-    pattern = RULES[op.kind].inputs if op.kind in RULES else ""
+    pattern = OPERATORS[op.kind].inputs if op.kind in OPERATORS else ""
     required = len(pattern[:-2] if pattern.endswith("?") else pattern.rstrip("*"))
     if not pattern or len(op.inputs) < required or min(op.inputs[:required]) < 0 or not op.outputs:
         return declared
     try:
-        found = [_reshaped(graph, op)] if op.kind == "RESHAPE" else output_shapes(graph, op)
+        found = [_reshaped(graph, op)] if op.kind == "RESHAPE" else OPERATORS[op.kind].shape(graph, op)
     except (ValueError, IndexError):
         return declared
     sound = len(found) == len(declared) and all(math.prod(shape) <= MAX_ELEMENTS for shape in found)

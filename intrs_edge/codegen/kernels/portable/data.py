@@ -8,8 +8,8 @@ from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Si
 from intrs_edge.codegen.kernels.common.params import constant
 from intrs_edge.codegen.kernels.portable.call import call
 from intrs_edge.codegen.kernels.portable.tabulate import copies, tables
-from intrs_edge.graph.cost import MOVES
 from intrs_edge.graph.geometry import integer
+from intrs_edge.graph.operators import MOVES
 from intrs_edge.graph.quantize import per_tensor
 
 
