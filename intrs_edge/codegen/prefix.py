@@ -60,7 +60,9 @@ class Renaming:
         shared = [path for path in files if path.startswith(_SHARED)]
         self._prefix = prefix
         self._shared = {path.rsplit("/", 1)[-1] for path in shared}
-        self._kept = _KEPT.union(*(_names(files[path]) for path in shared))
+        self._kept = _KEPT.union(
+            {path.rsplit("/", 1)[-1].partition(".")[0] for path in shared}, *(_names(files[path]) for path in shared)
+        )
 
     def apply(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """Contents and paths; front matter, which names files of somebody else's, stays."""

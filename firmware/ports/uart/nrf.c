@@ -1,19 +1,11 @@
 /* Nordic UART without DMA (nRF51 and nRF52 product specifications). 6 bytes of receive FIFO. */
-#include "intrs_port.h"
+#include "nordic.h"
 
-#define UART ((volatile uint32_t *)INTRS_UART_BASE)
 enum {
-    STARTRX = 0x000 / 4,
-    STARTTX = 0x008 / 4,
     RXDRDY = 0x108 / 4,
     TXDRDY = 0x11C / 4,
-    INTENSET = 0x304 / 4,
-    ENABLE = 0x500 / 4,
-    PSELTXD = 0x50C / 4,
-    PSELRXD = 0x514 / 4,
     RXD = 0x518 / 4,
     TXD = 0x51C / 4,
-    BAUDRATE = 0x524 / 4,
 };
 
 void intrs_uart_init(void)

@@ -2,19 +2,11 @@
  * Nordic UARTE, the UART with EasyDMA (nRF52840 and nRF5340 product specifications, "UARTE"): nRF52, nRF53, nRF91. One byte a transfer;
  * what comes before the next is started waits in the peripheral's FIFO.
  */
-#include "intrs_port.h"
+#include "nordic.h"
 
-#define UART ((volatile uint32_t *)INTRS_UART_BASE)
 enum {
-    STARTRX = 0x000 / 4,
-    STARTTX = 0x008 / 4,
     ENDRX = 0x110 / 4,
     ENDTX = 0x120 / 4,
-    INTENSET = 0x304 / 4,
-    ENABLE = 0x500 / 4,
-    PSELTXD = 0x50C / 4,
-    PSELRXD = 0x514 / 4,
-    BAUDRATE = 0x524 / 4,
     RXDPTR = 0x534 / 4,
     RXDMAXCNT = 0x538 / 4,
     TXDPTR = 0x544 / 4,

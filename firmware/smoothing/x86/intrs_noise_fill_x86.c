@@ -6,13 +6,7 @@
 #include "intrs_magnitude.h"
 #include "intrs_model.h"
 
-/* From here on functions are for AVX2. */
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+#include "intrs_target_avx2.h"
 
 #define LANES 8
 
