@@ -1,11 +1,28 @@
 /*
- * Start-up and semihosting for kernel tests and counting under QEMU: no board port, no C library beyond memcpy and memset.
+ * Start-up and output for kernel tests and counting under QEMU: no board port, no C library beyond memcpy and memset. Arm cores by
+ * semihosting, RISC-V by the virt machine's UART and its power switch.
  */
 #include "start.h"
 
 extern uint32_t stack_top, data_start, data_end, data_load, bss_start, bss_end;
 int main(void);
 
+#if defined(__riscv)
+#define UART ((volatile uint8_t *)0x10000000)
+#define POWER (*(volatile uint32_t *)0x100000)
+
+void print(const char *text) {
+    for (; *text != 0; text++) {
+        *UART = (uint8_t)*text;
+    }
+}
+
+static void stop(int failed) {
+    POWER = failed ? 0x13333 : 0x5555;
+    for (;;) {
+    }
+}
+#else
 static int semihost(int operation, const void *argument) {
     register int r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = argument;
@@ -14,6 +31,13 @@ static int semihost(int operation, const void *argument) {
 }
 
 void print(const char *text) { (void)semihost(0x04, text); }
+
+static void stop(int failed) {
+    for (;;) {
+        (void)semihost(0x18, failed ? (const void *)0x20023 : (const void *)0x20026); /* ADP_Stopped_ApplicationExit */
+    }
+}
+#endif
 
 void print_number(uint32_t value) {
     char text[12];
@@ -26,11 +50,9 @@ void print_number(uint32_t value) {
     print(p);
 }
 
-static void fault(void) {
+__attribute__((used, aligned(4))) static void fault(void) {
     print("fault\n");
-    for (;;) {
-        (void)semihost(0x18, (const void *)0x20023);
-    }
+    stop(1);
 }
 
 void start(void) {
@@ -47,12 +69,19 @@ void start(void) {
     }
     (void)main();
     print("done\n");
-    for (;;) {
-        (void)semihost(0x18, (const void *)0x20026); /* ADP_Stopped_ApplicationExit */
-    }
+    stop(0);
 }
 
+#if defined(__riscv)
+__attribute__((naked, used, section(".vectors"))) static void reset(void) {
+    __asm__ volatile("la sp, stack_top\n"
+                     "la t0, fault\n"
+                     ".4byte 0x30529073\n" /* csrw mtvec, t0 */
+                     "tail start");
+}
+#else
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
     &stack_top, (const void *)start, (const void *)fault, (const void *)fault,
     (const void *)fault, (const void *)fault, (const void *)fault,
 };
+#endif

@@ -48,8 +48,8 @@ _HOST = {
 }
 
 # what kernels may use on a microcontroller, by the words of its isa; Armv7-M runs those of Armv6-M too
-_SMALL = frozenset({"armv6m"})
-_MAIN = _SMALL | {"armv7m"}
+_SMALL = frozenset({"armv6m", "thumb1"})
+_MAIN = frozenset({"armv6m", "armv7m"})
 _DSP = frozenset({"armv7m", "dsp"})
 _RV32 = frozenset({"rv32"})
 _BASES = {"cortex-m0": _SMALL, "cortex-m0plus": _SMALL, "cortex-m23": _SMALL, "rv32imc": _RV32, "rv32imac": _RV32}

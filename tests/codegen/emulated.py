@@ -37,7 +37,9 @@ def machine_of(board: Board) -> Machine:
     flash, ram = board.first("flash"), board.first("ram")
     options = tuple(f for f in board.cflags if f != "-mthumb")
     assert board.emulator is not None
-    return Machine(board.id, options, board.emulator.machine, flash.origin, ram.origin, ram.size)
+    riscv = board.port == "riscv"
+    options = tuple(f for f in options if f.startswith("-m"))
+    return Machine(board.id, options, board.emulator.machine, flash.origin, ram.origin, ram.size, riscv)
 
 
 def _apart(model: Model, number: int) -> str:
@@ -128,7 +130,7 @@ def _run(folder: Path, board: str, cases: Sequence[Case]) -> list[str]:
     (folder / "intrs_config.h").write_text("#define INTRS_CHANNELS 1\n")
     include = [str(folder), *sorted({str(Path(s).parent) for s in sources})]
     elf = build(folder, machine, program(cases), sources, include=include)
-    size = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True, check=True).stdout
+    size = subprocess.run([f"{described.toolchain}size", str(elf)], capture_output=True, text=True, check=True).stdout
     text, static, zero = map(int, size.splitlines()[1].split()[:3])
     assert text + static <= described.first("flash").size, f"{text + static} bytes do not fit {board}"
     assert static + zero + 2048 <= described.first("ram").size, f"{static + zero} bytes do not fit {board}"

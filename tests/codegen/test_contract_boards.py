@@ -1,6 +1,6 @@
-"""Generated C on emulated Cortex-M0, M3, M4, M33 and M55 = numpy reference, bit for bit: random operators, small
-networks, and the layers that the instruction sets' own kernels are for. One ELF file a board holds them all (two on the
-micro:bit, whose flash is small).
+"""Generated C on emulated Cortex-M0, M3, M4, M33, M55 and RV32IMC = numpy reference, bit for bit: random operators,
+small networks, and the layers that the instruction sets' own kernels are for. One ELF file a board holds them all (two
+on the micro:bit, whose flash is small).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from intrs_edge.graph import reference
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.passes import simplify
-from tests.kernels.harness import needs_emulator
+from tests.kernels.harness import needs_emulator, needs_riscv
 from tests.kernels.layers import conv, inside, layer_cases, rng
 
 # the most bytes of arena that a model may have here: the micro:bit has 16 KiB of RAM
@@ -36,6 +36,7 @@ BOARDS = {
     "mps2-an386": 1 << 20,
     "mps2-an505": 1 << 20,
     "mps3-an547": 1 << 17,
+    "qemu-riscv32": 1 << 20,
 }
 IMAGES = 4  # the two extremes of the type, a narrow band, random values
 
@@ -135,8 +136,12 @@ def compare(folder: Path, board: str, each: int, networks: int, number: int) -> 
     return {c.kernel.name for case in cases for c in case.model.levels[0].choices}
 
 
-@needs_emulator
-@pytest.mark.parametrize("board", BOARDS)
+each_board = pytest.mark.parametrize(
+    "board", [pytest.param(b, marks=needs_riscv if b == "qemu-riscv32" else needs_emulator) for b in BOARDS]
+)
+
+
+@each_board
 def test_random_graphs_on_emulated_boards(tmp_path: Path, board: str) -> None:
     stood = compare(tmp_path, board, 1, 4, 7)
     level = board_levels(load_board(board))[0]

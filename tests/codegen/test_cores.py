@@ -90,7 +90,7 @@ def test_isa_decides_which_kernels_stand() -> None:
     assert features(board_of("cortex-m4", (), "-mcpu=cortex-m4")) == {"armv6m", "armv7m"}
     assert features(board_of("cortex-m55", ("dsp",), "-mcpu=cortex-m55+nomve")) == {"armv7m", "dsp"}
     assert features(board_of("cortex-m85", ("dsp", "mve"), HELIUM)) == {"armv7m", "dsp", "mve"}
-    assert features(board_of("cortex-m23", (), "-mcpu=cortex-m23")) == {"armv6m"}
+    assert features(board_of("cortex-m23", (), "-mcpu=cortex-m23")) == {"armv6m", "thumb1"}
     assert levels("generic") == (PORTABLE,)
     assert [x.name for x in board_levels(load_board("rpi-4b"))] == ["neon", "portable"]
     assert [x.name for x in board_levels(load_board("rpi-5"))] == ["dotprod", "neon", "portable"]

@@ -16,8 +16,12 @@ from intrs_edge.children import guarded, patient
 
 HERE = Path(__file__).parents[2] / "firmware" / "tools"
 FIRMWARE = HERE.parent
-COMPILER = "arm-none-eabi-gcc"
+COMPILER, RISCV = "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc"
 
+needs_riscv = pytest.mark.skipif(
+    shutil.which("riscv64-unknown-elf-gcc") is None or shutil.which("qemu-system-riscv32") is None,
+    reason="needs riscv64-unknown-elf-gcc and qemu-system-riscv32",
+)
 needs_emulator = pytest.mark.skipif(
     shutil.which(COMPILER) is None or shutil.which("qemu-system-arm") is None,
     reason="needs arm-none-eabi-gcc and qemu-system-arm",
@@ -34,11 +38,13 @@ class Machine:
     flash: int
     ram: int
     ram_bytes: int
+    riscv: bool = False
 
 
 M0 = Machine("m0", ("-mcpu=cortex-m0",), "mps2-an385", 0, 0x20000000, 0x400000)
 M3 = Machine("m3", ("-mcpu=cortex-m3",), "mps2-an385", 0, 0x20000000, 0x400000)
 M4 = Machine("m4", ("-mcpu=cortex-m4+nofp",), "mps2-an386", 0, 0x20000000, 0x400000)
+RV32 = Machine("rv32", ("-march=rv32imc", "-mabi=ilp32"), "virt", 0x80000000, 0x80400000, 0x400000, riscv=True)
 M55 = Machine("m55", ("-mcpu=cortex-m55+nofp", "-mfloat-abi=hard"), "mps3-an547", 0, 0x30000000, 0x80000)
 
 
@@ -52,6 +58,15 @@ class Compiler:
     def words(self, machine: Machine) -> list[str]:
         """The command line up to the warnings."""
         core = machine.options
+        if machine.riscv:
+            return [
+                RISCV,
+                *core,
+                "-ffreestanding",
+                "-fbuiltin",
+                "-fno-tree-loop-distribute-patterns",
+                *(x for x in self.options if x != "-flto"),
+            ]
         if self.command == "clang":
             newlib = next(p for p in ("/usr/include/newlib", "/usr/lib/arm-none-eabi/include") if Path(p).is_dir())
             core = tuple(option.replace("cortex-m4+nofp", "cortex-m4") for option in core)
@@ -207,14 +222,16 @@ def build(
     words = [*COMPILE.words(machine), "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion"]
     words += [f"-I{f}" for f in folders]
     texts = [HERE / "start.c", main, *(FIRMWARE / s for s in sources)]
-    if COMPILE.command != COMPILER:
+    if machine.riscv:
+        texts.append(FIRMWARE / "ports" / "bare" / "mem.c")
+    elif COMPILE.command != COMPILER:
         objects = []
         for i, text in enumerate(texts):
             objects.append(folder / f"{i}.o")
             _compiled([*words, "-c", str(text), "-o", str(objects[-1])])
         words, texts = [COMPILER, *machine.options, "-mthumb"], objects
     link = ["-nostdlib", "-T", str(script), "-o", str(elf)]
-    _compiled([*words, *link, *map(str, texts), "-lc", "-lgcc"])
+    _compiled([*words, *link, *map(str, texts), *(() if machine.riscv else ("-lc",)), "-lgcc"])
     return elf
 
 
@@ -225,6 +242,10 @@ def _compiled(command: Sequence[str]) -> None:
 
 def qemu(machine: Machine, elf: Path) -> list[str]:
     """The command that runs an ELF file."""
+    if machine.riscv:
+        core = ("-bios", "none", "-cpu", "rv32,f=false,d=false,a=false")
+        return ["qemu-system-riscv32", "-M", machine.qemu, *core, "-display", "none", "-serial", "stdio",
+                "-monitor", "none", "-kernel", str(elf)]  # fmt: skip
     return [
         "qemu-system-arm", "-M", machine.qemu, "-display", "none", "-serial", "none", "-monitor", "none",
         "-semihosting-config", "enable=on,target=native", "-kernel", str(elf),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels import harness, test_arm_dsp, test_arm_m0, test_arm_mve, test_noise_arm
+from tests.kernels import harness, test_arm_dsp, test_arm_m0, test_arm_mve, test_noise_arm, test_scalar
 from tests.kernels.harness import COMPILER, M0, M3, M4, M55, Compiler, needs_emulator
 from tests.kernels.test_clang import reason
 
@@ -49,6 +49,7 @@ def test_dsp(tmp_path: Path, other: Compiler, style: str) -> None:
 def test_m0_m3_and_mve(tmp_path: Path, other: Compiler) -> None:
     for machine in (M0, M3):
         test_arm_m0.test_convolutions(tmp_path, machine, "random")
+        test_scalar.test_winograd(tmp_path, machine, "random")
     test_arm_mve.test_convolutions(tmp_path, "random")
     test_arm_mve.test_add_every_pair(tmp_path)
 

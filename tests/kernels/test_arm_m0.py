@@ -9,17 +9,14 @@ import pytest
 
 from intrs_edge.codegen.kernels.arm_m0.pack import conv_stream
 from intrs_edge.codegen.kernels.common.requant import requant_reason
-from intrs_edge.codegen.kernels.common.sums import sum_table
-from tests.kernels.cases import layer, sums
+from tests.kernels.cases import layer
 from tests.kernels.harness import M0, M3, Call, Case, Machine, check, needs_emulator
 from tests.kernels.test_arm_dsp import SHAPES
 
 FOLDER = "kernels/arm_m0"
 SOURCES = [
     "kernels/portable/intrs_conv2d_portable.c",
-    "kernels/portable/intrs_add_portable.c",
     f"{FOLDER}/intrs_conv2d_arm_m0.c",
-    f"{FOLDER}/intrs_add_arm_m0.c",
 ]
 
 
@@ -43,20 +40,4 @@ def test_convolutions(tmp_path: Path, machine: Machine, style: str) -> None:
         taps = -(-one.filters.flat.shape[1] // 4) * 4
         call = Call("intrs_conv2d_arm_m0", "intrs_conv2d_arm_m0", fields, 8 * taps)
         cases.append(Case(f"m0 {i} {one.window}", (one.input,), one.out_bytes, one.portable(), call))
-    _check(tmp_path, machine, cases)
-
-
-@needs_emulator
-@machines
-def test_add_every_pair(tmp_path: Path, machine: Machine) -> None:
-    cases = []
-    for i, (operands, p, portable) in enumerate(sums(np.random.default_rng(9))):
-        table, words = sum_table(p)
-        n = int(str(portable["n"]))
-        fields = {
-            "n": n, "table": table, "multiplier": words[0], "addend": words[1], "shift": words[2],
-            "linear": int(p.q.zero_point != -128), "min": p.q.min, "max": p.q.max,
-        }  # fmt: skip
-        call = Call("intrs_add_arm_m0", "intrs_add_arm_m0", fields)
-        cases.append(Case(f"add {i}", operands, n, Call("intrs_add_portable", "intrs_add", portable), call, i == 2))
     _check(tmp_path, machine, cases)

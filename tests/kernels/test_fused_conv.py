@@ -12,7 +12,7 @@ import pytest
 from intrs_edge.codegen.kernels import Emit, Site, registered
 from intrs_edge.graph.builder import GraphBuilder
 from intrs_edge.graph.ir import Graph
-from tests.kernels.harness import M4, M55, Call, Case, Machine, check, needs_emulator
+from tests.kernels.harness import M0, M3, M4, M55, RV32, Call, Case, Machine, check, needs_emulator, needs_riscv
 
 # in (h, w, c), filters, kernel, stride, padding: extents that no block divides, odd channels, stride 2, 1x1, one block
 SHAPES = [
@@ -81,11 +81,14 @@ VARIANTS = [
     (M4, "conv2d_add.arm_dsp_winograd4_expand", "intrs_arm_dsp_fused.h", 9),
     (M4, "conv2d_add.arm_dsp_winograd4_expand2", "intrs_arm_dsp_fused.h", 9),
     (M55, "conv2d_add.arm_mve", "intrs_arm_mve_fused.h", 30),
+    (M0, "conv2d_add.scalar_winograd4_thumb1", "intrs_scalar.h", 15),
+    (M3, "conv2d_add.scalar_winograd4_thumb2", "intrs_scalar.h", 15),
+    pytest.param(RV32, "conv2d_add.scalar_winograd4_rv32", "intrs_scalar.h", 15, marks=needs_riscv),
 ]
 
 
 @needs_emulator
-@pytest.mark.parametrize(("machine", "name", "header", "least"), VARIANTS, ids=[v[1] for v in VARIANTS])
+@pytest.mark.parametrize(("machine", "name", "header", "least"), VARIANTS)
 def test_equals_the_portable_kernel(tmp_path: Path, machine: Machine, name: str, header: str, least: int) -> None:
     """In memory of its own, and over the other operand."""
     found = list(_cases(name))

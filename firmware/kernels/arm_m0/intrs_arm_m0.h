@@ -28,15 +28,4 @@ struct intrs_conv2d_arm_m0 {
 
 void intrs_conv2d_arm_m0(const struct intrs_conv2d_arm_m0 *p, const int8_t *in, int8_t *out, uint8_t *scratch);
 
-/* ADD and SUB: the arithmetic and the table of struct intrs_add_arm_dsp. Output and operands may share memory. */
-struct intrs_add_arm_m0 {
-    int32_t n;
-    const int32_t *table; /* [256], by the byte of a: 2 * scaled(a) - (zero point of b << 20) */
-    int32_t multiplier, addend, shift;
-    int32_t linear;
-    int32_t min, max;
-};
-
-void intrs_add_arm_m0(const struct intrs_add_arm_m0 *p, const int8_t *a, const int8_t *b, int8_t *out);
-
 #endif

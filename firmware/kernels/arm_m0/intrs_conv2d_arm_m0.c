@@ -7,7 +7,7 @@
  */
 #include "intrs_asm.h"
 #include "intrs_arm_m0.h"
-#include "intrs_arm_m0_inline.h"
+#include "intrs_high_mul.h"
 
 #if __ARM_ARCH_ISA_THUMB >= 2
 /* Armv7-M: multiply-accumulate, and a rotation where a byte is extended; 1.8 instructions a multiply-accumulate */
@@ -118,11 +118,11 @@ static void stage(const struct intrs_conv2d_arm_m0 *p, const int8_t *in, int32_t
 static int8_t requant(const struct intrs_conv2d_arm_m0 *p, int32_t y, const int32_t *q)
 {
     const int32_t acc = y * (1 << (q[2] >> 8));
-    int32_t h = intrs_high_mul_arm_m0(acc, q[0]) + q[1];
+    int32_t h = intrs_high_mul(acc, q[0], 0x80000000U) + q[1];
     if (p->linear) {
         h += acc >> 31;
     }
-    return (int8_t)intrs_clamp_arm_m0(h >> (q[2] & 0xFF), p->min, p->max);
+    return (int8_t)intrs_limit(h >> (q[2] & 0xFF), p->min, p->max);
 }
 
 void intrs_conv2d_arm_m0(const struct intrs_conv2d_arm_m0 *p, const int8_t *in, int8_t *out, uint8_t *scratch)

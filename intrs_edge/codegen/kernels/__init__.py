@@ -3,7 +3,7 @@
 A folder's ``__init__`` names its modules; list new folders here.
 """
 
-from intrs_edge.codegen.kernels import arm_dsp, arm_m0, arm_mve, neon, portable, x86  # noqa: F401
+from intrs_edge.codegen.kernels import arm_dsp, arm_m0, arm_mve, neon, portable, scalar, x86  # noqa: F401
 from intrs_edge.codegen.kernels.common.base import (
     Array,
     Choice,

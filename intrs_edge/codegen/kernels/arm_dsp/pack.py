@@ -8,7 +8,7 @@ import numpy.typing as npt
 from intrs_edge.codegen.kernels.common.filters import Filters, Ints
 from intrs_edge.codegen.kernels.common.layout import padded, wrap32
 from intrs_edge.codegen.kernels.common.requant import requant_words
-from intrs_edge.codegen.kernels.common.winograd import G_SMALL, SMALL_GAIN, transformed
+from intrs_edge.codegen.kernels.common.winograd import G_SMALL, small_heads, transformed
 
 
 def lanes(taps: Ints) -> Ints:
@@ -57,14 +57,7 @@ def depthwise_stream(filters: Filters) -> npt.NDArray[np.int32]:
 
 def winograd4_stream(filters: Filters, expanded: bool) -> npt.NDArray[np.int32]:
     """The stream of intrs_conv2d_arm_dsp_winograd4, see intrs_arm_dsp.h; ``expanded``: with the transformed filters."""
-    g = filters.weights.astype(np.int64)  # out, 3, 3, in
-    # 16384 in the lower lanes (channels 0 and 1 of every four) of d[4..5][4..5] reaches outputs (2..3, 2..3)
-    low = g[..., [c for c in range(g.shape[3]) if c % 4 < 2]].sum(axis=3)
-    correction = np.stack([low[:, 4 - i :, 4 - j :].sum(axis=(1, 2)) for i in (2, 3) for j in (2, 3)], axis=1)
-    head = np.concatenate(
-        [SMALL_GAIN * filters.folded_bias[:, None], 64 * 16384 * correction, requant_words(filters, 6)], axis=1
-    )
-    pairs = padded(head, 0, 2).reshape(-1, 16)
+    pairs = padded(small_heads(filters), 0, 2).reshape(-1, 16)
     if not expanded:
         return wrap32(pairs).reshape(-1)
     u = transformed(G_SMALL, filters.weights).reshape(filters.out_c, 36, -1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from intrs_edge.codegen.kernels.arm_m0.call import ARMV6M, HEADERS, files
+from typing import ClassVar
+
+from intrs_edge.codegen.kernels.arm_m0.call import HEADERS, THUMB1, THUMB2, files
 from intrs_edge.codegen.kernels.arm_m0.pack import conv_stream
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Site, Value, register
 from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters
@@ -13,8 +15,10 @@ from intrs_edge.graph.quantize import Requant
 
 
 class _Direct(FilterKernel):
-    requires = ARMV6M
     code_bytes = 900
+    # instructions a pixel: of a tap and besides; and a filter: of a tap and besides, both times four
+    stage: ClassVar[tuple[float, float]] = (4.2, 150)
+    block: ClassVar[tuple[float, float]] = (14, 240)
 
     def limit(self, w: Window, filters: Filters) -> str | None:
         """The range of the requantisation."""
@@ -23,7 +27,8 @@ class _Direct(FilterKernel):
     def work(self, w: Window) -> Cost:
         taps = -(-w.filter_h * w.filter_w * w.in_c // 4) * 4
         pixels, filters = w.out_h * w.out_w, w.out_c + w.out_c % 2
-        instructions = pixels * (4.2 * taps + 150) + pixels * filters / 4 * (14 * taps + 240)
+        stage = self.stage[0] * taps + self.stage[1]
+        instructions = pixels * (stage + filters / 4 * (self.block[0] * taps + self.block[1]))
         return Cost(instructions, filters // 2 * (2 * taps + 32), 8 * taps)
 
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
@@ -49,12 +54,18 @@ class _Direct(FilterKernel):
         )
 
 
+class _Mla(_Direct):
+    requires = THUMB2
+    stage, block = (3.8, 103), (7.95, 145)
+
+
 @register
 class Conv2d(_Direct):
     """CONV_2D of one group."""
 
     name = "conv2d.arm_m0"
     patterns = (("CONV_2D",),)
+    requires = THUMB1
 
 
 @register
@@ -62,4 +73,21 @@ class FullyConnected(_Direct):
     """FULLY_CONNECTED: a convolution with a 1x1 filter over a row of pixels."""
 
     name = "fully_connected.arm_m0"
+    patterns = (("FULLY_CONNECTED",),)
+    requires = THUMB1
+
+
+@register
+class Conv2dMla(_Mla):
+    """CONV_2D of one group where the core multiplies and accumulates: Armv7-M."""
+
+    name = "conv2d.arm_m0_mla"
+    patterns = (("CONV_2D",),)
+
+
+@register
+class FullyConnectedMla(_Mla):
+    """FULLY_CONNECTED in the same way."""
+
+    name = "fully_connected.arm_m0_mla"
     patterns = (("FULLY_CONNECTED",),)

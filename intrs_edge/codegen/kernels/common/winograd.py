@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.codegen.kernels.common.filters import Filters, Ints
+from intrs_edge.codegen.kernels.common.requant import requant_words
 from intrs_edge.graph.geometry import Window
 
 # The textbook's G times 24, less a factor of 8 in the last row that A^T has instead: every output comes out 24 * 24 =
@@ -20,7 +22,7 @@ ONE_GAIN = 576
 # The same without the factors of 4 in three rows, which leaves sums of half-words that take thirteen instructions.
 # What is missing returns as shifts in A^T, by 24, 12, 6 and 6 a dimension: outputs are 576 to 36 times too large by
 # their position, and the bias, which enters at position (1, 1) of the products, 36 times. |G g G^T| is at most 6 272.
-# (arm_dsp)
+# (arm_dsp, scalar)
 G_SMALL = np.array([[6, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [1, -2, 4], [0, 0, 6]], np.int64)
 SMALL_GAIN = 36
 
@@ -29,6 +31,20 @@ def transformed(g: npt.NDArray[np.int64], weights: npt.NDArray[np.int8]) -> npt.
     """``G w G^T`` of every filter: ``[out_c, 6, 6, in_c]`` from OHWI 3x3."""
     u: npt.NDArray[np.int64] = np.einsum("ia,oabc,jb->oijc", g, weights.astype(np.int64), g, optimize=True)
     return u
+
+
+def small_heads(filters: Filters) -> Ints:
+    """``[out_c, 8]`` where two channels share a word of the input's transform and G is `G_SMALL`: the bias at position
+    (1, 1), four corrections, multiplier, addend, shift.
+
+    The lower lanes hold channels 0 and 1 of every four; 16384 in those of d[4..5][4..5] keeps them positive, reaches
+    outputs (2..3, 2..3), and is what the corrections take off.
+    """
+    g = filters.weights.astype(np.int64)  # out, 3, 3, in
+    low = g[..., [c for c in range(g.shape[3]) if c % 4 < 2]].sum(axis=3)
+    correction = np.stack([low[:, 4 - i :, 4 - j :].sum(axis=(1, 2)) for i in (2, 3) for j in (2, 3)], axis=1)
+    bias = SMALL_GAIN * filters.folded_bias[:, None]
+    return np.concatenate([bias, 64 * 16384 * correction, requant_words(filters, 6)], axis=1)
 
 
 def tiles_of(w: Window) -> int:

@@ -8,7 +8,7 @@
 /* The model as calls of kernels; weights are data. Numbers in names are those of the operators in README.md. */
 #include "intrs_kernels.h"
 #include "intrs_model.h"
-#include "intrs_arm_m0.h"
+#include "intrs_scalar.h"
 
 #if INTRS_RUNTIME_FORMAT != 3
 #error "this model is of format 3 and the runtime is of another: take both from one generated project"
@@ -144,7 +144,7 @@ static const struct intrs_depthwise2d depthwise1_params = {
         .max = 127,
     },
 };
-static const struct intrs_add_arm_m0 add2_params = {
+static const struct intrs_add_scalar add2_params = {
     .n = 32,
     .table = add2_table,
     .multiplier = 1533916908,
@@ -206,8 +206,8 @@ static void run_m3(uint8_t *arena)
     intrs_conv2d_portable(&conv0_params, (const int8_t *)(arena + at_input), (int8_t *)(arena + at_conv0));
     /* DEPTHWISE_CONV_2D 1x4x4x2 -> 1x4x4x2: depthwise2d.portable */
     intrs_depthwise2d_portable(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1));
-    /* ADD 1x4x4x2, 1x4x4x2 -> 1x4x4x2: add.arm_m0 */
-    intrs_add_arm_m0(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
+    /* ADD 1x4x4x2, 1x4x4x2 -> 1x4x4x2: add.scalar_thumb2 */
+    intrs_add_scalar(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
     /* MAX_POOL_2D 1x4x4x2 -> 1x2x2x2: max_pool2d.portable */
     intrs_max_pool2d_portable(&max_pool3_params, (const int8_t *)(arena + at_add2), (int8_t *)(arena + at_max_pool3));
     /* FULLY_CONNECTED 1x2x2x2 -> 1x3: fully_connected.portable */

@@ -1,0 +1,3 @@
+"""Cores without SIMD: Cortex-M0, M3, M23, M33 without DSP, RV32IM."""
+
+from intrs_edge.codegen.kernels.scalar import elementwise, residual, winograd  # noqa: F401
