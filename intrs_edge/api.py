@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.settings import SETTINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,7 +242,7 @@ def report(
 
 def _decimals(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the command line has them: 0.1 is one tenth."""
-    exact = ("sigma", "alpha", "target_radius", "precision")
+    exact = [setting.name for setting in SETTINGS if setting.metadata["kind"] == "decimal"]
     return {
         name: Decimal(str(value)) if name in exact and isinstance(value, float | int | str) else value
         for name, value in settings.items()

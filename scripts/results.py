@@ -96,7 +96,7 @@ def union_bound(rows: list[Row]) -> None:
     setting = rows[0].extra
     n, half = int(setting["n"]), exact(setting["alpha"]) / 2
     height, width, channels = map(int, setting["shape"].split("x"))
-    smoothing = Smoothing((height, width, channels), setting["sigma"], n=n, noise=setting["noise"])
+    smoothing = Smoothing((height, width, channels), sigma=setting["sigma"], n=n, noise=setting["noise"])
     squared = lattice_squared(exact(setting["mode"].partition("=")[2]))
     needed, samples = smoothing.rule.needed(squared), [n]
     while samples[0] / 1.5 >= 50:

@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 
-from intrs_edge.cli.options import add_pixels, decimal, pixel_options, sized
+from intrs_edge.cli.options import add_pixels, add_settings, pixel_options, settings_of
 from intrs_edge.zoo import model_file
 
 EXAMPLES = (
@@ -25,53 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board", default="host", metavar="ID", help="a board's id (intrs-edge boards) or TOML file (default: host)"
     )
-    parser.add_argument(
-        "--sigma", type=decimal, help="noise, in [0,1] pixels (default: what the model was trained for, else 0.25)"
-    )
-    parser.add_argument(
-        "--n0", type=sized, default=0, help="samples that choose the class; 0 (default): the leader of those counted"
-    )
-    parser.add_argument("--n", type=sized, default=1000, help="samples that count the class (default %(default)s)")
-    parser.add_argument(
-        "--alpha",
-        type=decimal,
-        default=Decimal("0.001"),
-        help="probability of a false certificate, per image (default %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=sized,
-        help="a fixed seed for every certification, for replays and demonstrations (default: each draws its own)",
-    )
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--target-radius", type=decimal, metavar="R", help="also the tables of certify --target-radius R ([0,1] pixels)"
-    )
-    target.add_argument(
-        "--target-linf",
-        type=sized,
-        metavar="K",
-        help="the same for the radius that certifies every value of the image within K steps of 1/255",
-    )
-    parser.add_argument(
-        "--precision", type=decimal, metavar="X", help="also the tables of certify --precision X (0.1: 10 %%)"
-    )
-    parser.add_argument(
-        "--noise",
-        choices=("discrete", "rounded"),
-        default="discrete",
-        help="discrete or rounded Gaussian (default %(default)s)",
-    )
-    parser.add_argument(
-        "--rng", choices=("xoshiro128++", "lfsr113"), default="xoshiro128++", help="default %(default)s"
-    )
-    parser.add_argument(
-        "--certificate",
-        choices=("two-sided", "one-sided", "paper"),
-        default="two-sided",
-        help="two-sided (default) bounds the class and its rivals, one-sided the class alone; paper: the published "
-        "quantile, which is NOT sound",
-    )
+    add_settings(parser)
     parser.add_argument(
         "--optimize",
         choices=("speed", "balanced", "size"),
@@ -120,23 +73,14 @@ def run(args: argparse.Namespace) -> int:
 
     options = GenerateOptions(
         board=args.board,
-        sigma=args.sigma,
-        n0=args.n0,
-        n=args.n,
-        alpha=args.alpha,
-        seed=args.seed,
-        noise=args.noise,
-        rng=args.rng,
-        certificate=args.certificate,
+        **settings_of(args),
         optimize=args.optimize,
         prefix=args.prefix,
         weights_section=args.weights_section,
         tables_section=args.tables_section,
         arena_section=args.arena_section,
         arena_by_caller=args.arena_by_caller,
-        target_radius=args.target_radius,
         target_linf=args.target_linf,
-        precision=args.precision,
         pixels=pixel_options(args),
         layout=args.layout,
         flash_budget=args.flash_budget,

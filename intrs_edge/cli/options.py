@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intrs_edge.datasets.names import SYNTAX
 from intrs_edge.graph.words import RANGES, RESIZES
+from intrs_edge.smoothing.settings import SETTINGS
 
 if TYPE_CHECKING:
     from intrs_edge.graph.reading import PixelOptions
@@ -94,6 +96,34 @@ def add_samples(parser: argparse.ArgumentParser, names: tuple[str, ...] = ("n0",
         group.add_argument(f"--{name}", type=decimal if name == "alpha" else sized, help=f"{whats[name]}, per image")
 
 
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """An option a setting of a certificate, and ``--target-linf``, which is a target radius in other words."""
+    for setting in SETTINGS:
+        about, where = setting.metadata, parser
+        if setting.name == "target_radius":
+            where = parser.add_mutually_exclusive_group()  # type: ignore[assignment]
+        where.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            type=_READ[about["kind"]],
+            default=setting.default,
+            choices=about["choices"] or None,
+            metavar=about["metavar"],
+            help=about["what"],
+        )
+        if setting.name == "target_radius":
+            where.add_argument(
+                "--target-linf",
+                type=sized,
+                metavar="K",
+                help="the same for the radius that certifies every value of the image within K steps of 1/255",
+            )
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_settings` parsed, but for ``--target-linf``."""
+    return {setting.name: getattr(args, setting.name) for setting in SETTINGS}
+
+
 def sized(text: str) -> int:
     """A whole number that may be written 100000, 100_000 or 1e5."""
     try:
@@ -125,3 +155,6 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
     return value
+
+
+_READ: dict[str, Callable[[str], Any]] = {"count": sized, "decimal": decimal, "name": str}

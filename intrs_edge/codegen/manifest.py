@@ -23,6 +23,7 @@ from intrs_edge.graph.passes.drop_tail import DROPPED
 from intrs_edge.graph.reading import Reading
 from intrs_edge.graph.warnings import warnings
 from intrs_edge.smoothing import Smoothing
+from intrs_edge.smoothing.settings import SETTINGS
 
 MOST_CLASSES = 1 << 16
 LONGEST_NAME = 200
@@ -75,19 +76,7 @@ def make_manifest(
             "reach": input_map.reach,
             "exact": input_map.exact,
         },
-        "settings": {
-            "sigma": str(options.sigma),
-            "n0": options.n0,
-            "n": options.n,
-            "alpha": str(options.alpha),
-            "seed": options.seed,
-            "noise": options.noise,
-            "rng": options.rng,
-            "certificate": options.certificate,
-            "optimize": options.optimize,
-            "target_radius": None if options.target_radius is None else str(options.target_radius),
-            "precision": None if options.precision is None else str(options.precision),
-        },
+        "settings": {**options.as_json(), "optimize": options.optimize},
     }
 
 
@@ -99,9 +88,8 @@ def digest(manifest: Mapping[str, Any]) -> str:
 
 def smoothing_of(manifest: Mapping[str, Any]) -> Smoothing:
     """The certificate's configuration that a project was generated with; IntrsError for what none can be."""
-    settings = manifest["settings"]
-    names = ("sigma", "n0", "n", "alpha", "noise", "rng", "certificate", "target_radius", "precision")
-    return Smoothing(shape=tuple(manifest["image_shape"]), **{name: settings[name] for name in names})
+    settings = {f.name: manifest["settings"][f.name] for f in SETTINGS if f.name != "seed"}
+    return Smoothing(tuple(manifest["image_shape"]), **settings)
 
 
 def check_unchanged(manifest: Mapping[str, Any], where: str) -> None:

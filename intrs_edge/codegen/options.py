@@ -16,15 +16,15 @@ from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.reading import PixelOptions, model_sigma
 from intrs_edge.smoothing import Smoothing
 from intrs_edge.smoothing.results import linf_target
+from intrs_edge.smoothing.settings import Settings
 
 HOST_BATCH = 16
 SIGMA = Decimal("0.25")
 
 
 @dataclass(frozen=True)
-class GenerateOptions:
-    """Settings of a project. ``board``: an id, a path of a TOML file, or a Board. The certificate's settings are those
-    of `Smoothing`.
+class GenerateOptions(Settings):
+    """Settings of a project: those of its certificate, and these. ``board``: an id, a path of a TOML file, or a Board.
 
     ``target_linf``: in place of ``target_radius``, the steps of 1/255 that every value may be off by.
 
@@ -41,18 +41,8 @@ class GenerateOptions:
     """
 
     board: str | Path | Board = "host"
-    sigma: Decimal | None = None
-    n0: int = 0
-    n: int = 1000
-    alpha: Decimal = Decimal("0.001")
-    seed: int | None = None
-    noise: str = "discrete"
-    rng: str = "xoshiro128++"
-    certificate: str = "two-sided"
     optimize: str = "speed"
-    target_radius: Decimal | None = None
     target_linf: int | None = None
-    precision: Decimal | None = None
     batch: int = HOST_BATCH
     machine: str | None = None
     layout: str = "cmake"
@@ -107,20 +97,4 @@ class GenerateOptions:
 
     def smoothing(self, shape: tuple[int, int, int]) -> Smoothing:
         """The certificate's configuration for an image shape (H, W, C)."""
-        return Smoothing(
-            shape=shape,
-            sigma=str(self.sigma),
-            n0=self.n0,
-            n=self.n,
-            alpha=str(self.alpha),
-            seed=self.seed,
-            noise=self.noise,
-            rng=self.rng,
-            certificate=self.certificate,
-            target_radius=_text(self.target_radius),
-            precision=_text(self.precision),
-        )
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
+        return Smoothing(shape, **self.as_json())

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from intrs_edge.smoothing import Smoothing
+from intrs_edge.smoothing import RoundedGaussian, Smoothing
+from intrs_edge.smoothing.settings import ANY_TIME
 
 
 @dataclass(frozen=True)
 class Cohen(Smoothing):
     """R = sigma * Phi^-1(p_A) with the exact Clopper-Pearson bound; nothing is charged for the sampler. The noise is
-    continuous: of its parent's fields ``noise`` is "rounded", for which the theorem is the same."""
+    continuous: of its parent's fields ``noise`` is the rounded Gaussian, for which the theorem is the same."""
 
     @property
     def total_variation(self) -> Fraction:
@@ -27,13 +28,5 @@ class Cohen(Smoothing):
 
 def cohen_of(settings: Mapping[str, Any], shape: tuple[int, int, int]) -> Cohen:
     """The tables for the settings of a project's manifest: the same n0, n, alpha, sigma and modes."""
-    return Cohen(
-        shape,
-        settings["sigma"],
-        settings["n0"],
-        settings["n"],
-        settings["alpha"],
-        noise="rounded",
-        target_radius=settings.get("target_radius"),
-        precision=settings.get("precision"),
-    )
+    own: dict[str, Any] = {name: settings.get(name) for name in (*ANY_TIME, "sigma")}
+    return Cohen(shape, noise=RoundedGaussian.name, **own)

@@ -16,6 +16,7 @@ from intrs_edge.datasets.load import chosen
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import INTRS
+from intrs_edge.smoothing.settings import COLUMNS as CERTIFIED
 from intrs_edge.targets.manifest import Manifest
 
 
@@ -74,7 +75,7 @@ def project_settings(manifest: Mapping[str, Any], mode: str) -> dict[str, str]:
         certificate = "one-sided"  # which is what the plans of the sequential modes prove
     return {
         "method": INTRS,
-        **{name: str(settings[name]) for name in ("n0", "n", "alpha", "sigma", "noise")},
+        **{name: str(settings[name]) for name in CERTIFIED},
         "certificate": certificate,
         "model": manifest["model_hash"][:16],
         "tables": manifest["table_hash"][:16],

@@ -24,13 +24,14 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.files import LockedFile
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, l1, linf, radius_text
+from intrs_edge.smoothing.settings import COLUMNS as CERTIFIED
 
 COMMUNITY = ("idx", "label", "predict", "radius", "correct", "time")
 NORMS = ("linf", "l1")
 RESULT = ("selected", "count", "samples", "votes", "L", *NORMS, "stop")
 NAMES = ("file", "label_name", "predict_name", "pixels")
 IMAGES = ("shape", "source", "set", "size", "select", "shard", "images")
-SETTINGS = ("method", "n0", "n", "alpha", "sigma", "noise", "certificate", "mode", "seed", "model", "tables", *IMAGES)
+SETTINGS = ("method", *CERTIFIED, "mode", "seed", "model", "tables", *IMAGES)
 CHECK = "check"
 COLUMNS = (*COMMUNITY, *RESULT, *NAMES, *SETTINGS, CHECK)
 EARLIER = tuple(name for name in COLUMNS if name not in NORMS)  # of earlier versions, and read all the same

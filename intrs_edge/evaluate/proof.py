@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.cohen import cohen_of
@@ -70,22 +71,21 @@ def _smoothing_of(*settings: tuple[str, str]) -> Smoothing:
         raise IntrsError(f"settings shape {setting['shape']}, n0 {setting['n0']}, n {setting['n']} are no numbers")
     height, width, channels, n0, n = map(int, numbers)
     mode, value = mode_of(setting["mode"]), setting["mode"].partition("=")[2]
-    target, precision = (value if mode == kind else None for kind in (Mode.TARGET, Mode.PRECISION))
+    asked: dict[str, Any] = {} if mode.setting is None else {mode.setting: value}
     if setting["method"] != INTRS:
         if (setting["noise"], setting["certificate"]) != (GAUSSIAN, UNPROVED):
             raise IntrsError(f"method {setting['method']} claims noise {setting['noise']}, {setting['certificate']}")
-        own = {**setting, "n0": n0, "n": n, "target_radius": target, "precision": precision}
+        own = {**setting, **asked, "n0": n0, "n": n}
         return cohen_of(own, (height, width, channels))
     return Smoothing(
         (height, width, channels),
-        setting["sigma"],
-        n0,
-        n,
-        setting["alpha"],
+        sigma=setting["sigma"],
+        n0=n0,
+        n=n,
+        alpha=setting["alpha"],
         noise=setting["noise"],
         certificate=_RENAMED.get(setting["certificate"], setting["certificate"]),
-        target_radius=target,
-        precision=precision,
+        **asked,
     )
 
 
@@ -94,7 +94,7 @@ _RENAMED = {"sound": "one-sided"}  # as logs called it before there was another 
 
 def mode_of(text: str) -> Mode:
     """The mode that a log names. Raises IntrsError for one that there is not."""
-    modes = {"fixed": Mode.FIXED, "target-radius": Mode.TARGET, "precision": Mode.PRECISION}
+    modes = {"fixed" if mode.setting is None else mode.setting.replace("_", "-"): mode for mode in Mode}
     if text.partition("=")[0] not in modes:
-        raise IntrsError(f"mode {text} is none of fixed, target-radius=R, precision=X")
+        raise IntrsError(f"mode {text} is none of {', '.join(modes)} (with = and its value)")
     return modes[text.partition("=")[0]]

@@ -17,7 +17,8 @@ import mpmath
 import numpy as np
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing.noise import Number, exact
+from intrs_edge.smoothing.noise import exact
+from intrs_edge.smoothing.settings import Number
 from intrs_edge.smoothing.tails import lower_bounds
 
 _DIGITS = 60

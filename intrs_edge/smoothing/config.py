@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
 
@@ -12,21 +12,21 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_alpha
 from intrs_edge.smoothing.claims import Rule
 from intrs_edge.smoothing.generator import Generator, generator
-from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, Number, exact, noise
+from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, exact, noise
 from intrs_edge.smoothing.prediction import PredictTable, predict_table
 from intrs_edge.smoothing.radius import PaperRule, RadiusTable, SoundRule, radius_table
 from intrs_edge.smoothing.results import Mode
 from intrs_edge.smoothing.sampler import Sampler
 from intrs_edge.smoothing.sequential import SequentialPlan, precision_plan, target_plan
+from intrs_edge.smoothing.settings import CERTIFICATES, Number, Settings
 from intrs_edge.smoothing.twosided import TwoSidedTable, two_sided_table
 
 SAMPLES_MAX = 10**7
 DIMENSION_MAX = 1 << 24
-CERTIFICATES = ("two-sided", "one-sided", "paper")
 
 
 @dataclass(frozen=True)
-class Smoothing:
+class Smoothing(Settings):
     """What is claimed, how surely, and with which noise.
 
     shape: (H, W, C) of the image. sigma: standard deviation in [0,1] pixels, a decimal taken as written
@@ -40,16 +40,8 @@ class Smoothing:
     """
 
     shape: tuple[int, int, int]
-    sigma: Number
-    n0: int = 0
-    n: int = 1000
-    alpha: Number = Fraction(1, 1000)
-    seed: int | None = None
-    noise: str = "discrete"
-    rng: str = "xoshiro128++"
-    certificate: str = "one-sided"
-    target_radius: Number | None = None
-    precision: Number | None = None
+    sigma: Number = field(kw_only=True)
+    certificate: str = field(default="one-sided", kw_only=True)
 
     def __post_init__(self) -> None:
         """Normalises the numbers to Fractions and refuses what cannot be certified."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar, Union
+from typing import ClassVar
 
 import mpmath
 import numpy as np
@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from intrs_edge.budget import rational
 from intrs_edge.errors import IntrsError
+from intrs_edge.smoothing.settings import Number
 
-Number = Union[int, float, str, Fraction]
 SIGMA_MIN, SIGMA_MAX = Fraction(1, 2), Fraction(512)
 BITS = 48
 _DIGITS = 70
@@ -170,11 +170,11 @@ class RoundedGaussian(Noise):
         return [inside[0], *(b - a for a, b in itertools.pairwise(inside))]
 
 
-NOISES: dict[str, type[Noise]] = {"discrete": DiscreteGaussian, "rounded": RoundedGaussian}
+NOISES: dict[str, type[Noise]] = {kind.name: kind for kind in Noise.__subclasses__()}
 
 
 def noise(name: str, sigma_steps: Number) -> Noise:
-    """The distribution called ``discrete`` or ``rounded``; raises IntrsError for another name."""
+    """The distribution of that name; raises IntrsError for an unknown one."""
     if name not in NOISES:
         raise IntrsError(f"unknown noise {name!r}: choose one of {', '.join(NOISES)}")
     return NOISES[name](sigma_steps)

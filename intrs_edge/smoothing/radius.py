@@ -29,7 +29,8 @@ from intrs_edge.smoothing.binomial import (
     to_scale,
 )
 from intrs_edge.smoothing.claims import Claims, Ints, Rule
-from intrs_edge.smoothing.noise import DiscreteGaussian, Number, exact
+from intrs_edge.smoothing.noise import DiscreteGaussian, exact
+from intrs_edge.smoothing.settings import Number
 from intrs_edge.smoothing.tails import Floats, Pair, upper_normal
 
 _DIGITS = 60

@@ -61,6 +61,11 @@ class Mode(IntEnum):
     TARGET = 1
     PRECISION = 2
 
+    @property
+    def setting(self) -> str | None:
+        """The setting that asks for it; None: none does."""
+        return (None, "target_radius", "precision")[self]
+
 
 class Stop(IntEnum):
     """Why a certification ended."""

@@ -15,9 +15,10 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_alpha
 from intrs_edge.smoothing.claims import Claims, Rule
 from intrs_edge.smoothing.decision import Designer
-from intrs_edge.smoothing.noise import Number, exact
+from intrs_edge.smoothing.noise import exact
 from intrs_edge.smoothing.radius import SoundRule, level_counts, next_level
 from intrs_edge.smoothing.results import Stop, lattice_squared
+from intrs_edge.smoothing.settings import Number
 
 Floats = npt.NDArray[np.float64]
 _NORMAL = NormalDist()

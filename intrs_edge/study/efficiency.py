@@ -136,7 +136,8 @@ def _counted(work: Work, case: Case, name: str) -> Callable[[], dict[str, Any]]:
         folder = work.out / "projects" / f"{slug(case.name)}-{name}"
         work.say(f"{case.name}: counting instructions on {counted_on.id} for {name}")
         graph, s = work.graph(case), work.study
-        generate(graph, GenerateOptions(counted_on, case.sigma, s.n0, s.n, s.alpha), folder)
+        options = GenerateOptions(counted_on, sigma=case.sigma, n0=s.n0, n=s.n, alpha=s.alpha)
+        generate(graph, options, folder)
         build_project(folder)
         cost = count_board(folder, counted_on, name)
         values = int(np.prod(read_manifest(folder).image_shape))

@@ -124,7 +124,7 @@ class Work:
         """What a case is generated with."""
         s = self.study
         return GenerateOptions(
-            board, case.sigma, s.n0, s.n, s.alpha, certificate="one-sided", target_radius=target_radius
+            board, sigma=case.sigma, n0=s.n0, n=s.n, alpha=s.alpha, certificate="one-sided", target_radius=target_radius
         )
 
     def graph(self, case: Case) -> Graph:

@@ -15,6 +15,7 @@ from intrs_edge.codegen.tables import check_certifies, claim
 from intrs_edge.errors import IntrsError
 from intrs_edge.graph.words import ASK
 from intrs_edge.smoothing import Smoothing
+from intrs_edge.smoothing.settings import ANY_TIME
 from intrs_edge.targets.base import Ends
 
 
@@ -43,19 +44,14 @@ class Manifest:
         """What the project's library and firmware were generated with."""
         return self.generated or self
 
-    def revised(
-        self,
-        n0: int | None = None,
-        n: int | None = None,
-        alpha: Decimal | None = None,
-        target_radius: Decimal | None = None,
-        precision: Decimal | None = None,
-    ) -> Manifest:
-        """As if the project had been generated with these settings; None: as it was. Their tables are made here, and
-        the library counts as before. Raises IntrsError for what is no certificate's setting, or certifies nothing.
+    def revised(self, **asked: int | Decimal | None) -> Manifest:
+        """As if the project had been generated with these settings of `ANY_TIME`; None: as it was. Their tables are
+        made here, and the library counts as before. Raises IntrsError for what is no certificate's setting, or
+        certifies nothing; TypeError for another name.
         """
+        if unknown := set(asked) - set(ANY_TIME):
+            raise TypeError(f"{', '.join(sorted(unknown))}: of a project's settings only {', '.join(ANY_TIME)} change")
         settings = self.raw["settings"]
-        asked = {"n0": n0, "n": n, "alpha": alpha, "target_radius": target_radius, "precision": precision}
         changed = {
             name: value if isinstance(value, int) else str(value)
             for name, value in asked.items()

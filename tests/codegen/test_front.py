@@ -68,8 +68,8 @@ def test_every_option_is_in_the_command() -> None:
         certificate="paper", precision=Decimal("0.1"), pixels=pixels, batch=8,
     )  # fmt: skip
     assert command(options, ModelFile("my model.onnx", "")) == (
-        "intrs-edge generate 'my model.onnx' --board mine.toml --sigma 0.1 --n0 10 --n 100 --alpha 0.01 --seed 3 "
-        "--noise rounded --rng lfsr113 --certificate paper --precision 0.1 --input-range 0..1 --mean=0.5,0.25 "
+        "intrs-edge generate 'my model.onnx' --board mine.toml --sigma 0.1 --n0 10 --n 100 --alpha 0.01 "
+        "--noise rounded --certificate paper --rng lfsr113 --seed 3 --precision 0.1 --input-range 0..1 --mean=0.5,0.25 "
         "--std=-1.0 --bgr --resize crop --force -o DIR  # from Python, with batch=8"
     )
 

@@ -51,7 +51,7 @@ def certified_rows() -> Callable[..., list[Row]]:
             "certificate": "one-sided",
         }
         settings |= {"source": "toy:test", "size": str(len(cases)), "select": "", "shard": "1/1", **changes}
-        smoothing = Smoothing((8, 8, 1), "0.25", n=1000, alpha="0.001")
+        smoothing = Smoothing((8, 8, 1), sigma="0.25", n=1000, alpha="0.001")
         rows = []
         for k, (count, label, selected) in enumerate(cases):
             squared = smoothing.radius.lookup(count)

@@ -18,7 +18,7 @@ def rows(certificate):
     settings = {**dict.fromkeys(SETTINGS, "1"), "certificate": certificate, "n": "1000", "mode": "fixed"}
     settings |= {"method": "intrs", "select": "", "size": "1", "shard": "1/1"}
     settings |= {"shape": "8x8x1", "sigma": "0.25", "alpha": "0.001", "noise": "discrete"}
-    squared = Smoothing((8, 8, 1), "0.25", n=1000, certificate=certificate).radius.lookup(990)
+    squared = Smoothing((8, 8, 1), sigma="0.25", n=1000, certificate=certificate).radius.lookup(990)
     result = Certificate(3, 3, 990, 1000, squared, Stop.FULL, (0, 0, 10, 990))
     settings["images"] = rows_digest([certificate_row(0, 3, result, 1.0, settings)])
     return settings, [certificate_row(0, 3, result, 1.0, settings)]

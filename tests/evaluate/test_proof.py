@@ -24,7 +24,7 @@ def row(count, samples, squared, stop=Stop.FULL, idx=0, **settings):
 @pytest.mark.parametrize("settings", [{}, {"noise": "rounded"}, {"certificate": "paper"}, {"n": "10000"}])
 def test_fixed(settings):
     n = int(settings.get("n", 1000))
-    table = Smoothing((32, 32, 3), "0.25", n=n, noise=settings.get("noise", "discrete"),
+    table = Smoothing((32, 32, 3), sigma="0.25", n=n, noise=settings.get("noise", "discrete"),
                       certificate=settings.get("certificate", "one-sided")).radius  # fmt: skip
     good = [row(count, n, table.lookup(count), idx=count, **settings) for count in range(0, n + 1, n // 97)]
     check_radii(good)
@@ -39,7 +39,7 @@ def test_fixed(settings):
     ("mode", "name", "value"), [("target-radius", "target_radius", "0.25"), ("precision",) * 2 + ("0.1",)]
 )
 def test_sequential(mode, name, value):
-    plan = getattr(Smoothing((32, 32, 3), "0.25", **{name: value}), name.removesuffix("_radius") + "_plan")
+    plan = getattr(Smoothing((32, 32, 3), sigma="0.25", **{name: value}), name.removesuffix("_radius") + "_plan")
     asked = {"mode": f"{mode}={value}"}
     good = []
     for k, look in enumerate(plan.looks):
@@ -81,10 +81,10 @@ def test_rows_of_the_community_hold_nothing_to_check():
 
 def test_a_two_sided_line_is_judged_by_its_rivals_too():
     """The same count proves more where the votes against it are spread; `sound` is what one-sided was called."""
-    smoothing = Smoothing((32, 32, 3), "0.25", 100, certificate="two-sided")
+    smoothing = Smoothing((32, 32, 3), sigma="0.25", n0=100, certificate="two-sided")
     votes = (900, 60, 40)
     squared = smoothing.radius.lookup(900, 60)
-    assert squared > Smoothing((32, 32, 3), "0.25", 100).radius.lookup(900)
+    assert squared > Smoothing((32, 32, 3), sigma="0.25", n0=100).radius.lookup(900)
     for name, claimed, wrong in (("two-sided", squared, 0), ("two-sided", squared + 1, 1), ("sound", squared, 1)):
         result = Certificate(0, 0, 900, 1000, claimed, Stop.FULL, votes)
         row = certificate_row(0, 1, result, 1, REAL | {"certificate": name})
