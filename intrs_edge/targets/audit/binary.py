@@ -72,13 +72,14 @@ def disassemble(toolchain: str, image: Path, machine: str = "", *, empty: bool =
     return functions
 
 
-def symbols(toolchain: str, image: Path, *, dynamic: bool = False) -> dict[str, str]:
-    """Symbol names and nm's type letters ('U' undefined)."""
-    extra = ["-D"] if dynamic else []
+def symbols(toolchain: str, image: Path, *options: str, dynamic: bool = False) -> dict[str, str]:
+    """Symbol names and nm's type letters ('U' undefined) of a file or archive; options: further ones of nm."""
+    extra = [*options, "-D"] if dynamic else options
     found = {}
     for line in run_tool([f"{toolchain}nm", *extra, str(image)]).splitlines():
         parts = line.split()
-        found[parts[-1].split("@")[0]] = parts[-2]
+        if len(parts) > 1:  # else a member of an archive
+            found[parts[-1].split("@")[0]] = parts[-2]
     return found
 
 
