@@ -10,6 +10,7 @@
  *   INTRS_RADIUS_FIRST   full table: the smallest certified count; 0: the table holds counts per level
  *   INTRS_RADIUS_VALUES, INTRS_PREDICT_VALUES   lengths
  *   INTRS_TARGET_LOOKS, INTRS_PRECISION_LOOKS   0 when the mode was not asked for
+ *   INTRS_TARGET_TURNS, INTRS_TARGET_GATES, INTRS_TARGET_SQUARED   of a two-sided decision: its looks, gates and squared radius; else 0
  *   INTRS_PLAN_COUNTS    length of intrs_plan_counts, at least 1
  */
 #ifndef INTRS_TABLES_H
@@ -88,6 +89,29 @@ struct intrs_look {
     uint16_t levels;
 };
 
+/*
+ * A two-sided decision (docs/certificate.md, theorem 8). The class's votes, and the samples less the strongest rival's votes, must each
+ * reach a bar: p samples + spread up, in 1/2^32, 1/2^16 and 1/2^8, and `shift`, in 1/2^12, which takes no more than half of the second term;
+ * with less than p samples - spread down there is no hope. One gate of them is enough.
+ */
+struct intrs_bar {
+    uint32_t p;
+    uint16_t spread;
+    int16_t shift;
+};
+struct intrs_gate {
+    struct intrs_bar mine, theirs;
+};
+struct intrs_turn {
+    uint32_t samples; /* counted so far */
+    uint32_t up;
+    int32_t down;
+};
+
+#if INTRS_TARGET_TURNS > 0
+extern const struct intrs_turn intrs_turns[INTRS_TARGET_TURNS];
+extern const struct intrs_gate intrs_gates[INTRS_TARGET_GATES];
+#endif
 #if INTRS_TARGET_LOOKS > 0
 extern const struct intrs_look intrs_target_plan[INTRS_TARGET_LOOKS];
 #endif

@@ -15,6 +15,7 @@ from intrs_edge.codegen.front import FORMAT
 from intrs_edge.codegen.render import render
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
+from intrs_edge.smoothing.gates import GatePlan
 from intrs_edge.smoothing.twosided import TwoSidedTable
 
 NOT_SOUND = "NOT SOUND: the published quantile, for comparison only"
@@ -30,6 +31,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
     two_sided = isinstance(radius, TwoSidedTable)
     leads = _lead_values(smoothing)
     counts: list[int] = []
+    gates = smoothing.target_plan if isinstance(smoothing.target_plan, GatePlan) else None
     target = _looks(smoothing.target_plan, counts)
     precision = _looks(smoothing.precision_plan, counts)
     if len(counts) > 0xFFFF:
@@ -54,6 +56,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "leads": _rows(leads),
         "predict_values": smoothing.predict.totals,
         "target_looks": target,
+        "gates": gates,
         "precision_looks": precision,
         "plan_counts": counts or [0],
         "hi": _rows(noise.hi),
@@ -123,13 +126,15 @@ def claim(smoothing: Smoothing) -> dict[str, str]:
 def table_bytes(smoothing: Smoothing) -> dict[str, int]:
     """Flash of the tables in bytes, by name, the jump polynomials included."""
     plans = [p for p in (smoothing.target_plan, smoothing.precision_plan) if p is not None]
-    looks = sum(len(p.looks) for p in plans)
-    counts = sum(len(k.accept) for p in plans for k in p.looks)
+    gates = sum(12 * len(p.looks) + 16 * len(p.gates) for p in plans if isinstance(p, GatePlan))
+    listed = [p for p in plans if isinstance(p, SequentialPlan)]
+    looks = sum(len(p.looks) for p in listed)
+    counts = sum(len(k.accept) for p in listed for k in p.looks)
     return {
         "noise": smoothing.distribution.flash_bytes,
         "radius": 4 * (len(smoothing.radius.values) + len(_lead_values(smoothing))),
         "predict": 4 * len(smoothing.predict.totals),
-        "sequential": 20 * looks + 4 * counts,
+        "sequential": gates + 20 * looks + 4 * counts,
         "jump": 1024,
     }
 
@@ -147,10 +152,15 @@ def _blocks(smoothing: Smoothing, counts: list[int]) -> list[tuple[str, str]]:
         "intrs_plan_counts": np.array(counts, np.uint32),
         "intrs_jump_table": np.array(jump, np.uint32),
     }
+    if isinstance(smoothing.target_plan, GatePlan):
+        bars = [bar for gate in smoothing.target_plan.gates for bar in (gate.mine, gate.theirs)]
+        blocks["intrs_gates"] = np.array([(b.p, b.spread, b.shift) for b in bars], _BAR)
+        turns = [(k.samples, k.up, k.down) for k in smoothing.target_plan.looks]
+        blocks["intrs_turns"] = np.array(turns, _TURN)
     place = 0
     for name, plan in (("target", smoothing.target_plan), ("precision", smoothing.precision_plan)):
         looks = []
-        for look in plan.looks if plan is not None else ():
+        for look in plan.looks if isinstance(plan, SequentialPlan) else ():
             looks += [(look.samples, look.reject, look.ceiling, look.squared, place, len(look.accept))]
             place += len(look.accept)
         if looks:
@@ -171,9 +181,13 @@ _LOOK = np.dtype(
 )
 
 
-def _looks(plan: SequentialPlan | None, counts: list[int]) -> list[tuple[str, ...]]:
+_BAR = np.dtype([("p", "<u4"), ("spread", "<u2"), ("shift", "<i2")])
+_TURN = np.dtype([("samples", "<u4"), ("up", "<u4"), ("down", "<i4")])
+
+
+def _looks(plan: SequentialPlan | GatePlan | None, counts: list[int]) -> list[tuple[str, ...]]:
     rows = []
-    for look in plan.looks if plan is not None else ():
+    for look in plan.looks if isinstance(plan, SequentialPlan) else ():
         row = (look.samples, look.reject, look.ceiling, look.squared, len(counts), len(look.accept))
         rows.append(tuple(f"{v}u" for v in row))
         counts.extend(look.accept)

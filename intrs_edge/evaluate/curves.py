@@ -83,10 +83,7 @@ def largest_radius(rows: Sequence[Row]) -> float:
         return seen
     smoothing = smoothing_of(rows[0])
     plan = smoothing.target_plan or smoothing.precision_plan
-    if plan is None:
-        squared = smoothing.radius.lookup(smoothing.n)
-    else:
-        squared = max(look.proved(look.samples) for look in plan.looks)
+    squared = smoothing.radius.lookup(smoothing.n) if plan is None else plan.largest
     return max(seen, float(radius_text(squared)))
 
 

@@ -71,8 +71,8 @@ def project_settings(manifest: Mapping[str, Any], mode: str) -> dict[str, str]:
     """The columns that a project decides, in the log of a mode."""
     settings = manifest["settings"]
     certificate = str(settings["certificate"])
-    if certificate == "two-sided" and mode != "fixed":
-        certificate = "one-sided"  # which is what the plans of the sequential modes prove
+    if certificate == "two-sided" and mode.startswith("precision"):
+        certificate = "one-sided"  # which is what the plans of that mode prove
     return {
         "method": INTRS,
         **{name: str(settings[name]) for name in CERTIFIED},

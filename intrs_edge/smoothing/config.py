@@ -11,6 +11,7 @@ from functools import cached_property
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_alpha
 from intrs_edge.smoothing.claims import Rule
+from intrs_edge.smoothing.gates import GatePlan, gate_plan
 from intrs_edge.smoothing.generator import Generator, generator
 from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, exact, noise
 from intrs_edge.smoothing.prediction import PredictTable, predict_table
@@ -33,8 +34,8 @@ class Smoothing(Settings):
     (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it; with n0 = 0 it is the leader
     of the n (docs/certificate.md, theorem 3). alpha: probability of a
     false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise:
-    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "one-sided"; "two-sided", where all samples
-    are taken (the sequential modes stay one-sided); or "paper" for the published quantile, which is NOT sound.
+    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "one-sided"; "two-sided" (a precision stays
+    one-sided); or "paper" for the published quantile, which is NOT sound.
     target_radius ([0,1] pixels) and precision (0.1 is 10 %) ask for the tables of the two sequential modes. Raises
     IntrsError for anything out of range.
     """
@@ -136,11 +137,15 @@ class Smoothing(Settings):
         return predict_table(self.n, exact(self.alpha))
 
     @cached_property
-    def target_plan(self) -> SequentialPlan | None:
+    def target_plan(self) -> SequentialPlan | GatePlan | None:
         """The looks of Mode.TARGET, when a target radius was asked for."""
         if self.target_radius is None:
             return None
         target = exact(self.target_radius)
+        if self.certificate == "two-sided":
+            rounded, selected = self.noise == "rounded", self.n0 > 0
+            made = (self.n, exact(self.alpha), self.sigma_steps, self.total_variation, self.dimension)
+            return gate_plan(*made, target, rounded, selected)
         return target_plan(self.n, exact(self.alpha), self.rule, target, self.sigma_steps, selected=self.n0 > 0)
 
     @cached_property
@@ -150,7 +155,7 @@ class Smoothing(Settings):
             return None
         return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision), selected=self.n0 > 0)
 
-    def plan(self, mode: Mode) -> SequentialPlan | None:
+    def plan(self, mode: Mode) -> SequentialPlan | GatePlan | None:
         """The looks of a mode; None for Mode.FIXED. Raises IntrsError when it was not asked for."""
         if mode == Mode.FIXED:
             return None
@@ -167,7 +172,9 @@ class Smoothing(Settings):
         if samples > self.n or count > samples or other > samples - count:
             return 0
         plan = self.plan(mode)
-        return self.radius.lookup(count, other + self.n - samples) if plan is None else plan.proved(samples, count)
+        if plan is None:
+            return self.radius.lookup(count, other + self.n - samples)
+        return plan.proved(samples, count, other)
 
     @cached_property
     def tables_digest(self) -> str:

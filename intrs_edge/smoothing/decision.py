@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -42,6 +42,7 @@ def schedule(n: int) -> list[int]:
     return samples[::-1]
 
 
+@lru_cache(maxsize=4096)
 def _increments(samples: int, p: float, q: float, small: float) -> tuple[int, Floats]:
     """The least count that matters, and the probabilities of it and those after it; all others together have less than
     2 ``small``.

@@ -92,7 +92,9 @@ def certify(
         count, other = int(counted[selected]), int(np.delete(counted, selected).max(initial=0))
         if end < look:
             return _certificate(selected, counted, smoothing.proved(mode, end, count, other), Stop.CALLER)
-        decision = plan.decide(index, count) if plan is not None else (Stop.FULL, smoothing.radius.lookup(count, other))
+        decision = (
+            plan.decide(index, count, other) if plan is not None else (Stop.FULL, smoothing.radius.lookup(count, other))
+        )
         if decision is not None:
             stop, squared = decision
             return _certificate(selected, counted, squared, stop)

@@ -82,9 +82,9 @@ class SequentialPlan:
         rule = SoundRule(255 * exact(sigma, "sigma"), exact(tv, "tv"))
         return precision_plan(n, checked_alpha(alpha), rule, exact(precision, "precision"), selected)
 
-    def decide(self, index: int, count: int) -> tuple[Stop, int] | None:
+    def decide(self, index: int, count: int, other: int = 0) -> tuple[Stop, int] | None:
         """(stop, squared radius) when look ``index`` ends the certification at this count, else None; exactly as
-        ``intrs_certify`` does.
+        ``intrs_certify`` does. other: the most votes of another class, which do not matter to it.
         """
         look = self.looks[index]
         squared = look.proved(count)
@@ -96,12 +96,17 @@ class SequentialPlan:
             return Stop.ACCEPT, squared
         return None
 
-    def proved(self, samples: int, count: int) -> int:
+    def proved(self, samples: int, count: int, other: int = 0) -> int:
         """The squared radius that ``count`` votes of any first ``samples`` prove, for a caller who stops there; exactly
         as ``intrs_proved``: what the next look will prove if no other sample up to it votes for the class.
         """
         look = next((look for look in self.looks if look.samples >= samples), None)
         return look.proved(count) if look is not None else 0
+
+    @property
+    def largest(self) -> int:
+        """The largest squared radius that it can prove."""
+        return max(look.proved(look.samples) for look in self.looks)
 
     def canonical(self) -> list[list[object]]:
         """Everything the plan decides by, for hashing."""

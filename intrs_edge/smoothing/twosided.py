@@ -158,17 +158,8 @@ class _Maker:
 
     @cached_property
     def margin(self) -> int:
-        """What pays for 2 D: more than 2 D / phi(x), x being the largest deviate and 1/4 (theorem 5)."""
-        with mpmath.workdps(_DIGITS):
-            sigma = UNIT * mpmath.sqrt(mpmath.mpf(self.variance.numerator) / self.variance.denominator)
-            x = max(self.most, 0) / sigma + mpmath.mpf(1) / 4
-            cost = 2 * mpmath.mpf(self.tv.numerator) / self.tv.denominator / mpmath.npdf(x)
-            if cost > 0.5:
-                raise IntrsError(
-                    f"the sampler's total variation of {float(self.tv):.1e} is too large for a two-sided certificate: "
-                    "ask for --certificate one-sided"
-                )
-            return int(cost * sigma) + 1
+        """What pays for 2 D, whatever the deviates."""
+        return margin_of(max(self.most, 0), self.variance, self.tv)
 
     def _claims(self, low: int, step: int = 1) -> Claims:
         return Claims(self.n, self.share, BoundRule(self.variance, self.tv, low, step))
@@ -189,6 +180,32 @@ class _Maker:
         return 0, low, step, self._claims(low, step).counts(levels).tolist()
 
 
+def margin_of(largest: int, variance: Fraction, tv: Fraction) -> int:
+    """What pays for 2 D: more than 2 D / phi(x), x being the largest deviate and 1/4 (theorem 5); in 1/UNIT steps."""
+    with mpmath.workdps(_DIGITS):
+        sigma = UNIT * mpmath.sqrt(mpmath.mpf(variance.numerator) / variance.denominator)
+        x = largest / sigma + mpmath.mpf(1) / 4
+        cost = 2 * mpmath.mpf(tv.numerator) / tv.denominator / mpmath.npdf(x)
+        if cost > 0.5:
+            raise IntrsError(
+                f"the sampler's total variation of {float(tv):.1e} is too large for a two-sided certificate: "
+                "ask for --certificate one-sided"
+            )
+        return int(cost * sigma) + 1
+
+
+def effective(sigma_steps: Fraction, tv: Fraction, dimension: int, rounded: bool) -> tuple[Fraction, Fraction]:
+    """The variance of the continuous noise and the distance from it that theorem 5 is used with. Raises IntrsError for
+    discrete noise below ``LEAST_STEPS``.
+    """
+    if not rounded and sigma_steps < LEAST_STEPS:
+        raise IntrsError(
+            f"a two-sided certificate of discrete noise needs a sigma of {LEAST_STEPS}/255 or more, not "
+            f"{float(sigma_steps / 255):g}: take --certificate one-sided or --noise rounded"
+        )
+    return sigma_steps**2 - (0 if rounded else ROUNDING), tv + (0 if rounded else dimension * ROUNDING_TV)
+
+
 def two_sided_table(
     n: int, alpha: Fraction, sigma_steps: Fraction, tv: Fraction, dimension: int, rounded: bool, selected: bool
 ) -> TwoSidedTable:
@@ -199,14 +216,8 @@ def two_sided_table(
     discrete noise below ``LEAST_STEPS``.
     """
     checked_counts(n, n)
-    if not rounded and sigma_steps < LEAST_STEPS:
-        raise IntrsError(
-            f"a two-sided certificate of discrete noise needs a sigma of {LEAST_STEPS}/255 or more, not "
-            f"{float(sigma_steps / 255):g}: take --certificate one-sided or --noise rounded"
-        )
     left = alpha if selected else alpha * (1 - LEADER_SHARE)
-    variance = sigma_steps**2 - (0 if rounded else ROUNDING)
-    maker = _Maker(n, left / 2, variance, tv + (0 if rounded else dimension * ROUNDING_TV))
+    maker = _Maker(n, left / 2, *effective(sigma_steps, tv, dimension, rounded))
     leads = None if selected else predict_table(n, alpha * LEADER_SHARE)
     if 2 * maker.most <= maker.margin:
         return TwoSidedTable(n, 0, 0, 0, maker.margin, (), leads)

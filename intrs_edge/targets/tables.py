@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import SequentialPlan, Smoothing
+from intrs_edge.smoothing.gates import GatePlan
 from intrs_edge.smoothing.results import Mode, Stop
 
 
@@ -26,7 +27,7 @@ class TableJudge:
         plan = self._plan(mode)
         if plan is None:
             return self.smoothing.radius.lookup(count, other), Stop.FULL
-        decision = plan.decide(look, count)
+        decision = plan.decide(look, count, other)
         return (decision[1], decision[0]) if decision is not None else None
 
     def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
@@ -37,7 +38,7 @@ class TableJudge:
         """See Judge."""
         return 0 <= second <= top <= self.smoothing.n - second and self.smoothing.predict.decides(top, second)
 
-    def _plan(self, mode: Mode) -> SequentialPlan | None:
+    def _plan(self, mode: Mode) -> SequentialPlan | GatePlan | None:
         plans = {Mode.TARGET: "target_plan", Mode.PRECISION: "precision_plan"}
         return getattr(self.smoothing, plans[mode]) if mode in plans else None
 

@@ -92,7 +92,7 @@ def test_without_a_seal_weights_and_tables_are_still_checked(copy, monkeypatch):
     open_target(copy, "emulator").close()  # the control: an image without a seal runs
     listing = subprocess.run([f"{TOOLS}nm", elf], capture_output=True, text=True, check=True).stdout
     names = {parts[-1]: int(parts[0], 16) for parts in map(str.split, listing.splitlines()) if len(parts) == 3}
-    for name in ("intrs_noise_lo", "intrs_bound_values", "intrs_jump_table", "intrs_input_map", "intrs_target_plan"):
+    for name in ("intrs_noise_lo", "intrs_bound_values", "intrs_jump_table", "intrs_input_map", "intrs_gates"):
         at = place(elf, names[name])
         flip(elf, at)
         with pytest.raises(IntrsError, match="weights or tables in flash are damaged; flash it again"):
