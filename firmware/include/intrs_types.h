@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /** Of the runtime. What was generated for another format does not compile with it. */
-#define INTRS_RUNTIME_FORMAT 3
+#define INTRS_RUNTIME_FORMAT 4
 
 /** Alignment of a variable or member, in bytes. */
 #ifdef __cplusplus

@@ -15,7 +15,7 @@ from intrs_edge import __version__
 from intrs_edge.codegen.options import GenerateOptions
 from intrs_edge.graph.reading import PixelOptions
 
-FORMAT = 3  # of a project: project.json, the generated C and the runtime with it (firmware/include/intrs_types.h)
+FORMAT = 4  # of a project: project.json, the generated C and the runtime with it (firmware/include/intrs_types.h)
 LICENSE = "SPDX-License-Identifier: Apache-2.0"
 _HASH = (".cmake", ".inc", "CMakeLists.txt", ".yml", ".yaml", ".ini", ".conf", ".defaults", ".properties", "Kconfig")
 KEPT = "Do not edit: generate again."

@@ -87,10 +87,10 @@ def test_a_name_cannot_leave_its_comment(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("host/intrs_config.h", "INTRS_CONFIG_FORMAT 3", "INTRS_CONFIG_FORMAT 2"),
-        ("host/intrs_config.h", "#define INTRS_CONFIG_FORMAT 3", ""),
-        (CONFIG, "INTRS_TABLES_FORMAT 3", "INTRS_TABLES_FORMAT 4"),
-        ("include/intrs_types.h", "INTRS_RUNTIME_FORMAT 3", "INTRS_RUNTIME_FORMAT 4"),
+        ("host/intrs_config.h", "INTRS_CONFIG_FORMAT 4", "INTRS_CONFIG_FORMAT 3"),
+        ("host/intrs_config.h", "#define INTRS_CONFIG_FORMAT 4", ""),
+        (CONFIG, "INTRS_TABLES_FORMAT 4", "INTRS_TABLES_FORMAT 5"),
+        ("include/intrs_types.h", "INTRS_RUNTIME_FORMAT 4", "INTRS_RUNTIME_FORMAT 5"),
     ],
 )
 def test_a_runtime_and_a_model_of_other_formats_do_not_compile(tmp_path: Path, file: str, old: str, new: str) -> None:

@@ -10,8 +10,8 @@
 #include "intrs_model.h"
 #include "intrs_scalar.h"
 
-#if INTRS_RUNTIME_FORMAT != 3
-#error "this model is of format 3 and the runtime is of another: take both from one generated project"
+#if INTRS_RUNTIME_FORMAT != 4
+#error "this model is of format 4 and the runtime is of another: take both from one generated project"
 #endif
 
 const struct intrs_input_map intrs_input_map = {
