@@ -1,4 +1,4 @@
-"""Data flows one way: a folder of the package imports only from those before it (docs/architecture.md)."""
+"""The package is a house of floors: a folder imports only from floors below its own (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -7,51 +7,76 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "intrs_edge"
-# what each may import besides itself and what every folder may use
-LOWER = {
-    "datasets": set(),
-    "boards": set(),
-    "smoothing": set(),
-    "graph": {"smoothing"},
-    "train": {"datasets", "graph", "smoothing"},
-    "convert": {"datasets", "train", "graph", "smoothing"},
-    "codegen": {"graph", "smoothing", "boards"},
-    "gpu": {"graph", "smoothing"},
-    "targets": {"datasets", "graph", "gpu", "codegen", "smoothing", "boards"},
-    "evaluate": {"datasets", "train", "convert", "graph", "codegen", "targets", "smoothing", "boards"},
-    "bench": {"convert", "graph", "codegen", "targets", "smoothing"},
-    "study": {"datasets", "train", "convert", "graph", "codegen", "targets", "evaluate", "smoothing", "boards"},
-}
-FOR_ALL = {"__init__", "__version__", *(p.stem for p in PACKAGE.glob("*.py"))}
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "intrs_edge"
+FLOORS = (
+    {"datasets", "graph", "smoothing"},
+    {"boards", "train"},
+    {"codegen", "convert", "gpu"},
+    {"targets"},
+    {"bench", "evaluate"},
+    {"study"},
+    {"cli"},
+)
+FOLDERS = [folder for floor in FLOORS for folder in sorted(floor)]
+# modules beside the folders that every folder may use, and that use each other alone
+FOR_ALL = {"__version__", "budget", "children", "errors", "files", "lazy", "paths", "typed", "zoo"}
+
+UPWARDS = {
+    PACKAGE / "train" / "__init__.py": {"api"}
+}  # ``intrs_edge.train(...)``, a package that is called as a function
 
 
-def imported(path: Path, package: str = "intrs_edge") -> set[str]:
-    """What of a package a module imports from, wherever it does: folders, and what else its ``__init__`` offers."""
+def below(folder: str) -> set[str]:
+    floor = next(i for i, names in enumerate(FLOORS) if folder in names)
+    return set().union(*FLOORS[:floor])
+
+
+def imported(path: Path) -> set[str]:
+    """The folders and modules of the package that a module imports from, wherever it does."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: a relative import"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        found |= {name.removeprefix(f"{package}.").split(".")[0] for name in names if name.startswith(f"{package}.")}
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "intrs_edge":
+            names += [f"intrs_edge.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("intrs_edge.")}
     return found
 
 
-@pytest.mark.parametrize("folder", LOWER)
-def test_a_folder_sees_only_those_before_it(folder):
+def drawn(page: str) -> list[set[str]]:
+    """The floors that the page draws, the lowest first."""
+    lines = page.split("```text\n")[1].split("```", maxsplit=1)[0].splitlines()
+    return [set(line.replace(",", " ").split()) for line in reversed(lines) if line.strip()]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_sees_only_floors_below_it(folder):
     wrong = {
         str(path.relative_to(PACKAGE)): folders
         for path in (PACKAGE / folder).rglob("*.py")
-        if (folders := imported(path) - LOWER[folder] - {folder} - FOR_ALL)
+        if (folders := imported(path) - below(folder) - {folder} - FOR_ALL - UPWARDS.get(path, set()))
     }
     assert wrong == {}
 
 
-def test_every_folder_is_known():
+@pytest.mark.parametrize("name", sorted(FOR_ALL - {"__version__"}))
+def test_what_every_folder_may_use_sees_no_folder(name):
+    assert imported(PACKAGE / f"{name}.py") <= FOR_ALL
+
+
+def test_every_folder_is_on_a_floor():
     folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
-    assert folders == {*LOWER, "cli"}
+    assert folders == set(FOLDERS)
+    assert len(FOLDERS) == len(set(FOLDERS))
+
+
+def test_the_page_draws_these_floors():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert drawn(page) == list(FLOORS)
+    assert drawn(page.replace("boards, train", "boards")) != list(FLOORS)  # the control
+    assert [folder for folder in FOLDERS if f"| `intrs_edge/{folder}` |" not in page] == []
+    assert [name for name in FOR_ALL - {"__version__"} if f"`{name}.py`" not in page] == []
 
 
 def test_the_check_sees_an_import(tmp_path):
@@ -59,41 +84,5 @@ def test_the_check_sees_an_import(tmp_path):
         "def f():\n    from intrs_edge.cli.main import main\n    import intrs_edge.study.work\n"
     )
     assert imported(tmp_path / "m.py") == {"cli", "study"}
-
-
-KERNELS = PACKAGE / "codegen" / "kernels"
-ISAS = sorted(p.parent.name for p in KERNELS.glob("*/__init__.py"))
-
-
-def strangers(path: Path, folder: str) -> set[str]:
-    """What a module of kernels imports from other folders than its own and common."""
-    return imported(path, "intrs_edge.codegen.kernels") - {folder, "common"}
-
-
-@pytest.mark.parametrize("folder", ISAS)
-def test_kernels_see_their_own_folder_and_common(folder):
-    wrong = {
-        str(path.relative_to(KERNELS)): seen
-        for path in (KERNELS / folder).rglob("*.py")
-        if (seen := strangers(path, folder))
-    }
-    assert wrong == {}
-
-
-def test_the_check_of_kernels_sees_an_import(tmp_path):
-    """By any spelling, of another folder and of the registry; common itself sees no folder."""
-    path = tmp_path / "m.py"
-    path.write_text(
-        "from intrs_edge.codegen.kernels import arm_dsp, registered\n"
-        "from intrs_edge.codegen.kernels.neon import pack\n"
-        "import intrs_edge.codegen.kernels.x86.conv\n"
-        "from intrs_edge.codegen.kernels.common.base import Kernel\n"
-    )
-    assert strangers(path, "neon") == {"arm_dsp", "registered", "x86"}
-    assert strangers(path, "common") == {"arm_dsp", "registered", "neon", "x86"}
-
-
-def test_every_kernel_lies_in_a_folder():
-    assert {p.name for p in KERNELS.glob("*.py")} == {"__init__.py"}
-    assert "common" in ISAS
-    assert len(ISAS) > 2
+    assert below("targets") == {*FLOORS[0], *FLOORS[1], *FLOORS[2]}
+    assert not imported(tmp_path / "m.py") & below("targets")
