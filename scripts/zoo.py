@@ -28,13 +28,13 @@ from intrs_edge.graph.input_map import derive_input_map, image_shape
 from intrs_edge.graph.ir import Graph
 from intrs_edge.graph.summary import summarize
 from intrs_edge.smoothing import DiscreteGaussian
+from intrs_edge.smoothing.noise import draw
 from intrs_edge.study.curves import band
 from intrs_edge.study.settings import slug
 from intrs_edge.targets import open_target
 from intrs_edge.targets.board_cost import count_board, estimate, stand_in
 from intrs_edge.targets.build import build_project
 from intrs_edge.targets.manifest import read_manifest
-from intrs_edge.train.noise import draw
 from intrs_edge.typed import read_toml
 from intrs_edge.zoo import Certified, Entry, OnBoard, entries
 

@@ -24,7 +24,7 @@ FOR_ALL = {"__version__", "budget", "children", "errors", "files", "lazy", "path
 
 UPWARDS = {
     PACKAGE / "train" / "__init__.py": {"api"}
-}  # ``intrs_edge.train(...)``, a package that is called as a function
+}  # ``intrs_edge.train(...)``: a package that can be called
 
 
 def below(folder: str) -> set[str]:

@@ -32,9 +32,8 @@ from intrs_edge.graph.preprocessing import Preprocessing, described
 from intrs_edge.graph.reading import SIGMA_KEY, PixelOptions, declared
 from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.graph.validate import validate
-from intrs_edge.smoothing.noise import DiscreteGaussian, exact
+from intrs_edge.smoothing.noise import DiscreteGaussian, draw, exact
 from intrs_edge.train.inputs import choose_input_quant
-from intrs_edge.train.noise import draw
 
 LIMIT_S = 1800
 

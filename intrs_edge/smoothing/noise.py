@@ -178,3 +178,14 @@ def noise(name: str, sigma_steps: Number) -> Noise:
     if name not in NOISES:
         raise IntrsError(f"unknown noise {name!r}: choose one of {', '.join(NOISES)}")
     return NOISES[name](sigma_steps)
+
+
+def draw(noise: Noise, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """``count`` samples, lattice steps: magnitudes by the distribution's 48-bit thresholds, signs by a separate bit."""
+    limits = np.array(noise.limits, np.uint64)
+    out = np.empty(count, np.int16)
+    for i in range(0, count, 1 << 20):  # in pieces, to bound the memory
+        n = min(1 << 20, count - i)
+        magnitude = np.searchsorted(limits, rng.integers(1 << BITS, size=n, dtype=np.uint64)).astype(np.int16)
+        out[i : i + n] = np.where(rng.integers(2, size=n, dtype=np.uint8) == 1, -magnitude, magnitude)
+    return out

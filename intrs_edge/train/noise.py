@@ -6,18 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.smoothing.noise import BITS, DiscreteGaussian, exact
-
-
-def draw(noise: DiscreteGaussian, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """``count`` samples, lattice steps: magnitudes by the distribution's 48-bit thresholds, signs by a separate bit."""
-    limits = np.array(noise.limits, np.uint64)
-    out = np.empty(count, np.int16)
-    for i in range(0, count, 1 << 20):  # in pieces, to bound the memory
-        n = min(1 << 20, count - i)
-        magnitude = np.searchsorted(limits, rng.integers(1 << BITS, size=n, dtype=np.uint64)).astype(np.int16)
-        out[i : i + n] = np.where(rng.integers(2, size=n, dtype=np.uint8) == 1, -magnitude, magnitude)
-    return out
+from intrs_edge.smoothing.noise import DiscreteGaussian, draw, exact
 
 
 class NoiseBank:
