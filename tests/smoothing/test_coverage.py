@@ -36,16 +36,20 @@ def false_share(
     return false / runs, float((rows[:, 2] * rows[:, 4]).sum() / runs)
 
 
-def configuration(n: int, alpha: str, threshold: int) -> Smoothing:
+def configuration(n: int, alpha: str, threshold: int, certificate: str) -> Smoothing:
     """A target just beyond what the classifier's p_A proves: the hardest place for the decision."""
-    target = (threshold + 1) / 255
-    return Smoothing(shape=(1, 1, 1), sigma="0.25", n=n, alpha=alpha, target_radius=f"{target:.6f}", precision="0.2")
+    target, precision = (threshold + 1) / 255, "0.2" if certificate == "one-sided" else None
+    made = {"certificate": certificate, "target_radius": f"{target:.6f}", "precision": precision}
+    return Smoothing(shape=(1, 1, 1), sigma="0.25", n=n, alpha=alpha, **made)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
-def test_false_certificates(tmp_path, mode):
+CASES = [*(("one-sided", mode) for mode in Mode), ("two-sided", Mode.FIXED), ("two-sided", Mode.TARGET)]
+
+
+@pytest.mark.parametrize(("kind", "mode"), CASES)
+def test_false_certificates(tmp_path, kind, mode):
     alpha, runs, threshold = 0.05, 6000, 40
-    share, samples = false_share(tmp_path, configuration(400, "0.05", threshold), threshold, mode, runs, seed=7)
+    share, samples = false_share(tmp_path, configuration(400, "0.05", threshold, kind), threshold, mode, runs, seed=7)
     assert share <= alpha + 4 * np.sqrt(alpha * (1 - alpha) / runs)
     # the experiment sees false certificates: it would fail an alpha ten times smaller
     assert share > alpha / 10 + 4 * np.sqrt(alpha / 10 / runs)
@@ -54,10 +58,11 @@ def test_false_certificates(tmp_path, mode):
 
 @pytest.mark.long
 @pytest.mark.parametrize("threshold", [40, 100])
-@pytest.mark.parametrize("mode", list(Mode))
-def test_false_certificates_in_a_million_runs(tmp_path, mode, threshold):
+@pytest.mark.parametrize(("kind", "mode"), CASES)
+def test_false_certificates_in_a_million_runs(tmp_path, kind, mode, threshold):
     alpha, runs = 0.001, 1_000_000
-    share, samples = false_share(tmp_path, configuration(200, "0.001", threshold), threshold, mode, runs, seed=2024)
-    print(f"{mode.name.lower()}, t {threshold}: {share:.2e} false at alpha 1e-3, {samples:.0f} samples a run")
+    made = configuration(200, "0.001", threshold, kind)
+    share, samples = false_share(tmp_path, made, threshold, mode, runs, seed=2024)
+    print(f"{kind}, {mode.name.lower()}, t {threshold}: {share:.2e} false at alpha 1e-3, {samples:.0f} samples a run")
     assert share <= alpha + 3 * np.sqrt(alpha / runs)
     assert share > 0

@@ -138,7 +138,7 @@ def test_every_outcome(target, selected):
 
 @pytest.mark.parametrize("n", [1000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_the_tables_are_small(n):
-    smoothing = Smoothing((32, 32, 3), "0.25", n=n, certificate="two-sided", target_radius="0.25")
+    smoothing = Smoothing((32, 32, 3), sigma="0.25", n=n, certificate="two-sided", target_radius="0.25")
     assert table_bytes(smoothing)["sequential"] <= 1024
 
 
@@ -146,7 +146,7 @@ def test_what_it_costs_and_gives():
     """Of images whose votes against the class are spread, it accepts what all n samples would, from a few of them."""
     n, sigma, target, rng = 1000, "0.5", "0.25", np.random.default_rng(0)
     plan = plan_of(n, sigma, target)
-    full = Smoothing((32, 32, 3), sigma, n=n, certificate="two-sided").radius
+    full = Smoothing((32, 32, 3), sigma=sigma, n=n, certificate="two-sided").radius
     used, accepted, whole = [], 0, 0
     for _ in range(300):
         top = rng.uniform(0.35, 0.95)
@@ -177,7 +177,7 @@ def test_out_of_reach_is_one_line():
 @pytest.mark.parametrize("n0", [0, 20])
 def test_the_device_judges_as_the_plan(build, n0):
     """Every count, and every count of a rival, at every look; and any-time answers between them."""
-    smoothing = Smoothing((5, 5, 1), "0.25", n0=n0, n=120, certificate="two-sided", target_radius="0.1")
+    smoothing = Smoothing((5, 5, 1), sigma="0.25", n0=n0, n=120, certificate="two-sided", target_radius="0.1")
     plan, device = smoothing.target_plan, build(smoothing)
     device.lib.intrs_proved.restype = device.lib.intrs_next_look.restype = ctypes.c_uint32
     looks, seen = [look.samples for look in plan.looks], set()
@@ -200,7 +200,7 @@ def test_the_device_judges_as_the_plan(build, n0):
 
 @pytest.mark.parametrize("n0", [0, 20])
 def test_certify_equals_the_reference(build, n0):
-    smoothing = Smoothing((5, 5, 1), "0.25", n0=n0, n=120, certificate="two-sided", target_radius="0.1")
+    smoothing = Smoothing((5, 5, 1), sigma="0.25", n0=n0, n=120, certificate="two-sided", target_radius="0.1")
     device, stops = build(smoothing, batch=4), set()
     for number in range(14):
         image = np.full(smoothing.shape, round(255 * number / 13), np.uint8)
