@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from wrap_docs import wrapped
+
 from intrs_edge.codegen.kernels import registered
 from intrs_edge.convert.pt2.ops import CALLS
 from intrs_edge.convert.qdq.ops import OPS
@@ -161,7 +163,7 @@ def inserted(page: str, text: str) -> str:
     _, end, after = rest.partition(END)
     if not end:
         raise IntrsError(f"docs/operators.md has no marks {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    return wrapped(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

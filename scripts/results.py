@@ -11,6 +11,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from wrap_docs import wrapped
+
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate import certified_accuracy, read_log
 from intrs_edge.evaluate.log import Row, warning
@@ -235,11 +237,10 @@ def _made(found: list[tuple[str, str, dict[str, Cell | None]]]) -> str:
 
 def main() -> None:
     """Writes the page, or says whether it is up to date."""
+    text = wrapped(page())
     if "--check" in sys.argv:
-        sys.exit(
-            0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page() else "docs/results.md is out of date"
-        )
-    PAGE.write_text(page(), encoding="utf-8")
+        sys.exit(0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text else "docs/results.md is out of date")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 
 def loaded_script(name: str) -> ModuleType:
-    """scripts/NAME.py, run anew."""
+    """scripts/NAME.py, run anew; the programs know each other as neighbours."""
+    if str(SCRIPTS) not in sys.path:
+        sys.path.append(str(SCRIPTS))
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec
     assert spec.loader

@@ -77,20 +77,12 @@ def test_the_board_table_is_the_scripts(script):
     assert set(results["boards"]) <= set(board_ids())
 
 
-# pages that others are still written on: `scripts/wrap_docs.py PAGE`, then off this list
-NOT_WRAPPED = {
-    "README.md", "CONTRIBUTING.md", "boards.md", "certificate.md", "cluster.md", "contract.md", "convert.md",
-    "embedding.md", "evaluate.md", "generate.md", "graph.md", "operators.md", "performance.md", "protocol.md",
-    "results.md", "targets.md", "train.md", "your-network.md",
-}  # fmt: skip
-
-
 @pytest.fixture
 def wrap_docs() -> ModuleType:
     return loaded_script("wrap_docs")
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in NOT_WRAPPED], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_lines_are_short(page, wrap_docs):
     """Tables and code apart, which cannot be broken; `scripts/wrap_docs.py` does it."""
     assert wrap_docs.long_lines(page.read_text(encoding="utf-8")) == []
