@@ -15,6 +15,8 @@ from test_device import INTRS_E_ARGUMENT, judged
 
 from intrs_edge.codegen.tables import table_bytes
 from intrs_edge.errors import IntrsError
+from intrs_edge.evaluate import read_log
+from intrs_edge.paths import shipped
 from intrs_edge.smoothing import Mode, Smoothing, Stop, Stream, certify
 from intrs_edge.smoothing.gates import GatePlan, gate_plan
 from intrs_edge.smoothing.noise import DiscreteGaussian
@@ -219,3 +221,44 @@ def test_the_integers_of_a_bar_fit():
     for n in (10**7, 1000):
         most = (2**32 - 1) * n + 2**16 * (round(5 * math.sqrt(n)) * 2**8) * 2**8 + 2**15 * 2**20
         assert most < 2**63
+
+
+LOG = shipped("results") / "two-sided" / "int8-resnet-20-sigma-0.50-two-sided.tsv.gz"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("n", "target"), [(1000, "0.25"), (1000, "0.5"), (1000, "1"), (100_000, "0.25"), (100_000, "1")]
+)
+def test_samples_of_the_decision(n, target):
+    """On the votes of a network of the zoo (results/), taken for its probabilities: docs/certificate.md."""
+    rows = [[int(v) for v in row.extra["votes"].split(",")] for row in read_log(LOG)]
+    plan = plan_of(n, "0.5", target)
+    whole = Smoothing((32, 32, 3), sigma="0.5", n=n, certificate="two-sided").radius
+    single = Smoothing((32, 32, 3), sigma="0.5", n=n, target_radius=target).target_plan
+    rng, used, accepted, images = np.random.default_rng(0), np.zeros(2), np.zeros(3), 0
+    for votes in rows * (4 if n <= 1000 else 1):
+        chances = (np.array(votes) + 0.02) / (sum(votes) + 0.02 * len(votes))
+        for place, some in enumerate((plan, single)):
+            counted, before = np.zeros(len(votes), np.int64), 0
+            for index, look in enumerate(some.looks):
+                counted += rng.multinomial(look.samples - before, chances)
+                before = look.samples
+                second, first = sorted(counted.tolist())[-2:]
+                decision = some.decide(index, first, second)
+                if decision is not None:
+                    used[place] += before
+                    accepted[place] += decision[1] > 0
+                    break
+        counted = rng.multinomial(n, chances)
+        second, first = sorted(counted.tolist())[-2:]
+        accepted[2] += whole.lookup(first, second) >= plan.squared
+        images += 1
+    used, accepted = used / images, 100 * accepted / images
+    print(
+        f"n {n}, R >= {target}: two-sided {used[0]:.0f} samples, {accepted[0]:.1f} %; one-sided {used[1]:.0f}, "
+        f"{accepted[1]:.1f} %; all n two-sided {accepted[2]:.1f} %; error {plan.error:.2e}"
+    )
+    assert used[0] < 0.5 * n
+    assert accepted[0] > accepted[1] - (2 if target == "1" else 0)  # at 2 sigma a class has one rival at most
+    assert accepted[0] > accepted[2] - 4
