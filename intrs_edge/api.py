@@ -173,7 +173,7 @@ def certify(
     settings, manifest = _decimals(settings), read_manifest(folder)
     target_radius = target_of(manifest, settings.get("target_radius"), settings.pop("target_linf", None))
     manifest = manifest.revised(**settings | {"target_radius": target_radius})
-    mode, said = mode_of(target_radius, settings.get("precision"))
+    mode, said = mode_of(settings | {"target_radius": target_radius})
     manifest.check_images()
     if isinstance(images, str):
         images = load_images(images, _optional(data_dir), manifest.image_shape, resize=manifest.resize)

@@ -6,7 +6,7 @@ import argparse
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from math import prod
@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
         n0=args.n0, n=args.n, alpha=args.alpha, target_radius=target_radius, precision=args.precision
     )
     manifest.check_images()
-    mode, mode_text = mode_of(target_radius, args.precision)
+    mode, mode_text = mode_of({"target_radius": target_radius, "precision": args.precision})
     images = load_images(
         args.images, args.data_dir, manifest.image_shape, args.split_seed, shard=args.shard, resize=manifest.resize
     )
@@ -329,14 +329,11 @@ def target_of(manifest: Manifest, target_radius: Decimal | None, target_linf: in
     return linf_target(prod(manifest.image_shape), target_linf)
 
 
-def mode_of(target_radius: Decimal | None, precision: Decimal | None) -> tuple[Mode, str]:
-    """The mode that these ask for, and what a log calls it. Raises IntrsError for both."""
+def mode_of(asked: Mapping[str, Any]) -> tuple[Mode, str]:
+    """The mode that these settings ask for, and what a log calls it. Raises IntrsError for more than one."""
     from intrs_edge.smoothing.results import Mode
 
-    if target_radius is not None and precision is not None:
+    modes = [mode for mode in Mode if mode.setting and asked.get(mode.setting) is not None]
+    if len(modes) > 1:
         raise IntrsError("a certification stops at a target radius or at a precision: leave one out")
-    if target_radius is not None:
-        return Mode.TARGET, f"target-radius={target_radius}"
-    if precision is not None:
-        return Mode.PRECISION, f"precision={precision}"
-    return Mode.FIXED, "fixed"
+    return (modes[0], f"{modes[0].word}={asked[modes[0].setting or '']}") if modes else (Mode.FIXED, Mode.FIXED.word)

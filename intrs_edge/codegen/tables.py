@@ -16,6 +16,7 @@ from intrs_edge.codegen.render import render
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
 from intrs_edge.smoothing.gates import GatePlan
+from intrs_edge.smoothing.results import Mode
 from intrs_edge.smoothing.twosided import TwoSidedTable
 
 NOT_SOUND = "NOT SOUND: the published quantile, for comparison only"
@@ -32,8 +33,7 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
     leads = _lead_values(smoothing)
     counts: list[int] = []
     gates = smoothing.target_plan if isinstance(smoothing.target_plan, GatePlan) else None
-    target = _looks(smoothing.target_plan, counts)
-    precision = _looks(smoothing.precision_plan, counts)
+    looks = {mode.name.lower(): _looks(smoothing.plans.get(mode), counts) for mode in Mode if mode.setting}
     if len(counts) > 0xFFFF:
         raise IntrsError(
             f"the sequential plans need {len(counts)} table entries, more than 65535: ask for a coarser precision"
@@ -55,9 +55,8 @@ def render_tables(smoothing: Smoothing) -> dict[str, str]:
         "lead_values": leads,
         "leads": _rows(leads),
         "predict_values": smoothing.predict.totals,
-        "target_looks": target,
+        "looks": looks,
         "gates": gates,
-        "precision_looks": precision,
         "plan_counts": counts or [0],
         "hi": _rows(noise.hi),
         "lo": _rows(noise.lo),
@@ -125,7 +124,7 @@ def claim(smoothing: Smoothing) -> dict[str, str]:
 
 def table_bytes(smoothing: Smoothing) -> dict[str, int]:
     """Flash of the tables in bytes, by name, the jump polynomials included."""
-    plans = [p for p in (smoothing.target_plan, smoothing.precision_plan) if p is not None]
+    plans = smoothing.plans.values()
     gates = sum(12 * len(p.looks) + 16 * len(p.gates) for p in plans if isinstance(p, GatePlan))
     listed = [p for p in plans if isinstance(p, SequentialPlan)]
     looks = sum(len(p.looks) for p in listed)
@@ -158,13 +157,13 @@ def _blocks(smoothing: Smoothing, counts: list[int]) -> list[tuple[str, str]]:
         turns = [(k.samples, k.up, k.down) for k in smoothing.target_plan.looks]
         blocks["intrs_turns"] = np.array(turns, _TURN)
     place = 0
-    for name, plan in (("target", smoothing.target_plan), ("precision", smoothing.precision_plan)):
+    for mode, plan in smoothing.plans.items():
         looks = []
         for look in plan.looks if isinstance(plan, SequentialPlan) else ():
             looks += [(look.samples, look.reject, look.ceiling, look.squared, place, len(look.accept))]
             place += len(look.accept)
         if looks:
-            blocks[f"intrs_{name}_plan"] = np.array(looks, _LOOK)
+            blocks[f"intrs_{mode.name.lower()}_plan"] = np.array(looks, _LOOK)
     return [(name, crc_text(data)) for name, data in blocks.items()]
 
 

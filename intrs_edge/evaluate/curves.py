@@ -82,7 +82,7 @@ def largest_radius(rows: Sequence[Row]) -> float:
     if not rows or "votes" not in rows[0].extra:
         return seen
     smoothing = smoothing_of(rows[0])
-    plan = smoothing.target_plan or smoothing.precision_plan
+    plan = next(iter(smoothing.plans.values()), None)
     squared = smoothing.radius.lookup(smoothing.n) if plan is None else plan.largest
     return max(seen, float(radius_text(squared)))
 

@@ -16,6 +16,7 @@ from intrs_edge.datasets.load import chosen
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import INTRS
+from intrs_edge.smoothing.results import Mode
 from intrs_edge.smoothing.settings import COLUMNS as CERTIFIED
 from intrs_edge.targets.manifest import Manifest
 
@@ -71,7 +72,7 @@ def project_settings(manifest: Mapping[str, Any], mode: str) -> dict[str, str]:
     """The columns that a project decides, in the log of a mode."""
     settings = manifest["settings"]
     certificate = str(settings["certificate"])
-    if certificate == "two-sided" and mode.startswith("precision"):
+    if certificate == "two-sided" and any(m.one_sided and mode.startswith(m.word) for m in Mode):
         certificate = "one-sided"  # which is what the plans of that mode prove
     return {
         "method": INTRS,
@@ -89,10 +90,9 @@ def as_logged(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
     said = rows[0].extra if rows else {}
     if said.get("method") != INTRS or said["model"] != manifest.raw["model_hash"][:16]:
         return manifest
-    kind, _, value = said["mode"].partition("=")
     asked = {name: said[name] for name in ("n0", "n", "alpha")}
-    if kind in ("target-radius", "precision"):
-        asked[kind.replace("-", "_")] = value
+    asked |= {mode.setting: said["mode"][len(mode.word) + 1 :] for mode in Mode
+              if mode.setting and said["mode"].startswith(f"{mode.word}=")}  # fmt: skip
     if not all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?(E-[0-9]{1,2})?", text) for text in asked.values()):
         return manifest
     try:

@@ -94,7 +94,7 @@ _RENAMED = {"sound": "one-sided"}  # as logs called it before there was another 
 
 def mode_of(text: str) -> Mode:
     """The mode that a log names. Raises IntrsError for one that there is not."""
-    modes = {"fixed" if mode.setting is None else mode.setting.replace("_", "-"): mode for mode in Mode}
+    modes = {mode.word: mode for mode in Mode}
     if text.partition("=")[0] not in modes:
         raise IntrsError(f"mode {text} is none of {', '.join(modes)} (with = and its value)")
     return modes[text.partition("=")[0]]

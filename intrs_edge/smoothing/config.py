@@ -155,15 +155,18 @@ class Smoothing(Settings):
             return None
         return precision_plan(self.n, exact(self.alpha), self.rule, exact(self.precision), selected=self.n0 > 0)
 
+    @property
+    def plans(self) -> dict[Mode, SequentialPlan | GatePlan]:
+        """The plans of the modes that were asked for, in the order of their tables."""
+        made = {Mode.TARGET: self.target_plan, Mode.PRECISION: self.precision_plan}
+        return {mode: plan for mode, plan in made.items() if plan is not None}
+
     def plan(self, mode: Mode) -> SequentialPlan | GatePlan | None:
         """The looks of a mode; None for Mode.FIXED. Raises IntrsError when it was not asked for."""
-        if mode == Mode.FIXED:
-            return None
-        plan = self.target_plan if mode == Mode.TARGET else self.precision_plan
-        if plan is None:
-            option = "a target radius" if mode == Mode.TARGET else "a precision"
-            raise IntrsError(f"{mode.name.lower()} certification has no tables here: configure {option} first")
-        return plan
+        if mode.setting is not None and mode not in self.plans:
+            option = mode.setting.replace("_", " ")
+            raise IntrsError(f"{mode.name.lower()} certification has no tables here: configure a {option} first")
+        return self.plans.get(mode)
 
     def proved(self, mode: Mode, samples: int, count: int, other: int) -> int:
         """The squared radius that stands when the caller stops after ``samples`` (docs/certificate.md, section 5), as
@@ -179,7 +182,7 @@ class Smoothing(Settings):
     @cached_property
     def tables_digest(self) -> str:
         """SHA-256 (hex) of every number of every table."""
-        plans = [p.canonical() if p is not None else None for p in (self.target_plan, self.precision_plan)]
+        plans = [self.plans[mode].canonical() if mode in self.plans else None for mode in Mode if mode.setting]
         content = {
             "limits": self.distribution.limits,
             "radius": self.radius.canonical(),

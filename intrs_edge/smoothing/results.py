@@ -66,6 +66,16 @@ class Mode(IntEnum):
         """The setting that asks for it; None: none does."""
         return (None, "target_radius", "precision")[self]
 
+    @property
+    def one_sided(self) -> bool:
+        """Whether its plans are, whatever the certificate."""
+        return self == Mode.PRECISION
+
+    @property
+    def word(self) -> str:
+        """What a log calls it; ``=`` and the setting's value follow where it has one."""
+        return "fixed" if self.setting is None else self.setting.replace("_", "-")
+
 
 class Stop(IntEnum):
     """Why a certification ended."""

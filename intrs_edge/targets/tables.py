@@ -39,8 +39,7 @@ class TableJudge:
         return 0 <= second <= top <= self.smoothing.n - second and self.smoothing.predict.decides(top, second)
 
     def _plan(self, mode: Mode) -> SequentialPlan | GatePlan | None:
-        plans = {Mode.TARGET: "target_plan", Mode.PRECISION: "precision_plan"}
-        return getattr(self.smoothing, plans[mode]) if mode in plans else None
+        return self.smoothing.plans.get(mode)
 
     def _looks(self, mode: Mode) -> dict[int, int]:
         """The checkpoints of a mode, each with its place; none where there are no tables."""
