@@ -53,6 +53,7 @@ pythons:
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $$(find firmware examples -name '*.[ch]')
 
 types:
 	$(BIN)/mypy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """IntRS-Edge: integer-only certified robustness, from a trained network to a microcontroller.
 
 import intrs_edge as ie

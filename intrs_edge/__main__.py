@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``python -m intrs_edge`` is the command ``intrs-edge``."""
 
 import sys

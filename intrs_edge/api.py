@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the command line does, from Python: ``import intrs_edge as ie``. Paths are str or Path, errors IntrsError."""
 
 from __future__ import annotations

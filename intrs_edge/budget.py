@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file may cost: one budget of values, of searching and of text, for everything that reads one.
 
 A file can ask for far more than its size suggests: by a shape, a fill, an exponent, brackets in brackets. Each such

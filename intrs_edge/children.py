@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that this one starts: how long to wait for them, and that none of them outlives it."""
 
 from __future__ import annotations

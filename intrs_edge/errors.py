@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one exception a user sees: a line that names the thing, the limit and the remedy."""
 
 from __future__ import annotations

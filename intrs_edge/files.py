@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that appear whole or not at all and are still there after a power cut; files with one writer.
 
 Everything that this package leaves behind is written here (SQLite's and littlefs's rules): new content goes to a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packages whose names are imported when they are first asked for, so that a command loads what it uses only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the shipped folders and the licence are: beside the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values of a TOML file as the fields of a dataclass have them; what is unknown or of another type is named."""
 
 from __future__ import annotations

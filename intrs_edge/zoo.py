@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped networks (``models/zoo.toml``): by name, and no other bytes than those that were measured."""
 
 from __future__ import annotations

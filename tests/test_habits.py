@@ -44,9 +44,9 @@ def test_the_hooks_run_what_the_makefile_installs():
     yaml = pytest.importorskip("yaml")
     entries = [h["entry"] for repo in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"] for h in repo["hooks"]]
     extras = " ".join(read_toml(ROOT / "pyproject.toml", "project")["project"]["optional-dependencies"]["dev"])
-    assert len(entries) == 4
+    assert len(entries) == 5
     for entry in entries:
-        tool = re.match(r"\.venv/bin/(\w+)", entry)
+        tool = re.match(r"\.venv/bin/([\w-]+)", entry)
         assert tool
         assert tool[1] in extras
 

@@ -1,8 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * camera_frame.c - a loop that interrupts drive: a camera's DMA fills one frame while the other is scaled and certified step by step.
+ * camera_frame.c - a loop that interrupts drive: a camera's DMA fills one frame while the other is scaled and certified
+ * step by step.
  *
- * Call camera_frame_done() from the DMA's interrupt, camera_poll() from the main loop; sleep when it returns 0. Frames are RGB565, 160 x
- * 120. The middle square is taken and scaled by picking pixels; use what your network was trained with instead, if that differs.
+ * Call camera_frame_done() from the DMA's interrupt, camera_poll() from the main loop; sleep when it returns 0. Frames
+ * are RGB565, 160 x 120. The middle square is taken and scaled by picking pixels; use what your network was trained
+ * with instead, if that differs.
  */
 #include "intrs.h"
 

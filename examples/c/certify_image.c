@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * certify_image.c - a whole program: certifies an image that is held in memory, and says what is proved of it.
  *
@@ -34,7 +35,8 @@ int main(void)
         puts("nothing is proved of this image");
     } else {
         /* every image within this distance (l2, in steps of 1/255 of a channel) gets the same class */
-        printf("class %ld within a squared radius of %lu\n", (long)certificate.label, (unsigned long)certificate.radius_squared);
+        printf("class %ld within a squared radius of %lu\n", (long)certificate.label,
+               (unsigned long)certificate.radius_squared);
     }
     printf("%lu of %lu samples\n", (unsigned long)certificate.count, (unsigned long)certificate.samples);
     return 0;

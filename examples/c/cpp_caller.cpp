@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpp_caller.cpp - the library from C++17, without exceptions and run-time types: a class that owns the memory, results by value.
+ * cpp_caller.cpp - the library from C++17, without exceptions and run-time types: a class that owns the memory, results
+ * by value.
  *
  *   c++ -fno-exceptions -fno-rtti -Iinclude -Ihost examples/cpp_caller.cpp build/libintrs.a -o cpp_caller
  */

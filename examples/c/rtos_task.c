@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rtos_task.c - a certification in a task of its own, which can be stopped and which lets others run.
  *
- * Start certify_task() with the lowest priority and a struct certify_job of its own; any number may run at once. Its stack needs the
- * bound that `generate` prints, and what your two functions below take.
+ * Start certify_task() with the lowest priority and a struct certify_job of its own; any number may run at once. Its
+ * stack needs the bound that `generate` prints, and what your two functions below take.
  */
 #include "intrs.h"
 
-/* What is needed of the RTOS.            FreeRTOS                      Zephyr                    */
-void rtos_yield(void);               /*   taskYIELD();                  k_yield();                */
-void rtos_done(void *waiting_task);  /*   xTaskNotifyGive(task);        k_sem_give(semaphore);    */
+/* What is needed of the RTOS.            FreeRTOS                      Zephyr */
+void rtos_yield(void);              /*   taskYIELD();                  k_yield();                */
+void rtos_done(void *waiting_task); /*   xTaskNotifyGive(task);        k_sem_give(semaphore);    */
 
 struct certify_job {
     /* in */
@@ -40,7 +41,6 @@ static int between(void *context, uint32_t done, uint32_t total)
 void certify_task(void *argument)
 {
     struct certify_job *job = (struct certify_job *)argument;
-    job->status =
-        intrs_certify(&job->workspace, job->image, &job->stream, job->mode, between, job, &job->certificate);
+    job->status = intrs_certify(&job->workspace, job->image, &job->stream, job->mode, between, job, &job->certificate);
     rtos_done(job->waiting_task);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * slices.c - certifies a few samples at a time and does other work in between, over sleep and resets.
  *
@@ -13,8 +14,8 @@ static struct intrs_workspace workspace; /* free between slices */
 static uint8_t image[INTRS_IMAGE_BYTES];
 
 /*
- * All state of the certification. Your linker script places .noinit where start-up code does not clear it, in a memory that keeps
- * its content when the rest sleeps (backup SRAM, retention RAM).
+ * All state of the certification. Your linker script places .noinit where start-up code does not clear it, in a memory
+ * that keeps its content when the rest sleeps (backup SRAM, retention RAM).
  */
 #if defined(__arm__)
 __attribute__((section(".noinit")))
@@ -50,6 +51,7 @@ int main(void)
     }
     job.crc = ~job.crc; /* done: the next start begins again */
     printf("class %ld, squared radius %lu, %lu of %lu samples\n", (long)certificate.label,
-           (unsigned long)certificate.radius_squared, (unsigned long)certificate.count, (unsigned long)certificate.samples);
+           (unsigned long)certificate.radius_squared, (unsigned long)certificate.count,
+           (unsigned long)certificate.samples);
     return 0;
 }

@@ -1,17 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
  * The public interface of an IntRS-Edge firmware.
  *
- * One generated model is linked into one image. Everything is integers; nothing allocates; the caller owns every buffer.
+ * One generated model is linked into one image. Everything is integers; nothing allocates; the caller owns every
+ * buffer.
  *
- * Threads and interrupts. The library has no variables: all that it writes is the caller's, and it waits for nothing. So any function may
- * run in any thread, task or interrupt handler, also at once, as long as no two of them share a workspace, a certification or a result.
- * (On x86 with AVX2 the sampler fills one table of its own, once, and other threads wait for that.) Every call ends after a number of
- * inferences that is known before; the smallest is one. docs/embedding.md shows how to use it from tasks, interrupts and in slices.
+ * Threads and interrupts. The library has no variables: all that it writes is the caller's, and it waits for nothing.
+ * So any function may run in any thread, task or interrupt handler, also at once, as long as no two of them share a
+ * workspace, a certification or a result. (On x86 with AVX2 the sampler fills one table of its own, once, and other
+ * threads wait for that.) Every call ends after a number of inferences that is known before; the smallest is one.
+ * docs/embedding.md shows how to use it from tasks, interrupts and in slices.
  *
- * Sizes of the model on this target, from the generated intrs_config.h: INTRS_HEIGHT, INTRS_WIDTH and INTRS_CHANNELS of an image of
- * INTRS_IMAGE_BYTES; INTRS_CLASSES; INTRS_ARENA_BYTES of working memory; INTRS_BATCH images that run at once (1 on microcontrollers);
- * INTRS_N0 samples that select a class and INTRS_N that count it.
+ * Sizes of the model on this target, from the generated intrs_config.h: INTRS_HEIGHT, INTRS_WIDTH and INTRS_CHANNELS of
+ * an image of INTRS_IMAGE_BYTES; INTRS_CLASSES; INTRS_ARENA_BYTES of working memory; INTRS_BATCH images that run at
+ * once (1 on microcontrollers); INTRS_N0 samples that select a class and INTRS_N that count it.
  */
 #ifndef INTRS_H
 #define INTRS_H
@@ -33,10 +36,14 @@ extern "C" {
 
 /// caller-owned memory ///
 
-/** Everything the library writes to besides its results. Make it static or put it where it suits; never share one between threads. */
+/**
+ * Everything the library writes to besides its results. Make it static or put it where it suits; never share one
+ * between threads.
+ */
 struct intrs_workspace {
 #ifdef INTRS_ARENA_BY_CALLER
-    uint8_t *arena; /**< INTRS_ARENA_BYTES at a multiple of 16: the caller sets it before any call; INTRS_E_ARGUMENT without */
+    /** INTRS_ARENA_BYTES at a multiple of 16: the caller sets it before any call; INTRS_E_ARGUMENT without */
+    uint8_t *arena;
 #else
     INTRS_ALIGN(16) uint8_t arena[INTRS_ARENA_BYTES]; /**< activations and scratch of an inference */
 #endif
@@ -72,8 +79,8 @@ int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_outp
 /// votes ///
 
 /**
- * Adds to votes the top classes of `count` samples of a stream, from `first` on. Ranges may be run anywhere, in any order; the votes add up.
- * Ties go to the lowest class.
+ * Adds to votes the top classes of `count` samples of a stream, from `first` on. Ranges may be run anywhere, in any
+ * order; the votes add up. Ties go to the lowest class.
  *
  * @param ws        working memory
  * @param image     uint8 [INTRS_IMAGE_BYTES], HWC
@@ -107,8 +114,8 @@ int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct
 /// certification ///
 
 /**
- * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them; with INTRS_N0 0 it is
- * the leader of the samples that are counted, at each checkpoint.
+ * Selects a class on samples 0..INTRS_N0-1 and counts it on the samples after those, up to INTRS_N of them; with
+ * INTRS_N0 0 it is the leader of the samples that are counted, at each checkpoint.
  *
  * @param ws        working memory; ws->votes holds the votes of the counting phase afterwards
  * @param image     uint8 [INTRS_IMAGE_BYTES], HWC
@@ -117,7 +124,8 @@ int intrs_predict(struct intrs_workspace *ws, const uint8_t *image, const struct
  * @param progress  called after every batch, or NULL
  * @param context   for progress
  * @param out       the certificate, with INTRS_OK alone
- * @return INTRS_OK, INTRS_E_ARGUMENT (also when the mode's tables were not generated), INTRS_E_PIXELS or INTRS_E_ABORTED
+ * @return INTRS_OK, INTRS_E_ARGUMENT (also when the mode's tables were not generated), INTRS_E_PIXELS or
+ *     INTRS_E_ABORTED
  */
 int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode,
                   intrs_progress progress, void *context, struct intrs_certificate *out);
@@ -125,8 +133,9 @@ int intrs_certify(struct intrs_workspace *ws, const uint8_t *image, const struct
 /// certification in steps ///
 
 /**
- * A certification under way: all of its state, and no pointer. It may be copied, kept in a memory that survives sleep or reset, and gone
- * on with by the same firmware; the workspace is free between steps. Fill it with intrs_certify_begin() alone.
+ * A certification under way: all of its state, and no pointer. It may be copied, kept in a memory that survives sleep
+ * or reset, and gone on with by the same firmware; the workspace is free between steps. Fill it with
+ * intrs_certify_begin() alone.
  */
 struct intrs_certification {
     uint32_t model;                  /**< whose it is: the model's hash */
@@ -151,20 +160,23 @@ struct intrs_certification {
  * @param mode    enum intrs_mode: when it ends
  * @return INTRS_OK, INTRS_E_ARGUMENT or INTRS_E_PIXELS
  */
-int intrs_certify_begin(struct intrs_certification *c, const uint8_t *image, const struct intrs_stream *stream, uint32_t mode);
+int intrs_certify_begin(struct intrs_certification *c, const uint8_t *image, const struct intrs_stream *stream,
+                        uint32_t mode);
 
 /**
- * Goes on with a certification. A step that never returned (reset, power) left *c as it was, unless it was cut in the last few microseconds, which the CRC
- * tells; keep a copy where that matters.
+ * Goes on with a certification. A step that never returned (reset, power) left *c as it was, unless it was cut in the
+ * last few microseconds, which the CRC tells; keep a copy where that matters.
  *
  * @param ws       working memory; nothing of it is needed between steps
  * @param c        the certification
  * @param image    the image that it was begun with
  * @param samples  how many more at most, less where it is decided before; multiples of INTRS_BATCH waste nothing
- * @return INTRS_MORE while it goes on; INTRS_OK when it is decided (then, and with 0 samples, it does nothing); INTRS_E_ARGUMENT when
- *         the image is another one; INTRS_E_DAMAGED when *c is no longer what was left here, or another firmware's: begin again
+ * @return INTRS_MORE while it goes on; INTRS_OK when it is decided (then, and with 0 samples, it does nothing);
+ *     INTRS_E_ARGUMENT when the image is another one; INTRS_E_DAMAGED when *c is no longer what was left
+ *     here, or another firmware's: begin again
  */
-int intrs_certify_step(struct intrs_workspace *ws, struct intrs_certification *c, const uint8_t *image, uint32_t samples);
+int intrs_certify_step(struct intrs_workspace *ws, struct intrs_certification *c, const uint8_t *image,
+                       uint32_t samples);
 
 /**
  * The certificate, when it is decided.
@@ -176,9 +188,9 @@ int intrs_certify_step(struct intrs_workspace *ws, struct intrs_certification *c
 int intrs_certify_end(const struct intrs_certification *c, struct intrs_certificate *out);
 
 /**
- * The certificate of the samples that were counted so far, whenever the caller has no time or power for more (its stop is
- * INTRS_STOP_CALLER then), at the same alpha: what stays proved however the samples up to the next checkpoint vote (intrs_proved()), so it
- * is worth most right at one.
+ * The certificate of the samples that were counted so far, whenever the caller has no time or power for more (its stop
+ * is INTRS_STOP_CALLER then), at the same alpha: what stays proved however the samples up to the next checkpoint vote
+ * (intrs_proved()), so it is worth most right at one.
  *
  * @param c    the certification; it may be gone on with
  * @param out  the certificate, with INTRS_OK alone
@@ -215,13 +227,15 @@ uint32_t intrs_next_look(uint32_t mode, uint32_t samples);
  * @param other           the most votes of any other class
  * @param radius_squared  as in struct intrs_certificate (0: abstain), when it ends there
  * @param stop            as in struct intrs_certificate, when it ends there
- * @return INTRS_OK when it ends there; INTRS_MORE when it goes on; INTRS_E_ARGUMENT for what is no checkpoint, or votes that cannot be
+ * @return INTRS_OK when it ends there; INTRS_MORE when it goes on; INTRS_E_ARGUMENT for what is no checkpoint, or votes
+ *     that cannot be
  */
-int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop);
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared,
+                uint32_t *stop);
 
 /**
- * What the votes prove between checkpoints, for a caller who stops there: what the next checkpoint will prove even if all samples up to it
- * vote for the strongest other class.
+ * What the votes prove between checkpoints, for a caller who stops there: what the next checkpoint will prove even if
+ * all samples up to it vote for the strongest other class.
  *
  * @param mode     enum intrs_mode
  * @param samples  any samples of the counting phase
@@ -246,7 +260,8 @@ int intrs_decides(uint32_t top, uint32_t second);
  * Reads all weights and tables. Once at start is enough: some 20 cycles a byte.
  *
  * @param crc  the CRC-32 of what was found; may be NULL
- * @return INTRS_OK when they are, bit for bit, what was generated; else INTRS_E_DAMAGED, and no answer of this image means anything
+ * @return INTRS_OK when they are, bit for bit, what was generated; else INTRS_E_DAMAGED, and no answer of this image
+ *     means anything
  */
 int intrs_check(uint32_t *crc);
 

@@ -1,9 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_kernels.h - parameters of the int8 kernels. The generator fills these structs with constants; a kernel never checks what
- * the generator has proved (shapes agree, scratch is large enough, ranges hold).
+ * intrs_kernels.h - parameters of the int8 kernels. The generator fills these structs with constants; a kernel never
+ * checks what the generator has proved (shapes agree, scratch is large enough, ranges hold).
  *
- * Arithmetic: TFLite's reference kernels with gemmlowp double rounding (docs/contract.md). Layouts are TFLite's: activations NHWC,
- * convolution weights OHWI, depthwise weights HWO, fully connected OI. Every variant of a kernel equals the portable one bit for bit.
+ * Arithmetic: TFLite's reference kernels with gemmlowp double rounding (docs/contract.md). Layouts are TFLite's:
+ * activations NHWC, convolution weights OHWI, depthwise weights HWO, fully connected OI. Every variant of a kernel
+ * equals the portable one bit for bit.
  */
 #ifndef INTRS_KERNELS_H
 #define INTRS_KERNELS_H
@@ -12,7 +14,10 @@
 
 #include "intrs_types.h"
 
-/* out = clamp(zero_point + round(acc * multiplier[c] * 2^(shift[c] - 31)), min, max), per output channel (TFLite: shift > 0 is left) */
+/*
+ * out = clamp(zero_point + round(acc * multiplier[c] * 2^(shift[c] - 31)), min, max), per output channel (TFLite: shift
+ * > 0 is left)
+ */
 struct intrs_requant {
     const int32_t *multiplier;
     const int8_t *shift;
@@ -57,8 +62,9 @@ struct intrs_fully_connected {
 };
 
 /*
- * How two operands meet in an elementwise kernel that broadcasts: an output of extent[0..3], row-major and gap-free, and the step of
- * each operand along each axis (0 where it is repeated). A null pointer stands for "both have n elements in the same order".
+ * How two operands meet in an elementwise kernel that broadcasts: an output of extent[0..3], row-major and gap-free,
+ * and the step of each operand along each axis (0 where it is repeated). A null pointer stands for "both have n
+ * elements in the same order".
  */
 struct intrs_broadcast {
     int32_t extent[4];
@@ -83,8 +89,9 @@ struct intrs_conv2d_add {
 
 /* How a fused kernel of an instruction set cuts its output (firmware/kernels/common/intrs_blocks.h). */
 struct intrs_blocks {
-    int32_t rows;   /* of a block */
-    int32_t second; /* the convolution's result is the second operand of the addition as the kernel takes them, else the first */
+    int32_t rows; /* of a block */
+    /* the convolution's result is the second operand of the addition as the kernel takes them, else the first */
+    int32_t second;
     int32_t result; /* where a block's result lies in scratch, bytes */
 };
 
@@ -121,7 +128,10 @@ struct intrs_lut {
     const int8_t *table; /* [256] */
 };
 
-/* Reduces [outer][n][inner] to [outer][inner]: requantised sum less n zero points, the division by n folded into the multiplier. */
+/*
+ * Reduces [outer][n][inner] to [outer][inner]: requantised sum less n zero points, the division by n folded into the
+ * multiplier.
+ */
 struct intrs_mean {
     int32_t outer, n, inner;
     int32_t in_zero_point;
@@ -129,15 +139,17 @@ struct intrs_mean {
 };
 
 /*
- * Every output row lies between two input rows, every column between two columns: where they begin (offsets in elements), and the second
- * one's weight of 1024.
+ * Every output row lies between two input rows, every column between two columns: where they begin (offsets in
+ * elements), and the second one's weight of 1024.
  */
 struct intrs_resize_bilinear {
     int32_t rows, columns, channels;
     const int32_t *row, *column; /* [rows][3], [columns][3]: first, second, weight */
 };
 
-/* out[batch][row][column]: sums over depth, requantised; steps and strides in elements, 0 where an operand is repeated */
+/*
+ * out[batch][row][column]: sums over depth, requantised; steps and strides in elements, 0 where an operand is repeated
+ */
 struct intrs_batch_matmul {
     int32_t batch[4], a_step[4], b_step[4];
     int32_t rows, columns, depth;
@@ -153,8 +165,8 @@ struct intrs_l2_normalization {
 };
 
 /*
- * Reduces over any axes: an output for each place along the axes that stay (extent, row-major), of all values along the others (over);
- * stride and step in elements of the input.
+ * Reduces over any axes: an output for each place along the axes that stay (extent, row-major), of all values along the
+ * others (over); stride and step in elements of the input.
  */
 struct intrs_reduce {
     int32_t extent[3], stride[3];
@@ -177,13 +189,18 @@ struct intrs_copy {
     int32_t in_offset, in_stride, out_offset, out_stride;
 };
 
-/* out[i0]..[i5] = in[offset[0][i0] + .. + offset[5][i5]]: transpose, slices, mirror padding, nearest-neighbour resize */
+/*
+ * out[i0]..[i5] = in[offset[0][i0] + .. + offset[5][i5]]: transpose, slices, mirror padding, nearest-neighbour resize
+ */
 struct intrs_gather {
     int32_t extent[6];
     const int32_t *offset[6];
 };
 
-/* rows of depth values; exponential[d] = exp(-d * beta * scale), Q0.31, of the distance d from the row's maximum; 0 below the cut */
+/*
+ * rows of depth values; exponential[d] = exp(-d * beta * scale), Q0.31, of the distance d from the row's maximum; 0
+ * below the cut
+ */
 struct intrs_softmax {
     int32_t rows, depth;
     const int32_t *exponential; /* [256] */
@@ -193,10 +210,12 @@ struct intrs_softmax {
 /// the portable kernels ///
 
 void intrs_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
-void intrs_conv2d_add_portable(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other, int8_t *output);
+void intrs_conv2d_add_portable(const struct intrs_conv2d_add *p, const int8_t *input, const int8_t *other,
+                               int8_t *output);
 void intrs_transpose_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output);
 void intrs_depthwise2d_portable(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output);
-void intrs_depthwise2d_portable_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch);
+void intrs_depthwise2d_portable_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output,
+                                        uint8_t *scratch);
 void intrs_fully_connected_portable(const struct intrs_fully_connected *p, const int8_t *input, int8_t *output);
 void intrs_add_portable(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);
 void intrs_squared_difference_portable(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output);

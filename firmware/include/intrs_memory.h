@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_memory.h - the four functions of <string.h> that the runtime calls. Declared here because a freestanding compiler need not
- * come with that header; it may call all four by itself anyway (C11 4; GCC manual, "Standards").
+ * intrs_memory.h - the four functions of <string.h> that the runtime calls. Declared here because a freestanding
+ * compiler need not come with that header; it may call all four by itself anyway (C11 4; GCC manual, "Standards").
  */
 #ifndef INTRS_MEMORY_H
 #define INTRS_MEMORY_H

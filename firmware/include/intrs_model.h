@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_model.h - what the generated model gives to the runtime. Bound at link time, so that the call graph (and with it the
- * stack bound) is static.
+ * intrs_model.h - what the generated model gives to the runtime. Bound at link time, so that the call graph (and with
+ * it the stack bound) is static.
  *
  * intrs_config.h (generated) defines:
  *   INTRS_CONFIG_FORMAT INTRS_RUNTIME_FORMAT of the runtime that it is for
@@ -38,8 +39,8 @@ _Static_assert((-1 >> 1) == -1, "a compiler whose right shift of a negative numb
 #endif
 
 /*
- * From the noisy pixel v (a lattice integer, at least 16 bits) of channel c to the model's input:
- * q = clamp((v * mul[c] + add[c]) >> shift, -128, 127). A power-of-two scale has mul 1, so an add, a shift and a saturation.
+ * From the noisy pixel v (a lattice integer, at least 16 bits) of channel c to the model's input: q = clamp((v * mul[c]
+ * + add[c]) >> shift, -128, 127). A power-of-two scale has mul 1, so an add, a shift and a saturation.
  */
 struct intrs_input_map {
     int32_t mul[INTRS_CHANNELS];

@@ -1,7 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * Where constants and working memory lie. Three macros, INTRS_WEIGHTS, INTRS_TABLES and INTRS_ARENA, each an attribute or nothing. They come from a file of yours, -DINTRS_PLACEMENT='"mine.h"', else from generate (--weights-section and so on), else they are empty. With
- * INTRS_ARENA_BY_CALLER, from either, a workspace has a pointer in place of the arena, and the caller says at run time where it is.
+ * Where constants and working memory lie. Three macros, INTRS_WEIGHTS, INTRS_TABLES and INTRS_ARENA, each an attribute
+ * or nothing. They come from a file of yours, -DINTRS_PLACEMENT='"mine.h"', else from generate (--weights-section and
+ * so on), else they are empty. With INTRS_ARENA_BY_CALLER, from either, a workspace has a pointer in place of the
+ * arena, and the caller says at run time where it is.
  */
 #ifndef INTRS_PLACE_H
 #define INTRS_PLACE_H

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
  * What does not depend on a model: status codes, streams, results. Shared by all models of an image.
  *
- * Units. A pixel is an integer 0..255; one lattice step is 1/255 of full scale. A radius is returned squared, in lattice
- * steps squared, rounded down, so that "every integer image within an l2 distance r, r*r <= radius_squared, gets the same
- * answer" is exactly what was proved (docs/certificate.md, theorem 1).
+ * Units. A pixel is an integer 0..255; one lattice step is 1/255 of full scale. A radius is returned squared, in
+ * lattice steps squared, rounded down, so that "every integer image within an l2 distance r, r*r <= radius_squared,
+ * gets the same answer" is exactly what was proved (docs/certificate.md, theorem 1).
  */
 #ifndef INTRS_TYPES_H
 #define INTRS_TYPES_H
@@ -78,10 +79,14 @@ enum intrs_stop {
     INTRS_STOP_CALLER = 3, /**< the caller wanted no more samples: what was proved by then */
 };
 
-/** What a certification proves: every integer image within the radius gets the same class, but for a probability of alpha. */
+/**
+ * What a certification proves: every integer image within the radius gets the same class, but for a probability of
+ * alpha.
+ */
 struct intrs_certificate {
-    int32_t label;           /**< a class, or INTRS_ABSTAIN */
-    uint32_t selected;       /**< the class chosen on samples 0 .. INTRS_N0-1; with INTRS_N0 0 the leader of those counted */
+    int32_t label; /**< a class, or INTRS_ABSTAIN */
+    /** the class chosen on samples 0 .. INTRS_N0-1; with INTRS_N0 0 the leader of those counted */
+    uint32_t selected;
     uint32_t count;          /**< its votes among the samples after those */
     uint32_t samples;        /**< how many those were */
     uint32_t radius_squared; /**< lattice steps squared, rounded down; 0 with INTRS_ABSTAIN */

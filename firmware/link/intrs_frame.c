@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_frame.c - frames on a line of bytes: stuffing, CRC, and what was damaged.
+ */
 #include "intrs_link.h"
 
 #include "intrs_model.h"
@@ -34,7 +38,8 @@ static uint32_t finish(struct intrs_frame *f)
     uint32_t length = 0;
     if (f->any && !f->bad && f->run == 0 && f->length >= INTRS_LINK_HEADER + INTRS_LINK_CRC) {
         const uint8_t *tail = f->buffer + f->length - INTRS_LINK_CRC;
-        const uint32_t crc = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
+        const uint32_t crc =
+            (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
         if (crc == intrs_crc32(0, f->buffer, f->length - INTRS_LINK_CRC)) {
             length = f->length - INTRS_LINK_CRC;
         }

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
  * The wire: framing, message numbers, the server. docs/protocol.md is the specification.
  *
- * A frame is COBS(payload, CRC-32 of payload, little-endian) 0x00. Bounded buffers, no allocation; every function takes any bytes.
+ * A frame is COBS(payload, CRC-32 of payload, little-endian) 0x00. Bounded buffers, no allocation; every function takes
+ * any bytes.
  */
 #ifndef INTRS_LINK_H
 #define INTRS_LINK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_link_bytes.h - numbers in messages: little-endian, at any alignment.
  */

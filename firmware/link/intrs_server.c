@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_server.c - one request at a time, computed to its end; in between inferences it listens for abort and status
  * (intrs_server_aside.h). Everything that is computed is a function of the request alone, so repeating a request is
@@ -8,7 +9,9 @@
 
 /// results ///
 
-/* Results stay where they were computed, in the workspace's votes. Little-endian machines only, as every board here is. */
+/*
+ * Results stay where they were computed, in the workspace's votes. Little-endian machines only, as every board here is.
+ */
 static const uint8_t *result(void)
 {
     return (const uint8_t *)workspace.votes;
@@ -51,8 +54,9 @@ static void start(uint32_t every)
 static int do_hello(uint32_t *at)
 {
     const uint32_t fields[] = {
-        INTRS_MODEL_HASH, INTRS_TABLE_HASH, INTRS_IMAGE_BYTES, INTRS_CHANNELS, INTRS_CLASSES,
-        INTRS_N0, INTRS_N, INTRS_BATCH, INTRS_ARENA_BYTES, INTRS_LINK_FRAME, server.data_crc, (uint32_t)server.damage,
+        INTRS_MODEL_HASH,  INTRS_TABLE_HASH, INTRS_IMAGE_BYTES, INTRS_CHANNELS,
+        INTRS_CLASSES,     INTRS_N0,         INTRS_N,           INTRS_BATCH,
+        INTRS_ARENA_BYTES, INTRS_LINK_FRAME, server.data_crc,   (uint32_t)server.damage,
     };
     static const char board[] = INTRS_BOARD;
     for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -172,7 +176,7 @@ static int do_entropy(uint32_t *at)
 
 /* Body length of each request; WRITE has at least this much. */
 static const uint8_t body_bytes[] = {
-    [INTRS_M_HELLO] = 0,    [INTRS_M_WRITE] = 4, [INTRS_M_INFER] = 12, [INTRS_M_VOTES] = 36,  [INTRS_M_PREDICT] = 28,
+    [INTRS_M_HELLO] = 0,    [INTRS_M_WRITE] = 4, [INTRS_M_INFER] = 12, [INTRS_M_VOTES] = 36, [INTRS_M_PREDICT] = 28,
     [INTRS_M_CERTIFY] = 32, [INTRS_M_READ] = 8,  [INTRS_M_ABORT] = 4,  [INTRS_M_STATUS] = 0, [INTRS_M_ENTROPY] = 0,
 };
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_server_aside.h - what the server answers while it computes: abort, status, progress, busy. A part of intrs_server.c.
+ * intrs_server_aside.h - what the server answers while it computes: abort, status, progress, busy. A part of
+ * intrs_server.c.
  */
 #ifndef INTRS_SERVER_ASIDE_H
 #define INTRS_SERVER_ASIDE_H
@@ -52,14 +54,14 @@ static void answer_aside(uint32_t length)
 }
 
 /*
- * A byte that came during a computation may be the first of a frame whose others were lost, because nobody read the UART: then
- * the sender repeats it while we wait here. Silence, or more bytes than two frames, sends us back to work.
+ * A byte that came during a computation may be the first of a frame whose others were lost, because nobody read the
+ * UART: then the sender repeats it while we wait here. Silence, or more bytes than two frames, sends us back to work.
  */
 static void listen(int byte)
 {
     const uint32_t patience = intrs_port_patience();
     uint32_t silent = 0;
-    for (uint32_t bytes = 0; bytes < 4u * FRAME_BYTES && silent < patience; ) {
+    for (uint32_t bytes = 0; bytes < 4u * FRAME_BYTES && silent < patience;) {
         if (byte >= 0) {
             bytes++;
             silent = 0;

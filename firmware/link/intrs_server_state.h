@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_server_state.h - what the server holds: a workspace, one request and its reply. A part of intrs_server.c.
  */

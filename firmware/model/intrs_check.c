@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_check.c - whether weights and tables in memory are those that were generated.
+ */
 #include "intrs.h"
 #include "intrs_model.h"
 
@@ -10,9 +14,13 @@ int intrs_check(uint32_t *crc)
         for (const struct intrs_block *block = lists[i]; block->data != NULL; block++) {
             const uint32_t found = intrs_crc32(0, block->data, block->bytes);
             all = intrs_crc32(all, &found, sizeof found);
-            if (found != block->crc) status = INTRS_E_DAMAGED;
+            if (found != block->crc) {
+                status = INTRS_E_DAMAGED;
+            }
         }
     }
-    if (crc != NULL) *crc = all;
+    if (crc != NULL) {
+        *crc = all;
+    }
     return status;
 }

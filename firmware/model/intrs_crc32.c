@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_crc32.c - CRC-32 as zlib computes it, four bits at a time.
+ */
 #include "intrs_model.h"
 
 /* four bits at a time: 64 bytes of table, fast enough for any UART */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_infer.c - one inference of one image, whatever the batch of the generated model.
+ */
 #include "intrs.h"
 #include "intrs_memory.h"
 #include "intrs_model.h"
@@ -6,7 +10,9 @@
 /* uint8 to int8 and back: the same number, 128 lower or higher */
 static void flip(uint8_t *x, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) x[i] ^= 0x80u;
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] ^= 0x80u;
+    }
 }
 #endif
 
@@ -15,7 +21,7 @@ int intrs_infer(struct intrs_workspace *ws, const intrs_input *input, intrs_outp
     if (!ws || !INTRS_HAS_ARENA(ws) || !input || !output) {
         return INTRS_E_ARGUMENT;
     }
-    // the other images of a batch are zeros: their answers are not read
+    /* the other images of a batch are zeros: their answers are not read */
     memset(ws->arena + INTRS_INPUT_OFFSET, 0, (size_t)INTRS_BATCH * INTRS_INPUT_BYTES);
     memcpy(ws->arena + INTRS_INPUT_OFFSET, input, INTRS_INPUT_BYTES);
 #ifdef INTRS_UINT8_INPUT

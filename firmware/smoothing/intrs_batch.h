@@ -1,4 +1,7 @@
-/* The base classifier on one batch of noisy copies, for those who count its answers. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_batch.h - the base classifier on one batch of noisy copies, for those who count its answers.
+ */
 #ifndef INTRS_BATCH_H
 #define INTRS_BATCH_H
 
@@ -10,7 +13,9 @@ static inline uint32_t intrs_top_class(const int8_t *logits)
 {
     uint32_t top = 0;
     for (uint32_t c = 1; c < INTRS_CLASSES; c++) {
-        if (logits[c] > logits[top]) top = c;
+        if (logits[c] > logits[top]) {
+            top = c;
+        }
     }
     return top;
 }

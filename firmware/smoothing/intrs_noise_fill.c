@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_noise_fill.c - noisy copies of an image, one a lane, by the fastest sampler that the target has.
+ */
 #include "intrs_magnitude.h"
 #include "intrs_model.h"
 
@@ -57,15 +61,22 @@ static void fill(struct intrs_rng r, const uint8_t *image, int8_t *input)
     uint32_t signs = 0, word = 0;
     int32_t channel = 0;
     for (uint32_t j = 0; j < INTRS_IMAGE_BYTES; j++) {
-        if ((j & 31u) == 0) signs = intrs_rng_next(&r);
-        if ((j & 1u) == 0) word = intrs_rng_next(&r);
-        else word >>= 16;
-        // conditional negation: n or -n
+        if ((j & 31u) == 0) {
+            signs = intrs_rng_next(&r);
+        }
+        if ((j & 1u) == 0) {
+            word = intrs_rng_next(&r);
+        } else {
+            word >>= 16;
+        }
+        /* conditional negation: n or -n */
         int32_t negative = -(int32_t)(signs & 1u);
         signs >>= 1;
         int32_t v = image[j] + ((intrs_magnitude(word & 0xFFFFu, &r) ^ negative) - negative);
         input[j] = saturate((v * intrs_input_map.mul[channel] + intrs_input_map.add[channel]) >> intrs_input_map.shift);
-        if (++channel == INTRS_CHANNELS) channel = 0;
+        if (++channel == INTRS_CHANNELS) {
+            channel = 0;
+        }
     }
 }
 
@@ -88,5 +99,7 @@ void intrs_noise_fill(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *
         return;
     }
 #endif
-    for (uint32_t b = 0; b < INTRS_BATCH; b++, input += INTRS_INPUT_BYTES) fill(lanes[b], image, input);
+    for (uint32_t b = 0; b < INTRS_BATCH; b++, input += INTRS_INPUT_BYTES) {
+        fill(lanes[b], image, input);
+    }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * smoothing_study.c - the smoothing runtime as a program, for sanitizer runs and long studies (tests/smoothing).
  *
@@ -16,16 +17,20 @@
 static struct intrs_workspace ws;
 static uint8_t image[INTRS_IMAGE_BYTES];
 
-// whether the same comes in steps of a few samples as at once, votes included
+/* whether the same comes in steps of a few samples as at once, votes included */
 static int steps_agree(const struct intrs_stream *stream, uint32_t mode, const struct intrs_certificate *whole)
 {
     static struct intrs_certification c;
     static uint32_t votes[INTRS_CLASSES];
     struct intrs_certificate found;
     memcpy(votes, ws.votes, sizeof votes);
-    if (intrs_certify_begin(&c, image, stream, mode)) return 0;
+    if (intrs_certify_begin(&c, image, stream, mode)) {
+        return 0;
+    }
     while (intrs_certify_end(&c, &found) == INTRS_MORE) {
-        if (intrs_certify_step(&ws, &c, image, 1 + c.done % 13) < 0) return 0;
+        if (intrs_certify_step(&ws, &c, image, 1 + c.done % 13) < 0) {
+            return 0;
+        }
         memset(&ws, 0xA5, sizeof ws);
     }
     return c.status == INTRS_OK && !memcmp(&found, whole, sizeof found) && !memcmp(c.votes, votes, sizeof votes);
@@ -33,15 +38,23 @@ static int steps_agree(const struct intrs_stream *stream, uint32_t mode, const s
 
 static int certify(struct intrs_stream stream, uint32_t images)
 {
-    for (uint32_t j = 0; j < INTRS_IMAGE_BYTES; j++) image[j] = (uint8_t)j;
+    for (uint32_t j = 0; j < INTRS_IMAGE_BYTES; j++) {
+        image[j] = (uint8_t)j;
+    }
     for (stream.image = 0; stream.image < images; stream.image++) {
         struct intrs_prediction p;
-        if (intrs_predict(&ws, image, &stream, NULL, NULL, &p)) return 1;
+        if (intrs_predict(&ws, image, &stream, NULL, NULL, &p)) {
+            return 1;
+        }
         printf("%d %u %u %u %u\n", p.label, p.top, p.votes[0], p.votes[1], p.samples);
         for (uint32_t mode = INTRS_FIXED; mode <= INTRS_PRECISION; mode++) {
             struct intrs_certificate c;
-            if (intrs_certify(&ws, image, &stream, mode, NULL, NULL, &c)) return 1;
-            if (!steps_agree(&stream, mode, &c)) return 1;
+            if (intrs_certify(&ws, image, &stream, mode, NULL, NULL, &c)) {
+                return 1;
+            }
+            if (!steps_agree(&stream, mode, &c)) {
+                return 1;
+            }
             printf("%d %u %u %u %u %u\n", c.label, c.selected, c.count, c.samples, c.radius_squared, c.stop);
         }
     }
@@ -59,7 +72,9 @@ static int runs(struct intrs_stream stream, uint32_t first, uint32_t count, uint
     for (uint32_t run = 0; run < count; run++) {
         struct intrs_certificate c;
         stream.image = first + run;
-        if (intrs_certify(&ws, image, &stream, mode, NULL, NULL, &c)) return 1;
+        if (intrs_certify(&ws, image, &stream, mode, NULL, NULL, &c)) {
+            return 1;
+        }
         struct outcome o = {c.selected, c.radius_squared, c.samples, c.stop, 1};
         uint32_t i = 0;
         while (i < known && (outcomes[i].label != o.label || outcomes[i].squared != o.squared ||
@@ -94,9 +109,13 @@ static int draws(struct intrs_stream stream, uint32_t first, uint32_t count)
             intrs_rng_jump(&next, intrs_jump_table[0]);
         }
         intrs_noise_fill(lanes, image, input);
-        for (uint32_t j = 0; j < INTRS_BATCH * INTRS_INPUT_BYTES; j++) histogram[(uint8_t)input[j]]++;
+        for (uint32_t j = 0; j < INTRS_BATCH * INTRS_INPUT_BYTES; j++) {
+            histogram[(uint8_t)input[j]]++;
+        }
     }
-    for (int v = -128; v < 128; v++) printf("%d %llu\n", v, (unsigned long long)histogram[(uint8_t)v]);
+    for (int v = -128; v < 128; v++) {
+        printf("%d %llu\n", v, (unsigned long long)histogram[(uint8_t)v]);
+    }
     return 0;
 }
 
@@ -106,7 +125,9 @@ static int words(struct intrs_stream stream)
     static uint32_t block[4096];
     intrs_rng_seek(&r, &stream, 0);
     do {
-        for (int i = 0; i < 4096; i++) block[i] = intrs_rng_next(&r);
+        for (int i = 0; i < 4096; i++) {
+            block[i] = intrs_rng_next(&r);
+        }
     } while (fwrite(block, sizeof block, 1, stdout) == 1);
     return 0;
 }
@@ -114,13 +135,23 @@ static int words(struct intrs_stream stream)
 int main(int argc, char **argv)
 {
     uint64_t n[4] = {0, 0, 0, 0};
-    for (int i = 2; i < argc && i < 6; i++) n[i - 2] = strtoull(argv[i], NULL, 0);
+    for (int i = 2; i < argc && i < 6; i++) {
+        n[i - 2] = strtoull(argv[i], NULL, 0);
+    }
     struct intrs_stream stream = {n[0], 0};
     const char *command = argc > 1 ? argv[1] : "";
-    if (!strcmp(command, "certify") && argc == 4) return certify(stream, (uint32_t)n[1]);
-    if (!strcmp(command, "runs") && argc == 6) return runs(stream, (uint32_t)n[1], (uint32_t)n[2], (uint32_t)n[3]);
-    if (!strcmp(command, "draws") && argc == 5) return draws(stream, (uint32_t)n[1], (uint32_t)n[2]);
-    if (!strcmp(command, "words") && argc == 3) return words(stream);
+    if (!strcmp(command, "certify") && argc == 4) {
+        return certify(stream, (uint32_t)n[1]);
+    }
+    if (!strcmp(command, "runs") && argc == 6) {
+        return runs(stream, (uint32_t)n[1], (uint32_t)n[2], (uint32_t)n[3]);
+    }
+    if (!strcmp(command, "draws") && argc == 5) {
+        return draws(stream, (uint32_t)n[1], (uint32_t)n[2]);
+    }
+    if (!strcmp(command, "words") && argc == 3) {
+        return words(stream);
+    }
     fprintf(stderr, "usage: certify SEED IMAGES | runs SEED FIRST COUNT MODE | draws SEED FIRST COUNT | words SEED\n");
     return 2;
 }

@@ -1,14 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * count.c - a QEMU TCG plugin (API version 1, QEMU 6.0 and later): instructions executed by every call of one function.
  *
  *   -plugin count.so,out=FILE,entry=0xADDR[,within=0xLO-0xHI]
  *
- * entry   address of the function to count. A call lasts from its first instruction until the instruction after the call runs.
- * within  a caller below it (the generated intrs_model_run): each instruction is charged to the call site in that range that
+ * entry   address of the function to count. A call lasts from its first instruction until the instruction after the
+ * call runs.
+ * within  a caller below it (the generated intrs_model_run): each instruction is charged to the call site in that range
+ * that
  *         was left last, which gives one figure per layer without touching the firmware.
  *
- * FILE gets, per call: "call INSTRUCTIONS", and at the end "site ADDR CALLEE EXECUTIONS INSTRUCTIONS" and
- * "block ADDR INSTRUCTIONS" lines, all calls together. The figures are the same in every run: nothing here depends on time.
+ * FILE gets, per call: "call INSTRUCTIONS", and at the end "site ADDR CALLEE EXECUTIONS INSTRUCTIONS" and "block ADDR
+ * INSTRUCTIONS" lines, all calls together. The figures are the same in every run: nothing here depends on time.
  *
  * The declarations below are those of qemu-plugin.h, written out because distributions do not package that header.
  */
@@ -24,7 +27,8 @@ struct qemu_plugin_insn;
 typedef struct qemu_info_t qemu_info_t;
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, void (*cb)(qemu_plugin_id_t, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*cb)(unsigned int, void *), int flags, void *data);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*cb)(unsigned int, void *), int flags,
+                                          void *data);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*cb)(qemu_plugin_id_t, void *), void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
@@ -52,7 +56,8 @@ static uint64_t previous_end, return_to;
 static uint64_t total;
 static bool running;
 
-static void execute(unsigned int cpu, void *data) {
+static void execute(unsigned int cpu, void *data)
+{
     struct block *b = data;
     if (cpu != 0) {
         return;
@@ -85,7 +90,8 @@ static void execute(unsigned int cpu, void *data) {
     }
 }
 
-static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
     (void)id;
     struct block *b = calloc(1, sizeof(*b));
     if (b == NULL) {
@@ -102,7 +108,8 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     qemu_plugin_register_vcpu_tb_exec_cb(tb, execute, 0, b);
 }
 
-static void finish(qemu_plugin_id_t id, void *data) {
+static void finish(qemu_plugin_id_t id, void *data)
+{
     (void)id, (void)data;
     for (struct block *b = blocks; b != NULL; b = b->next) {
         if (b->site_executions != 0) {
@@ -110,14 +117,16 @@ static void finish(qemu_plugin_id_t id, void *data) {
                     (unsigned long long)b->site_executions, (unsigned long long)b->site_insns);
         }
         if (b->executions != 0) {
-            fprintf(out, "block %llu %llu\n", (unsigned long long)b->first, (unsigned long long)(b->executions * b->insns));
+            fprintf(out, "block %llu %llu\n", (unsigned long long)b->first,
+                    (unsigned long long)(b->executions * b->insns));
         }
     }
     fclose(out);
 }
 
 __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
-                                                               char **argv) {
+                                                               char **argv)
+{
     (void)info;
     for (int i = 0; i < argc; i++) {
         char *end;

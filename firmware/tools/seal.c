@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seal IMAGE OUT: writes to OUT the eight bytes that ports/bare/image.c expects behind the image: the CRC-32 of the file but for
- * its last eight bytes, and the mark. Built for the machine that builds, with model/intrs_crc32.c.
+ * seal.c - seal IMAGE OUT: writes to OUT the eight bytes that ports/bare/image.c expects behind the image: the CRC-32
+ * of the file but for its last eight bytes, and the mark. Built for the machine that builds, with model/intrs_crc32.c.
  */
 #include "intrs_model.h"
 

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start.h - what start.c and the programs under test share.
+ */
 #ifndef START_H
 #define START_H
 #include <stdint.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engines that `bench` compares with, on the same model, inputs and threads. Each is optional."""
 
 from __future__ import annotations

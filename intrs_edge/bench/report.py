@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A benchmark as a table, as JSON and as a chart."""
 
 from __future__ import annotations

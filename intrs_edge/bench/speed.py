@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed, measured fairly: every engine in turn, round after round, in one run.
 
 A busy machine then slows all of them alike, and the ratios stand even where the absolute figures do not.

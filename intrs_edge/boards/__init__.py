@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boards as data: one TOML each in ``boards/``, or a user's own by path."""
 
 from intrs_edge.boards.board import Board, Emulator, Flash, Memory, Uart

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a board is. Every field carries the help text that ``intrs-edge boards ID`` and docs/boards.md print."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each core may have beside its base instructions: the words of a board's ``isa``."""
 
 from __future__ import annotations

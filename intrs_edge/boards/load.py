@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a board's TOML against the dataclasses: unknown, missing and wrong fields are named."""
 
 from __future__ import annotations

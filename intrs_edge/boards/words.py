@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Words of a board file that reach a command line: an allow-list for each program.
 
 A board file says what a board is; it must not be able to say what this computer does (SECURITY.md). So a

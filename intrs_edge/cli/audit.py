@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge audit DIR``: what can be proved of a built project; exit code 1 when a rule does not hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge bench MODEL``: speed of the host against other engines, cost on a board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge boards [ID]``: the boards that are known; everything about one, every field explained."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge build DIR``: CMake on a generated project."""
 
 from __future__ import annotations

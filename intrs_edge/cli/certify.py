@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge certify DIR IMAGES --log out.tsv``: a certified radius for every image, resumable."""
 
 from __future__ import annotations

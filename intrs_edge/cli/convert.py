@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge convert MODEL -o model.tflite``: an int8 model with exactly the scales that were learned."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs.toml`` in the current folder: what a project's commands need not be told every time; options overrule it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge doctor [BOARD]``: what is installed for which board; exit code 1 when something for BOARD is missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge emulate DIR``: the project's board in its emulator, for any serial program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge flash DIR``: programs the board, then checks who answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge generate MODEL --board ID -o DIR``: a model and a certificate's settings in, a C project out."""
 
 from __future__ import annotations

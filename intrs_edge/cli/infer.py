@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge infer DIR --input x.npy --output y.npy``: raw codes in, raw codes out, no noise."""
 
 from __future__ import annotations

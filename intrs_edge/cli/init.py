@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge init MODEL``: writes intrs.toml, which every command in this folder reads."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge inspect MODEL``: ops, shapes, scales, MACs, weights, and what every board would need for it."""
 
 from __future__ import annotations

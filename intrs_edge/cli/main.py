@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The entry point: picks the command, loads that command's module only, turns failures into one line.
 
 Exit codes: 0 done; 1 a check did not hold, or a bug; 2 bad input or usage; 130 interrupted.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge models``: the shipped networks; by name, one of them with its files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An argparse that knows no abbreviations, proposes what was meant, and ends every help with examples."""
 
 from __future__ import annotations

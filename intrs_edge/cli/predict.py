@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge predict DIR IMAGES``: the smoothed classifier's answers, with abstention."""
 
 from __future__ import annotations

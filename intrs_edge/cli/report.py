@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge report LOG...``: figures in the terminal, and a page and a plot on request."""
 
 from __future__ import annotations

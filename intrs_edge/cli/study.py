@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge study NAME``: a study of the paper's, or one of your own, from its TOML file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge train``: quantisation-aware training under noise on the pixel lattice; writes a QDQ ONNX model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``intrs-edge verify LOG DIR``: lines of a log computed again on this machine; exit code 1 when one differs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graph to C project: kernel choice, memory plan, weights, build files (docs/generate.md)."""
 
 from intrs_edge.codegen.front import ModelFile

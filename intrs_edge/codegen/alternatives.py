@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a project would take with each of ``--optimize``'s words, side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a board contributes to a generated project: port and link sources, flags, linker script, configuration."""
 
 from __future__ import annotations

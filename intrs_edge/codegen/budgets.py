@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of a board a project may take: bytes or a share, by default three quarters."""
 
 from __future__ import annotations

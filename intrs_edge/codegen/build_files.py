@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What builds a project: CMake, a Makefile's list, plain lists of sources. A library first, programs on top of it."""
 
 from __future__ import annotations

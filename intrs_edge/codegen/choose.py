@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel stands at each op: the fastest set that fits the flash budget, found by a price on weight bytes."""
 
 from __future__ import annotations

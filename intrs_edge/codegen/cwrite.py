@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Constants as C text. Arrays are pooled, so that equal data is written once."""
 
 from __future__ import annotations

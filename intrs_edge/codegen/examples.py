@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The programs of examples/c that a project takes along."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether an image fits its board: what it takes against what is there, before anything is written."""
 
 from __future__ import annotations

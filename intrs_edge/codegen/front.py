@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands at the head of every generated file: licence, generator, model, command; and the guard of formats."""
 
 from __future__ import annotations

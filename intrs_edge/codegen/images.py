@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batches inside a model: a kernel of a windowed operator sees one image, and is called for each.
 
 A RESHAPE can fold positions or time steps into the batch, so a convolution of a model for one image may read

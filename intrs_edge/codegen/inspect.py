@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model is and what it takes on every board, without generating anything."""
 
 from __future__ import annotations

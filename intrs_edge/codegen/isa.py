@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Instruction sets: which kernel features a CPU has, and how generated code finds out at run time.
 
 A target gets one model per level, best first; the last level needs nothing. On a microcontroller there is one level,

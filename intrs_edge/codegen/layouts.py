@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A project's library as other ecosystems expect it: their folders, their metadata, their example.
 
 The sources of the library lie in one flat ``src/``, which all of these build systems take as include folder too. What

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The content of project.json, and what proves that nobody changed it afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The memory plan for people: a table, a chart of lifetimes in text, and the same as SVG."""
 
 from __future__ import annotations

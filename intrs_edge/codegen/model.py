@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One target's model: kernels chosen, memory planned, and the text of its intrs_model.c."""
 
 from __future__ import annotations

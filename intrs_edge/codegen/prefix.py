@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A project under a name of its own, so that several models live in one program: ``intrs_certify`` becomes
 ``NAME_certify``, ``INTRS_CLASSES`` becomes ``NAME_CLASSES``, ``intrs.h`` becomes ``NAME.h``.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a project folder: everything or nothing, the same bytes for the same input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jinja over templates/, the same way everywhere: undefined names are errors; values are escaped in HTML alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a generation has to say: sizes before anything is flashed, kernels chosen, the memory plan."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vector variants of the noise sampler: which instruction set has one.
 
 The runtime's `intrs_noise_fill` asks the CPU before it uses one (a microcontroller's is known); every variant gives the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flash, RAM and stack of a board's image before anything is written: compiled and linked where the compiler is there,
 else estimated.
 """

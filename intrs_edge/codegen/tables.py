@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The certificate's tables as C: one Smoothing configuration -> ``common/intrs_tables.c`` and
 ``include/intrs_tables_config.h``.
 """

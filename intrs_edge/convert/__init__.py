@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ways into the IR: QAT networks, QDQ ONNX, float ONNX, int8 .tflite; see docs/convert.md."""
 
 from intrs_edge.convert.agreement import Agreement, accuracy, agreement, compare_logits

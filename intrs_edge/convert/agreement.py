@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a converted graph agrees with what it was made from, on given images."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Appends int8 ops to a graph under construction: what the ways into the IR have in common. NHWC, batch 1."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors of an ONNX model whose values lie in a file beside it, as exporters write them by default."""
 
 from __future__ import annotations

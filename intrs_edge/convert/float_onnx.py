@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Float ONNX -> int8 through onnx2tf (extra ``onnx2tf``): post-training quantisation, calibrated on what the device
 will see.
 

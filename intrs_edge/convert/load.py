@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one reader of model files: what a file holds decides, not what it is called."""
 
 from __future__ import annotations

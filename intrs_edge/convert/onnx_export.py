@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An int8 graph as the ONNX model that other engines run: in float32, or quantised by Q/DQ pairs (NCHW, free batch)."""
 
 from __future__ import annotations

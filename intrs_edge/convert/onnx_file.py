@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens an ONNX file with every size checked before it is used; beside it only data in the same folder is read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a float ONNX model of `onnx_export` in PyTorch, eagerly, as a user's module would."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a converter raises for one node; collected, so that all are listed at once."""
 
 

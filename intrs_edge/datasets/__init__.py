@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Published image file formats in, uint8 NHWC images and labels out."""
 
 from typing import TYPE_CHECKING

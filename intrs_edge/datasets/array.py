@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images in a ``.npy`` file, labels beside them in ``<name>_labels.npy``."""
 
 from __future__ import annotations

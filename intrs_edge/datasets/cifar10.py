@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CIFAR-10 (Krizhevsky 2009) in its published binary batches or its Python (pickle) batches."""
 
 from __future__ import annotations

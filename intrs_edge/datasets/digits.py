@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded default: the 8x8 handwritten digits that scikit-learn ships.
 
 From the UCI repository (Alpaydin and Kaynak, 1998). 1797 images of 17 grey levels, scaled to 0..255. Every fifth

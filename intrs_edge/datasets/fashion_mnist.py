@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fashion-MNIST (Xiao et al. 2017) in its published idx.gz files."""
 
 from __future__ import annotations

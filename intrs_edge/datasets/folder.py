@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folders of PNG and JPEG images by class, single image files, and Caltech-101 (Fei-Fei et al. 2004)."""
 
 from __future__ import annotations

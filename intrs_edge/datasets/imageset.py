@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one form in which images travel: uint8 NHWC, labels, and each image's number in its split."""
 
 from __future__ import annotations

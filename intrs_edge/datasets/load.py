@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one image syntax: ``NAME[:SPLIT][SLICE]``, a folder or a file, the latter two with a slice as well.
 
 ``digits:test[0:20]``, ``cifar10:test[::100]``, ``photos[3]``, ``photos:test``, ``cat.png``, ``images.npy[0,5,9]``.

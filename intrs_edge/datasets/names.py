@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be named as images, in words: light, so that the command line's help needs no more."""
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "caltech101")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the published data sets come from, and the SHA-256 of the files as published."""
 
 from __future__ import annotations

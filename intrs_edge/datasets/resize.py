@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Resizing that is the same everywhere: exact area averaging with one rounding.
 
 Output pixel (i, j) covers the rectangle of the input that it maps to; its value is the mean of the input pixels

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images through a target into a log; figures, plots and reports out of logs."""
 
 from typing import TYPE_CHECKING

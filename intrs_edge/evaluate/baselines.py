@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The floating-point methods of randomized smoothing, to compare with: the same images, samples, alpha and log.
 
 floatrs-fp: an fp32 network under a continuous Gaussian drawn in floating point. floatrs-quant: the same noise, then

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images through a target into a log: certified one by one, resumable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cohen's CERTIFY for noise in floating point: which votes prove which radius (Cohen et al. 2019).
 
 ``noise`` of such a log is ``gaussian``, ``certificate`` is ``unproved``: the theorem is about real numbers. A sampler

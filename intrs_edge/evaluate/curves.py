@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certified accuracy as a step function of the radius, with its confidence band: what plots, pages and tables draw.
 
 A band is Clopper and Pearson's two-sided interval of 95 % for the share of images like these (independent draws) that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``certify --deadline``: each image gets so many seconds, and the certificate is what its samples prove by then."""
 
 from __future__ import annotations

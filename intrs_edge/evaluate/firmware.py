@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a report says of the firmware of a project: its memory on the board, and the time that its code takes there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network in fp32 on this machine, by ONNX Runtime or PyTorch: what the floating-point methods are measured with."""
 
 from __future__ import annotations

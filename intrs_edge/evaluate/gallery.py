@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The images of a log worth looking at, out of images given again and checked against the digests in the log."""
 
 from __future__ import annotations

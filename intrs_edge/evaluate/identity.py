@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which images a log speaks of: digests of each and of all, those that are missing, and what they are called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``certify --live``: votes building up, what they prove so far, rates. The certificates are those without it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The certification log: tab-separated, the community's six columns first, then all that a replay needs, on every
 line.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logs of parts of one run as the log that one machine would have written, its times aside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods that a log can be of, and what the floating-point ones write into its columns ``noise`` and
 ``certificate``.
 """

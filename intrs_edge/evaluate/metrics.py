@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures from a log. Two conventions are in use; each function says which one it is.
 
 Cohen et al. 2019: abstaining is wrong, and the denominator is every image. Lin et al. 2021 (IntRS, equation 10): the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report as one page that needs no network: plots by plotly.js, packed into it, and everything in words and tables.
 
 Why plotly: it draws SVG, so that texts stay texts and colours follow the reader's theme, and its package brings its

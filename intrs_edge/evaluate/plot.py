@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certified accuracy over radius for papers and slides: SVG, PNG and PDF by matplotlib; and as a table of text."""
 
 from __future__ import annotations

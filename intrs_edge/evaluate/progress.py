@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress on stderr: how many are done, at what rate, and the time that is left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the radii in a log are what its counts prove: every line against the tables that its settings make."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What logs say, as tables: for the terminal, Markdown, LaTeX and CSV. The page is `page`'s."""
 
 from __future__ import annotations

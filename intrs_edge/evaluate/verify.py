@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines of a log computed again: what it says, a target of the same project must say too, bit for bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact products and the contract's requantisation on tensors (docs/gpu.md)."""
 
 from __future__ import annotations

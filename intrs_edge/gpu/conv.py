@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL.
 
 Zero points are taken out of the sums: ``sum (x - z) w = sum x w - z sum w``, with z where a window leaves the input.

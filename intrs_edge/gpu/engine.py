@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples of many images at once: noise, input map, network, votes (docs/gpu.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move values: the numpy reference, run on places instead of values, says where each comes from."""
 
 from __future__ import annotations

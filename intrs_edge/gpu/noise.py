@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The noise of `smoothing.sampler`, all samples side by side on a device: the same words, the same noise, bit for bit.
 
 A generator's step is linear over GF(2), so a state is a row of 128 bits and a jump a matrix: the states of a range of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A graph as steps on a device."""
 
 from __future__ import annotations

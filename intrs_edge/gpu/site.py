@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a builder of a step is given, and the table of builders."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators on single values and pairs, pools and reductions.
 
 What works on one value is a table of 256, on two a table of 65 536, filled by the numpy reference itself.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds int8 graphs op by op; values are tensor indices, so that code reads like the network it makes.
 
     b = GraphBuilder("demo")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a graph is a classifier: one score a class, the largest of which is the answer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether what a graph asks of the compiler is in proportion to what it holds; looked at before anything else is."""
 
 from __future__ import annotations

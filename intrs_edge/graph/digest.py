@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model is, as a number: SHA-256 of the graph itself, whatever file it came from.
 
 Two files of one graph (other writers, layouts, names, tensors that nothing reads) have one digest; a change of any

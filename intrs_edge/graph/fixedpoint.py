@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixed point: gemmlowp's roundings and the functions that SOFTMAX needs, on int64 arrays holding int32 values.
 
 docs/contract.md states them. A multiplier is a pair ``(multiplier, shift)`` with the meaning ``multiplier * 2**(shift

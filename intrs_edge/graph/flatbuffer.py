@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A flatbuffer reader for files nobody vouches for: every offset and size is checked before it is used.
 
 The `flatbuffers` package trusts its input (a negative offset reads from the end, a huge length allocates). This one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shapes of windows: padding, stride and dilation as TFLite defines them."""
 
 from __future__ import annotations

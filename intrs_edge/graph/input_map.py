@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a noisy pixel to the model's quantised input, in integers.
 
 The map is part of the base classifier: the certificate speaks of the function that the device computes, whatever

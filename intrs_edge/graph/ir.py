@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The intermediate representation: one checked TFLite subgraph, in memory.
 
 Names, layouts and attribute meanings are TFLite's (NHWC activations; CONV_2D weights OHWI, DEPTHWISE_CONV_2D weights

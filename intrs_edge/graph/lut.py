@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators on one int8 (or uint8) value as tables of 256: the value's byte, read as unsigned, is the index.
 
 LOGISTIC and TANH are tables in TFLite too, filled in float32 when the model is loaded; here they are filled when it is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything about an operator in one record: what its inputs must be, the shape of its output, where its integers come
 from, and how a .tflite file stores its options. What it computes stands in `reference`, and once more in each engine.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a pixel means to a model: how the real values that it was trained on come from uint8 pixels.
 
 A model file holds integers and the scale of its input; whether 1.0 is white, or 255 is, no scale says for certain. So

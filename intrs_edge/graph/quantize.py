@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every derived integer of the contract: fixed-point multipliers, roundings, activation ranges and op parameters.
 
 The numpy reference and the C generator both take their parameters from here, so that there is one place where a scale

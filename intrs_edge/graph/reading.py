@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a pixel means to a model, decided: by its file, else by whoever converts or generates, else by its input scale.
 
 Nothing is assumed. What the file says is not overruled without force; a meaning under which pixels reach hardly any of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shape inference: what the output shapes of an operator must be. ValueError says what is wrong with its inputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a graph costs before any board is named: multiply-accumulates, weights, shapes and scales, op by op."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a .tflite file into the IR, checking every offset, index and size on the way.
 
 The result is structurally sound (indices in range, constants as large as their shapes say) but may still hold

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of TFLite's schema that the project speaks: numbers of operators and tensor types (from the `tflite`
 package), names of enumerations, and how an operator's options are stored; `operators` says which it has."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the IR as a .tflite file that TFLite interpreters and converters open."""
 
 from __future__ import annotations

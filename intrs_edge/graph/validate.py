@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Is this a graph the project can compile? Every problem is listed, with node, operator and what to do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person should know of a graph that is computed as TensorFlow Lite's reference kernels compute it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be said of the meaning of a pixel, in words: light, so that the command line's help needs no more."""
 
 from fractions import Fraction

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The certificate: noise, streams, confidence bounds, radii, stopping rules and the reference certification
 (docs/certificate.md).
 """

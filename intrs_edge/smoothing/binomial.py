@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Binomial tails that are never too small, and the exact one-sided Clopper-Pearson bound that rests on them.
 
 A tail is summed upward in 256-bit fixed point with every rounding upward; its first term is computed in 60 digits and

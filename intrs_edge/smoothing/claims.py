@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which counts prove which squared radii, for single counts and for whole tables (docs/certificate.md, section 4).
 
 A class of probability p at most falsely reaches a count with a probability of P(Bin(n, p) >= count) at most. When the

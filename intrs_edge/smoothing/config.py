@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One configuration of the certificate, and the integer tables that follow from it."""
 
 from __future__ import annotations

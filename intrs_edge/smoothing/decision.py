@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deciding R >= r with few samples: looks by dynamic programming, their error proved (docs/certificate.md, section 5).
 
 Which counts accept, reject or go on is a matter of cost: it is found by Bayes backward induction in doubles. What the

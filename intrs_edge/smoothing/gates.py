@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deciding R >= r two-sidedly with few samples (docs/certificate.md, section 5, theorem 8).
 
 A gate (u, w) asks for two things of the votes: that the class has a deviate of u, and that the rest against its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The random generators and their replayable streams (docs/certificate.md, section 3).
 
 The state at the start of Monte-Carlo sample i of image m is ``A^(m * 2^(f+32) + i * 2^f) S``: S the seed's state, A

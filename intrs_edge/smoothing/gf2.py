@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Polynomials over GF(2) as integers (bit i is the coefficient of x^i), for jumping ahead in linear generators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Noise distributions on the integer lattice as 48-bit threshold tables (docs/certificate.md, section 2).
 
 Lattice steps throughout: one step is 1/255 of full scale. The table is of the magnitude |n|: ``limit[k]`` is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PREDICT of Cohen et al. 2019 as an integer table: the two-sided exact binomial test at 1/2 between the two leading
 classes.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a count of votes to a certified squared radius, in lattice steps squared (docs/certificate.md, theorems 1 and
 2).
 

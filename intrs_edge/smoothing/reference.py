@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Votes, PREDICT and CERTIFY in numpy: the reference that host, emulator and board equal count for count."""
 
 from __future__ import annotations

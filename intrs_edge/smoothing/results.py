@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the device is asked and what it answers: the fields of ``firmware/include/intrs.h``, one by one."""
 
 from __future__ import annotations

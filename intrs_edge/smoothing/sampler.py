@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numpy twin of ``firmware/smoothing/intrs_noise_fill.c``: the same words, the same noise, bit for bit.
 
 Stream contract. Coordinates are taken in order (HWC). Before each block of 32 coordinates one word gives 32 signs,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group-sequential certification: the same alpha from fewer samples (docs/certificate.md, section 5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The settings of a certificate, each written once: a field's name is that of `Smoothing`, of `GenerateOptions`, of the
 manifest's ``settings``, of a log's column and, with dashes, of the commands' option."""
 

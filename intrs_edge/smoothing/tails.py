@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Binomial and normal tails of whole arrays in doubles, with proved bounds on what they may be off.
 
 Only +, -, *, / and sqrt are used, which IEEE 754 rounds correctly, and tables that are rounded from 40 digits; so the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two-sided radius: votes for the class and votes against it (docs/certificate.md, theorems 5 and 6).
 
 A class with at least p_A against others with at most p_B each keeps its lead within s/2 (Phi^-1(p_A) - Phi^-1(p_B)).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Projected gradient descent (Madry et al. 2018) on the plain networks, and on the smoothed one within its certified
 radius (figure 1). Perturbations are integers on the pixel lattice, as a device receives them; needs torch.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certified accuracy and percentage over radius, and a network's noise against the certificate's (figures 3 to 6)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seconds an image takes, ours against floating point, measured in turn in one run; boards from counted instructions
 (figures 7 and 8)."""
 

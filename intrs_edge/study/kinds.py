@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a study's kind to the module that runs it; each is imported only when it is asked for (some need torch)."""
 
 from __future__ import annotations

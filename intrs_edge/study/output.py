@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a study leaves: a table, a figure (PNG, SVG, PDF), its settings and a page."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a study is asked for, read from its TOML file."""
 
 from __future__ import annotations

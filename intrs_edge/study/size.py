@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network weighs: in float, as an int8 file, and as the image that is flashed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a study works: its folder, what is kept of an unfinished one, and the certifications that most kinds consist
 of."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that runs a generated project, behind one interface: see docs/targets.md."""
 
 from typing import TYPE_CHECKING

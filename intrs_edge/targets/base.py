@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One interface to everything that runs a generated project."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board at the other end of the link. It is not trusted: what it says of itself is compared with the manifest, and
 what it answers with the host's own tables; what does not fit raises BoardFaultError. Votes that add up are believed
 (an audit recomputes them: fleet.py).

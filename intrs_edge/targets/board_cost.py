@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an inference and a noise sample cost on a board: instructions counted in the emulator, the same in every run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boards as a Crew: each has a thread here that speaks with it, checks a share of its answers, and opens it again."""
 
 from __future__ import annotations

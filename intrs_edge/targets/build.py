@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CMake on a generated project, its errors made readable."""
 
 from __future__ import annotations

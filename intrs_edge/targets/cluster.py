@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A cluster of machines behind one Target, on Dask's distributed scheduler: see docs/cluster.md."""
 
 from __future__ import annotations

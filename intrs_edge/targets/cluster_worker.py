@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs on a worker of a cluster: it is checked once, and then counts. Dask calls these functions by name, so the
 package must be installed there.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire's frames: COBS(payload, CRC-32) and a zero byte. docs/protocol.md, section 1."""
 
 from __future__ import annotations

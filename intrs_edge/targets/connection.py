@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Byte streams to a board: a serial port, a socket, a child process's pipes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deterministic cost: guest instructions of one firmware function, counted by a QEMU plugin.
 
 The plugin (``firmware/tools/count.c``) is compiled with the host's C compiler on first use and kept in the user's cache

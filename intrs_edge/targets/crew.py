@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Those who count: what they are given, and what they give back. Who gets what: sharing.py."""
 
 from __future__ import annotations

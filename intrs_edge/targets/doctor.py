@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is installed for which board, and the command that installs the rest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An emulated board that any serial program can talk to, on a pseudo-terminal or a TCP port."""
 
 from __future__ import annotations

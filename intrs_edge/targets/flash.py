@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs a board: the exact command of each runner, and a hello afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several boards share one image's samples; they may die, come back, or prove wrong. Counts are those of one board."""
 
 from __future__ import annotations

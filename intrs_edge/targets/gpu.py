@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network on a GPU, or on this computer's processor by the same code. It only counts; the host's tables decide."""
 
 from __future__ import annotations

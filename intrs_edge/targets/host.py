@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated shared library, in this process, on all cores."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was counted already, on disk: a certification that was cut off goes on where it was.
 
 A text file: a line that names model and tables, then a line for each range of samples. Every line has a number and ends

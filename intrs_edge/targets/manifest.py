@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of a project's ``project.json`` that targets need."""
 
 from __future__ import annotations

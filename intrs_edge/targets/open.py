@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what the user wrote after --target to a Target."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Children that cannot outlive us: emulators and Linux programs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host's side of the link: numbered requests, repeated until answered. docs/protocol.md, sections 2 and 3."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where npm's rp2040js is, which runs images of the Raspberry Pi Pico."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each runner is told: the exact commands, or the copy, that put a built image on a board."""
 
 from __future__ import annotations

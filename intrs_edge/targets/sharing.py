@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many images, cut into tasks for whoever counts: threads of this process, workers of a cluster, boards.
 
 What is shared are ranges of samples; what they prove is decided here, by the host's tables, look by look. So it does

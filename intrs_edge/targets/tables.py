@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables made at run time: they decide as those that `generate` writes into a library do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UF2 images and the RP2040's boot block: what a drag-and-drop boot loader takes.
 
 UF2: https://github.com/microsoft/uf2. Boot block: RP2040 datasheet, 2.8.1.3.1.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantisation-aware training on noisy integer images (needs the extra ``train``); see docs/train.md.
 
 Names are loaded when they are asked for, so that the parts without torch (settings, architectures, input quantisation)

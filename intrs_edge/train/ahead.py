@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work that is made ready while the one before it is being used."""
 
 from __future__ import annotations

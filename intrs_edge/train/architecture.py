@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks as data: a list of layers, each naming the layers it reads.
 
 The same list is executed by the quantisation-aware torch module (`network.QatNetwork`) and written as QDQ ONNX

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The batches of an epoch: shuffled, moved, noisy, as the network reads them; all follows from the seed and the
 epoch."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a training starts from: a float checkpoint of a public network (`layouts`), a module's own state_dict, or a
 model that ``train`` wrote."""
 

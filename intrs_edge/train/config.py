@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every setting of a training run, in one place, with the defaults of the paper where it states them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks by name: the built-in ones, and any module that a Python file makes (``FILE.py:FACTORY``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trained network as plain numbers: int8 weights, int32 biases, scales and zero points, layer by layer. No torch
 beyond here."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From integer pixels to the network's int8 input, wide enough for the noise.
 
 A network of ours has a scale of a power of two times 1/255. One whose checkpoint was trained on (pixel / 255 - mean) /

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The names that public checkpoints give their tensors, as those of the built-in networks."""
 
 from __future__ import annotations

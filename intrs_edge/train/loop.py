@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: noisy images in, a frozen quantised network out; stops and resumes without a trace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The memory of a training, which takes and frees the same megabytes at every step."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The quantisation-aware network: runs an `Architecture` with every value on the lattice that the device will have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built-in networks, by name: residual networks for small and large images, and depthwise-separable ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The noise bank: discrete Gaussian samples drawn once, reshuffled every epoch (the paper's section 3.3), and image
 shifts."""
 

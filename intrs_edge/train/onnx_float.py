@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a network that stayed fp32 as a plain float ONNX model: pixels in [0, 1] in, logits out, batch norm folded."""
 
 from __future__ import annotations

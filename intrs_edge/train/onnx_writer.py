@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a frozen network as QDQ ONNX, node by node: the scales in the file are the learned ones, bit for bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each kind of layer computes in torch, what it becomes in ONNX, and on which lattice its output lies.
 
 One row a kind. ``lattice`` says whose quantisation the output has: ``own`` (observed), ``kept`` (the first input's,

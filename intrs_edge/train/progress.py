@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One line of progress on a terminal, and one line an epoch everywhere."""
 
 from __future__ import annotations

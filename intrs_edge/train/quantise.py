@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantisation-aware modules over ``torch.fake_quantize_*``: what TFLite's int8 scheme can represent, nothing else.
 
 Activations: int8, per tensor, asymmetric, range from a moving average of minima and maxima until frozen. Weights:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recipes: a training in a TOML file, those of the paper among them (``recipes/``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An activation, and rounding behind it to the 256 levels of int8, in few passes over memory.
 
 On a CPU torch.fake_quantize_per_tensor_affine goes number by number and keeps a mask for the gradient: it made a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a training run keeps in its folder: the checkpoint, from which it goes on as if it had never stopped, and the
 log."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ordinary torch module as a quantisation-aware network: `from_torch`, and `prepare` for a loop of one's own.
 
 It is traced by torch.fx (`tracing`). Batch norm behind a convolution or matrix product is folded into it, an activation

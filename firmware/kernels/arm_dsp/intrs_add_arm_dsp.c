@@ -1,12 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_add_arm_dsp.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an element.
+ * intrs_add_arm_dsp.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation
+ * an element.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_dsp.h"
 #include "intrs_arm_dsp_inline.h"
 
-static inline __attribute__((always_inline)) void add_all(const struct intrs_add_arm_dsp *p, const int8_t *a, const int8_t *b,
-                                                          int8_t *out, int linear)
+static inline __attribute__((always_inline)) void add_all(const struct intrs_add_arm_dsp *p, const int8_t *a,
+                                                          const int8_t *b, int8_t *out, int linear)
 {
     const int32_t *table = p->table;
     const int32_t multiplier = p->multiplier, addend = p->addend, shift = p->shift;

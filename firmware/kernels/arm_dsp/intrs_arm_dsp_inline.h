@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_arm_dsp_inline.h - the DSP instructions that arm_acle.h lacks or gcc does not fuse.
  */
@@ -7,7 +8,8 @@
 #include <stdint.h>
 
 #ifndef __ARM_FEATURE_DSP
-#error "these kernels need the DSP extension: generate for a board whose isa does not have dsp, or compile for a core that has it"
+#error                                                                                                                 \
+    "these kernels need the DSP extension: generate for a board without dsp in its isa, or compile for a core with it"
 #endif
 
 /* {byte 0, byte 2} of a word as two int16, and {byte 1, byte 3} */
@@ -77,6 +79,9 @@ static inline uint32_t intrs_load(const void *p)
     return x;
 }
 
-static inline void intrs_store(void *p, uint32_t x) { __builtin_memcpy(p, &x, 4); }
+static inline void intrs_store(void *p, uint32_t x)
+{
+    __builtin_memcpy(p, &x, 4);
+}
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_average_pool2d_arm_dsp.c - the mean over the taps inside the input, four channels at a time in half-word sums.
  */

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_clamp_arm_dsp.c - the fused activation, where int8 saturation does not already give it: four bytes at a time by SSUB8 and SEL.
+ * intrs_clamp_arm_dsp.c - the fused activation, where int8 saturation does not already give it: four bytes at a time by
+ * SSUB8 and SEL.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_dsp.h"

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_direct.h - the body of the direct convolutions, included once by each.
  *
  * FUNCTION    name
- * STEP        four taps of two filters and two pixels: reads the weights at r0 and the window at r1, adds to the accumulators r10
- *             (filter 0, pixel 0), r11 (0, 1), r12 (1, 0), lr (1, 1); may use r2-r9
+ * STEP        four taps of two filters and two pixels: reads the weights at r0 and the window at r1, adds to the
+ *             accumulators r10 (filter 0, pixel 0), r11 (0, 1), r12 (1, 0), lr (1, 1); may use r2-r9
  * STEP_BYTES  of code; every instruction has its wide encoding
  * STEP_WORDS  words of weights
  * SHIFTS(word)  code before requantisation with a filter's shift word, and
@@ -14,8 +15,9 @@
  * TAPS(w, f)    the words {0, 2} and {1, 3} of filter f from the weights at w
  * UP(word)      the left shift in a filter's shift word
  *
- * Four accumulators, eight operands and two pointers are all fourteen registers, so the loop's end lies on the stack, and eight
- * steps share one look at it. The first round jumps into their middle when the number of steps is no multiple of eight.
+ * Four accumulators, eight operands and two pointers are all fourteen registers, so the loop's end lies on the stack,
+ * and eight steps share one look at it. The first round jumps into their middle when the number of steps is no multiple
+ * of eight.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_dsp.h"
@@ -30,12 +32,14 @@
 
 #if INTRS_ALL_REGISTERS
 /* Two filters of two pixels; returns the stream behind them. Writes two bytes at *to0 and at *to1. */
-static inline __attribute__((always_inline)) const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip,
-                                                                  int32_t words, int32_t linear, int8_t **to0, int8_t **to1)
+static inline __attribute__((always_inline)) const int32_t *block(const int32_t *stream, const uint32_t *window,
+                                                                  uint32_t skip, int32_t words, int32_t linear,
+                                                                  int8_t **to0, int8_t **to1)
 {
     register const int32_t *weights __asm__("r0") = stream;
     register const uint32_t *taps __asm__("r1") = window;
     const int32_t *end = stream + 2 + words;
+    /* clang-format off */
     __asm__ volatile("ldr r2, %[skip]\n"
                      "adr r3, 1f\n"
                      "add r2, r3\n"
@@ -66,6 +70,7 @@ static inline __attribute__((always_inline)) const int32_t *block(const int32_t 
                      : "+r"(weights), "+r"(taps), [to0] "+m"(*to0), [to1] "+m"(*to1)
                      : [skip] "m"(skip), [end] "m"(end), [linear] "m"(linear)
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
     return weights;
 }
 #else
@@ -77,8 +82,8 @@ static inline int8_t requant(int32_t acc, const int32_t *q, int32_t linear)
 }
 
 /* The same; skip is of the jump that there is none of here. */
-static inline const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip, int32_t words, int32_t linear,
-                                   int8_t **to0, int8_t **to1)
+static inline const int32_t *block(const int32_t *stream, const uint32_t *window, uint32_t skip, int32_t words,
+                                   int32_t linear, int8_t **to0, int8_t **to1)
 {
     const uint32_t *weights = (const uint32_t *)(const void *)(stream + 2);
     const int32_t *q = stream + 2 + words;
@@ -107,7 +112,8 @@ void FUNCTION(const struct intrs_conv2d_arm_dsp *p, const int8_t *in, int8_t *ou
     const int32_t out_c = w->out_c;
     uint32_t *window = (void *)scratch;
     uint8_t *gather = scratch + 16 * steps;
-    int8_t *unused = (void *)(gather + 8 * steps);                  /* where the last pair's missing second pixel goes */
+    /* where the last pair's missing second pixel goes */
+    int8_t *unused = (void *)(gather + 8 * steps);
     const uint32_t skip = (uint32_t)(-steps & 7) * STEP_BYTES + 1U; /* + 1: a Thumb address */
 
     for (int32_t pixel = 0; pixel < pixels; pixel += 2) {

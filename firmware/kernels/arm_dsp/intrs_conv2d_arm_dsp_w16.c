@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_w16.c - direct convolution, weights as doubled int16 in flash.
  *
- * 2 filters x 2 pixels x 4 taps: two LDM and eight SMLAD, 10 instructions for 16 multiply-accumulates. LDM of four words is what
- * makes the loads cheap, and it is why the window of a pixel pair is staged in the order of reading.
+ * 2 filters x 2 pixels x 4 taps: two LDM and eight SMLAD, 10 instructions for 16 multiply-accumulates. LDM of four
+ * words is what makes the loads cheap, and it is why the window of a pixel pair is staged in the order of reading.
  */
 #define FUNCTION intrs_conv2d_arm_dsp_w16
 #define STEP                                                                                                           \

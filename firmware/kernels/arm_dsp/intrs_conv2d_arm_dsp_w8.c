@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_w8.c - direct convolution, weights as int8 in flash, widened in the loop.
  *

@@ -1,11 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_winograd4.c - 3x3 convolution, stride 1, by Winograd's F(4x4, 3x3): 36 products where 144 stood.
  *
  * A tile is 4x4 outputs from 6x6 inputs d. With the filter's transform U = G g G^T made beforehand,
  *   V = B^T d B,  M = sum over channels of U V,  64 y = K (A^T M A)
- * Two channels share a word. The transform of the input runs on such words with plain additions and shifts, which is right as long
- * as the lower lane never borrows: inputs are taken as a + 128, and the lower lanes of d[4..5][4..5] get 16384, which
- * reaches every position of V once and only the four last outputs, where the filter's corrections take it off again.
+ * Two channels share a word. The transform of the input runs on such words with plain additions and shifts, which is
+ * right as long as the lower lane never borrows: inputs are taken as a + 128, and the lower lanes of d[4..5][4..5] get
+ * 16384, which reaches every position of V once and only the four last outputs, where the filter's corrections take it
+ * off again.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_dsp_fused.h"
@@ -16,8 +18,9 @@
 #include "intrs_conv2d_arm_dsp_winograd4_products.h"
 
 /* fused: the parameters of which p is a part, where the result goes into an addition to `other`; else NULL */
-static void convolve(const struct intrs_conv2d_arm_dsp_winograd4 *p, const struct intrs_conv2d_add_arm_dsp_winograd4 *fused, const int8_t *in,
-                     const int8_t *other, int8_t *out, uint8_t *scratch)
+static void convolve(const struct intrs_conv2d_arm_dsp_winograd4 *p,
+                     const struct intrs_conv2d_add_arm_dsp_winograd4 *fused, const int8_t *in, const int8_t *other,
+                     int8_t *out, uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t c = w->in_c;
@@ -93,14 +96,15 @@ static void convolve(const struct intrs_conv2d_arm_dsp_winograd4 *p, const struc
     }
 }
 
-void intrs_conv2d_arm_dsp_winograd4(const struct intrs_conv2d_arm_dsp_winograd4 *p, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_conv2d_arm_dsp_winograd4(const struct intrs_conv2d_arm_dsp_winograd4 *p, const int8_t *in, int8_t *out,
+                                    uint8_t *scratch)
 {
     convolve(p, 0, in, 0, out, scratch);
     intrs_clamp_arm_dsp(out, p->w.out_h * p->w.out_w * p->w.out_c, p->min, p->max);
 }
 
-void intrs_conv2d_add_arm_dsp_winograd4(const struct intrs_conv2d_add_arm_dsp_winograd4 *p, const int8_t *in, const int8_t *other, int8_t *out,
-                             uint8_t *scratch)
+void intrs_conv2d_add_arm_dsp_winograd4(const struct intrs_conv2d_add_arm_dsp_winograd4 *p, const int8_t *in,
+                                        const int8_t *other, int8_t *out, uint8_t *scratch)
 {
     convolve(&p->conv, p, in, other, out, scratch);
     intrs_clamp_arm_dsp(out, p->add.n, p->add.min, p->add.max);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_winograd4_filters.h - U = G g G^T of pairs of filters, where they lie in flash as int8.
  */
@@ -9,7 +10,8 @@
 
 #if INTRS_ALL_REGISTERS
 /*
- * Rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6, of r2 r3 r4 to r2 r5 r4 r7 r9 r8, both lanes apart; uses r6 and r10.
+ * Rows of G: 6 0 0 / 1 1 1 / 1 -1 1 / 1 2 4 / 1 -2 4 / 0 0 6, of r2 r3 r4 to r2 r5 r4 r7 r9 r8, both lanes apart; uses
+ * r6 and r10.
  */
 #define FILTER_1D                                                                                                      \
     "sadd16 r5, r2, r2\n"                                                                                              \
@@ -26,7 +28,9 @@
     "ssub16 r9, r10, r9\n"                                                                                             \
     "sadd16 r8, r6, r8\n"
 
-/* Three columns of taps (rows row_bytes apart, columns column_bytes), two channels of each word, to six rows of three. */
+/*
+ * Three columns of taps (rows row_bytes apart, columns column_bytes), two channels of each word, to six rows of three.
+ */
 #define FILTER_COLUMNS(rotation)                                                                                       \
     "1:\n"                                                                                                             \
     "ldr r3, [r0, r11]\n"                                                                                              \
@@ -70,6 +74,7 @@ static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t posi
     register int32_t one __asm__("r11") = 4 * position;
     register int32_t six __asm__("r12") = 24 * position;
     register const uint32_t *end __asm__("lr") = middle + 18;
+    /* clang-format off */
     __asm__ volatile("1:\n"
                      "ldm r0!, {r2, r3, r4}\n" FILTER_1D "add r3, r1, r11\n"
                      "cmp r0, lr\n"
@@ -84,6 +89,7 @@ static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t posi
                      : "+r"(p), "+r"(to)
                      : "r"(one), "r"(six), "r"(end)
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
+    /* clang-format on */
 }
 
 #else
@@ -109,7 +115,9 @@ static inline void filter_columns(const int8_t *weights, int32_t channels, uint3
             g[j] = odd ? intrs_sxtb16_ror8(x) : intrs_sxtb16(x);
         }
         filter_1d(g[0], g[1], g[2], to);
-        for (int32_t j = 0; j < 6; j++) middle[3 * j + i] = to[j];
+        for (int32_t j = 0; j < 6; j++) {
+            middle[3 * j + i] = to[j];
+        }
     }
 }
 
@@ -119,7 +127,9 @@ static inline void filter_rows(const uint32_t *middle, uint32_t *u, int32_t posi
     for (int32_t i = 0; i < 6; i++, middle += 3, u += 6 * position) {
         uint32_t to[6];
         filter_1d(middle[0], middle[1], middle[2], to);
-        for (int32_t j = 0; j < 6; j++) u[j * position] = to[j];
+        for (int32_t j = 0; j < 6; j++) {
+            u[j * position] = to[j];
+        }
     }
 }
 #endif

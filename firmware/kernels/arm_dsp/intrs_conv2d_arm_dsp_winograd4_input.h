@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_winograd4_input.h - V = B^T d B of 6x6 inputs, four channels at a time.
  */
@@ -10,8 +11,9 @@
 
 #if INTRS_ALL_REGISTERS
 /*
- * Rows of B^T: 4 0 -5 0 1 0 / 0 -4 -4 1 1 0 / 0 4 -4 -1 1 0 / 0 -2 -1 2 1 0 / 0 2 -1 -2 1 0 / 0 4 0 -5 0 1, from r2-r7 to r2-r7 in
- * twelve instructions; uses r8-r10. (gcc finds neither the shifted operands' order nor the block transfers.)
+ * Rows of B^T: 4 0 -5 0 1 0 / 0 -4 -4 1 1 0 / 0 4 -4 -1 1 0 / 0 -2 -1 2 1 0 / 0 2 -1 -2 1 0 / 0 4 0 -5 0 1, from r2-r7
+ * to r2-r7 in twelve instructions; uses r8-r10. (gcc finds neither the shifted operands' order nor the block
+ * transfers.)
  */
 #define INPUT_1D                                                                                                       \
     "sub r2, r2, r4\n"                                                                                                 \
@@ -27,7 +29,10 @@
     "add r5, r6, r10, lsl #1\n"                                                                                        \
     "sub r6, r6, r10, lsl #1\n"
 
-/* Six pixels (r11 bytes apart) of two channels, + 128 (r12; lr for the last two) without carry between the lanes; a row after another. */
+/*
+ * Six pixels (r11 bytes apart) of two channels, + 128 (r12; lr for the last two) without carry between the lanes; a row
+ * after another.
+ */
 #define INPUT_ROWS(rotation)                                                                                           \
     "1:\n"                                                                                                             \
     "add r8, r0, r11\n"                                                                                                \
@@ -49,14 +54,14 @@
     "cmp r1, r8\n"                                                                                                     \
     "bne 1b\n"
 
-#define INPUT_OPERANDS                                                                                              \
+#define INPUT_OPERANDS                                                                                                 \
     : "+r"(p), "+r"(to)                                                                                                \
     : "r"(step), "r"(base), "r"(tail), [row] "m"(row_bytes), [end] "m"(end)                                            \
     : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory"
 
 /* `rows` rows of a tile, both lanes 0 and 2 or, odd, 1 and 3; corner is added to the last two pixels */
-static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle, int32_t rows,
-                              uint32_t corner, int odd)
+static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle,
+                              int32_t rows, uint32_t corner, int odd)
 {
     register const uint8_t *p __asm__("r0") = from;
     register uint32_t *to __asm__("r1") = middle;
@@ -79,6 +84,7 @@ static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t po
     register int32_t six __asm__("r11") = 24 * position;
     register int32_t one __asm__("r12") = 4 * position;
     register const uint32_t *end __asm__("lr") = middle + 6;
+    /* clang-format off */
     __asm__ volatile("1:\n"
                      "ldr r3, [r0, #24]\n"
                      "ldr r4, [r0, #48]\n"
@@ -98,6 +104,7 @@ static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t po
                      : "+r"(p), "+r"(to)
                      : "r"(six), "r"(one), "r"(end)
                      : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
+    /* clang-format on */
 }
 
 #else
@@ -113,8 +120,8 @@ static inline void input_1d(uint32_t d[6])
 }
 
 /* `rows` rows of a tile, both lanes 0 and 2 or, odd, 1 and 3; corner is added to the last two pixels */
-static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle, int32_t rows,
-                              uint32_t corner, int odd)
+static inline void input_rows(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, uint32_t *middle,
+                              int32_t rows, uint32_t corner, int odd)
 {
     for (; rows > 0; rows--, from += row_bytes, middle += 6) {
         for (int32_t i = 0; i < 6; i++) {
@@ -130,16 +137,23 @@ static inline void input_columns(const uint32_t *middle, uint32_t *v, int32_t po
 {
     for (int32_t i = 0; i < 6; i++, v += position) {
         uint32_t d[6];
-        for (int32_t j = 0; j < 6; j++) d[j] = middle[6 * j + i];
+        for (int32_t j = 0; j < 6; j++) {
+            d[j] = middle[6 * j + i];
+        }
         input_1d(d);
-        for (int32_t j = 0; j < 6; j++) v[6 * j * position] = d[j];
+        for (int32_t j = 0; j < 6; j++) {
+            v[6 * j * position] = d[j];
+        }
     }
 }
 #endif
 
-/* Four channels at a time of a 6x6 tile; pixels pixel_bytes apart, rows row_bytes. v: the tile's words of the first position. */
-static __attribute__((noinline)) void transform_input(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes, int32_t channels,
-                                                      uint32_t *v, uint32_t *middle)
+/*
+ * Four channels at a time of a 6x6 tile; pixels pixel_bytes apart, rows row_bytes. v: the tile's words of the first
+ * position.
+ */
+static __attribute__((noinline)) void transform_input(const uint8_t *from, int32_t row_bytes, int32_t pixel_bytes,
+                                                      int32_t channels, uint32_t *v, uint32_t *middle)
 {
     const int32_t position = channels; /* words: (channels / 4) * 4 */
     for (int32_t c = 0; c < channels; c += 4, from += 4, v += 4) {
@@ -156,8 +170,8 @@ static __attribute__((noinline)) void transform_input(const uint8_t *from, int32
 }
 
 /* A tile that hangs over the image's edge: copied with the zero point around it. */
-static __attribute__((noinline)) void gather_tile(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t y0,
-                                                  int32_t x0, uint8_t *to)
+static __attribute__((noinline)) void gather_tile(const struct intrs_window *w, int32_t zero_point, const int8_t *in,
+                                                  int32_t y0, int32_t x0, uint8_t *to)
 {
     const int32_t c = w->in_c;
     const int32_t left = x0 < 0 ? -x0 : 0;

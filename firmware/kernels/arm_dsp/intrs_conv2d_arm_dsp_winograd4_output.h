@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_conv2d_arm_dsp_winograd4_output.h - A^T M A of a tile, requantised, and added to another tensor where the kernel does.
+ * intrs_conv2d_arm_dsp_winograd4_output.h - A^T M A of a tile, requantised, and added to another tensor where the
+ * kernel does.
  */
 #ifndef INTRS_CONV2D_ARM_DSP_WINOGRAD4_OUTPUT_H
 #define INTRS_CONV2D_ARM_DSP_WINOGRAD4_OUTPUT_H
@@ -88,7 +90,8 @@ static inline void output_columns(const uint32_t *m, uint32_t *middle)
 }
 
 /* One tile of one filter. m: every fourth word. */
-static inline void output_tile(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place, int linear)
+static inline void output_tile(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place,
+                               int linear)
 {
     uint32_t middle[24];
     output_columns(m, middle);
@@ -98,7 +101,8 @@ static inline void output_tile(const uint32_t *m, const struct filter *f, int8_t
     output_row(middle + 1, f, to, pixel, INVERSE_OF_9 << 1, 0, 0, linear);
     to += row;
     for (int32_t i = 0; i < 2; i++, to += row) {
-        output_row(middle + 2 + i, f, to, pixel, INVERSE_OF_9 << 2, f->correction[2 * i], f->correction[2 * i + 1], linear);
+        output_row(middle + 2 + i, f, to, pixel, INVERSE_OF_9 << 2, f->correction[2 * i], f->correction[2 * i + 1],
+                   linear);
     }
 }
 
@@ -108,7 +112,8 @@ static __attribute__((noinline)) void output_linear(const uint32_t *m, const str
     output_tile(m, f, to, place, 1);
 }
 
-static __attribute__((noinline)) void output_relu(const uint32_t *m, const struct filter *f, int8_t *to, const struct place *place)
+static __attribute__((noinline)) void output_relu(const uint32_t *m, const struct filter *f, int8_t *to,
+                                                  const struct place *place)
 {
     output_tile(m, f, to, place, 0);
 }
@@ -138,9 +143,9 @@ static __attribute__((noinline)) void output_part(int linear, const uint32_t *m,
 }
 
 /* A tile, or what of it exists, plus the other operand of an addition; the arithmetic of intrs_add_arm_dsp. */
-static inline __attribute__((always_inline)) void add_tile(const struct intrs_add_arm_dsp *s, const int8_t *tile, const int8_t *other,
-                                                           int8_t *to, const struct place *place, int32_t rows,
-                                                           int32_t columns, int second)
+static inline __attribute__((always_inline)) void add_tile(const struct intrs_add_arm_dsp *s, const int8_t *tile,
+                                                           const int8_t *other, int8_t *to, const struct place *place,
+                                                           int32_t rows, int32_t columns, int second)
 {
     const int32_t *table = s->table;
     const int32_t multiplier = s->multiplier, addend = s->addend, shift = s->shift;
@@ -162,9 +167,9 @@ static inline __attribute__((always_inline)) void add_tile(const struct intrs_ad
 }
 
 /* The result goes into an addition, whose operand and sum lie at the same place. */
-static __attribute__((noinline)) void output_sum(const struct intrs_conv2d_add_arm_dsp_winograd4 *p, const uint32_t *m, const struct filter *f,
-                                                 const int8_t *other, int8_t *to, const struct place *place, int32_t rows,
-                                                 int32_t columns)
+static __attribute__((noinline)) void output_sum(const struct intrs_conv2d_add_arm_dsp_winograd4 *p, const uint32_t *m,
+                                                 const struct filter *f, const int8_t *other, int8_t *to,
+                                                 const struct place *place, int32_t rows, int32_t columns)
 {
     int8_t tile[16];
     static const struct place packed = {4, 1};

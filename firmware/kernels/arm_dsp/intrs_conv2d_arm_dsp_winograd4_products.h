@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_dsp_winograd4_products.h - sums over channels of U V, two filters and two tiles at a time.
  */
@@ -22,8 +23,9 @@
 #define STEP_BYTES 40U
 
 /*
- * m[position] = {f0 t0, f0 t1, f1 t0, f1 t1}, sums over `channels` channels. Registers as in intrs_conv2d_arm_dsp_direct.h; the first step starts the
- * sums, then a jump skips those of the fifteen others that there are no channels for.
+ * m[position] = {f0 t0, f0 t1, f1 t0, f1 t1}, sums over `channels` channels. Registers as in
+ * intrs_conv2d_arm_dsp_direct.h; the first step starts the sums, then a jump skips those of the fifteen others that
+ * there are no channels for.
  */
 static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t *v, int32_t channels, uint32_t *m)
 {
@@ -33,6 +35,7 @@ static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t
     uint32_t *to = m;
     const uint32_t *end = m + 4 * 36;
     uint32_t target;
+    /* clang-format off */
     __asm__ volatile("adr r3, 2f\n"
                      "add r3, r2\n"
                      "str r3, %[target]\n"
@@ -61,6 +64,7 @@ static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t
                      : "+r"(weights), "+r"(tiles), "+r"(skip), [to] "+m"(to), [target] "=m"(target)
                      : [end] "m"(end)
                      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 #else
@@ -75,7 +79,9 @@ static __attribute__((noinline)) void products(const uint32_t *u, const uint32_t
                 y[i] = intrs_smlad(f[1], t[1], intrs_smlad(f[0], t[0], y[i]));
             }
         }
-        for (int32_t i = 0; i < 4; i++) m[i] = (uint32_t)y[i];
+        for (int32_t i = 0; i < 4; i++) {
+            m[i] = (uint32_t)y[i];
+        }
     }
 }
 #endif

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_depthwise2d_arm_dsp.c - depthwise convolution, four channels of one pixel at a time.
  *
- * Each channel has a sum of its own, so no instruction does two products of one sum without shuffling the taps first; SXTB16 and
- * the half-word multiplications cost 8 instructions a tap of four channels, the shuffle would cost 7.5 and more registers.
+ * Each channel has a sum of its own, so no instruction does two products of one sum without shuffling the taps first;
+ * SXTB16 and the half-word multiplications cost 8 instructions a tap of four channels, the shuffle would cost 7.5 and
+ * more registers.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_dsp.h"
@@ -38,7 +40,10 @@ struct taps {
         y3 = smlatt(odd_, w13_, y3);                                                                                   \
     } while (0)
 
-/* The same for the nine taps of a 3x3 filter at once: gcc would spill. With MVE it has too few registers for this block. */
+/*
+ * The same for the nine taps of a 3x3 filter at once: gcc would spill. With MVE it has too few registers for this
+ * block.
+ */
 #if defined(__ARM_FEATURE_MVE)
 #define NINE_TAPS(line)                                                                                                \
     for (int32_t fy = 0; fy < 3; fy++, (line) += row) {                                                                \
@@ -59,11 +64,11 @@ struct taps {
 #define ROW ROW_TAP("%[line]") ROW_TAP("%[line], %[step]") ROW_TAP("%[line], %[step], lsl #1")
 #define NEXT_ROW "ldr r2, %[row]\n add %[line], r2\n"
 #define NINE_TAPS(line)                                                                                                \
-    __asm__ volatile(ROW NEXT_ROW ROW NEXT_ROW ROW                                                                     \
-                     : [y0] "+r"(y0), [y1] "+r"(y1), [y2] "+r"(y2), [y3] "+r"(y3), [line] "+r"(line),                  \
-                       [weights] "+r"(weights)                                                                         \
-                     : [step] "r"(step), [row] "m"(row)                                                                \
-                     : "r2", "r3", "r4", "r5", "memory")
+    __asm__ volatile(                                                                                                  \
+        ROW NEXT_ROW ROW NEXT_ROW ROW                                                                                  \
+        : [y0] "+r"(y0), [y1] "+r"(y1), [y2] "+r"(y2), [y3] "+r"(y3), [line] "+r"(line), [weights] "+r"(weights)       \
+        : [step] "r"(step), [row] "m"(row)                                                                             \
+        : "r2", "r3", "r4", "r5", "memory")
 #endif
 
 static inline int32_t requant(int32_t acc, const int32_t *q, int linear)
@@ -76,8 +81,9 @@ static inline int32_t requant(int32_t acc, const int32_t *q, int linear)
 }
 
 /* All channels of one output pixel. from: the first tap. */
-static inline __attribute__((always_inline)) void pixel(const int32_t *stream, const uint8_t *from, const struct taps *t,
-                                                        int32_t channels, int8_t *out, int three, int linear)
+static inline __attribute__((always_inline)) void pixel(const int32_t *stream, const uint8_t *from,
+                                                        const struct taps *t, int32_t channels, int8_t *out, int three,
+                                                        int linear)
 {
     const int32_t step = t->pixel_bytes, row = t->row_bytes;
     for (int32_t c = 0; c < channels; c += 4) {
@@ -106,7 +112,8 @@ static inline __attribute__((always_inline)) void pixel(const int32_t *stream, c
     }
 }
 
-static __attribute__((noinline)) void pixel_3(const struct intrs_conv2d_arm_dsp *p, const uint8_t *from, const struct taps *t, int8_t *out)
+static __attribute__((noinline)) void pixel_3(const struct intrs_conv2d_arm_dsp *p, const uint8_t *from,
+                                              const struct taps *t, int8_t *out)
 {
     if (p->linear) {
         pixel(p->stream, from, t, p->w.in_c, out, 1, 1);
@@ -115,8 +122,8 @@ static __attribute__((noinline)) void pixel_3(const struct intrs_conv2d_arm_dsp 
     }
 }
 
-static __attribute__((noinline)) void pixel_any(const struct intrs_conv2d_arm_dsp *p, const uint8_t *from, const struct taps *t,
-                                                int8_t *out)
+static __attribute__((noinline)) void pixel_any(const struct intrs_conv2d_arm_dsp *p, const uint8_t *from,
+                                                const struct taps *t, int8_t *out)
 {
     pixel(p->stream, from, t, p->w.in_c, out, 0, p->linear);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_stage_arm_dsp.c - the windows of two output pixels, widened to int16 once, read by every filter.
  */
@@ -6,7 +7,10 @@
 #include "intrs_arm_dsp_inline.h"
 
 #if INTRS_ALL_REGISTERS
-/* Eight bytes of each pixel: per four bytes two words of int16 of the first, two of the second, in the order {0, 2}, {1, 3}. */
+/*
+ * Eight bytes of each pixel: per four bytes two words of int16 of the first, two of the second, in the order {0, 2},
+ * {1, 3}.
+ */
 #define PAIR                                                                                                           \
     "ldm %[a]!, {r2, r6}\n"                                                                                            \
     "ldm %[b]!, {r4, r8}\n"                                                                                            \
@@ -108,7 +112,10 @@ static inline uint8_t *set(uint8_t *to, uint8_t value, int32_t n)
     return to;
 }
 
-/* A window inside the image whose rows are no whole words: its bytes in one run. Only the last row must not read past its end. */
+/*
+ * A window inside the image whose rows are no whole words: its bytes in one run. Only the last row must not read past
+ * its end.
+ */
 static inline void gather_inside(uint8_t *to, const uint8_t *from, int32_t row_bytes, int32_t n, int32_t rows)
 {
     for (; rows > 1; rows--, from += row_bytes, to += n) {
@@ -161,7 +168,7 @@ static void stage_one(const struct intrs_window *w, int32_t zero_point, const in
 }
 
 void intrs_stage_arm_dsp(const struct intrs_window *w, int32_t zero_point, const int8_t *in, int32_t pixel, int pair,
-                     uint32_t *window, uint8_t *gather)
+                         uint32_t *window, uint8_t *gather)
 {
     const int32_t oy = pixel / w->out_w;
     const int32_t ox = pixel - oy * w->out_w;

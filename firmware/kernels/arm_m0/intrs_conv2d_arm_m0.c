@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_arm_m0.c - direct convolution in Thumb-1, or on Armv7-M without the DSP extension.
  *
- * Two filters times two pixels. MULS overwrites a factor, and of four products three may: one copy for four multiply-accumulates. The sums
- * live in r8-r11, which ADD reaches; the window is staged as words, so that LDM brings both pixels' tap in one instruction; weights
- * stay bytes. 13.5 instructions a tap, 3.4 a multiply-accumulate.
+ * Two filters times two pixels. MULS overwrites a factor, and of four products three may: one copy for four
+ * multiply-accumulates. The sums live in r8-r11, which ADD reaches; the window is staged as words, so that LDM brings
+ * both pixels' tap in one instruction; weights stay bytes. 13.5 instructions a tap, 3.4 a multiply-accumulate.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_m0.h"
@@ -43,6 +44,7 @@ static inline const int32_t *block(const int32_t *stream, const int32_t *window,
     register const int32_t *x __asm__("r1") = window;
     register const int32_t *end __asm__("r2") = stream + 2 + (taps >> 1);
     register int32_t y00 __asm__("r3"), y01 __asm__("r4"), y10 __asm__("r5"), y11 __asm__("r6");
+    /* clang-format off */
     __asm__ volatile(".syntax unified\n"
                      "mov r12, r2\n"
                      "ldmia r0!, {r2, r3}\n"
@@ -59,6 +61,7 @@ static inline const int32_t *block(const int32_t *stream, const int32_t *window,
                      : "+r"(weights), "+r"(x), "+r"(end), "=&r"(y00), "=&r"(y01), "=&r"(y10), "=&r"(y11)
                      :
                      : "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+    /* clang-format on */
     y[0][0] = y00;
     y[0][1] = y01;
     y[1][0] = y10;

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_add_arm_mve.c - the sum of two tensors with different scales, eight elements at a time.
  *
- * Nearly always a linear formula gives the sum of every pair of bytes; the generator looks for one and tries it on all 65 536. Otherwise
- * TFLite's steps: the operand with the larger scale is multiplied by exactly 1/2, so its scaling is a shift.
+ * Nearly always a linear formula gives the sum of every pair of bytes; the generator looks for one and tries it on all
+ * 65 536. Otherwise TFLite's steps: the operand with the larger scale is multiplied by exactly 1/2, so its scaling is a
+ * shift.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_mve.h"
@@ -16,13 +18,15 @@ static inline __attribute__((always_inline)) int32x4_t scale(int32x4_t x, int32_
 }
 
 /* Four sums without the zero point. a and b: 2^20 and 2^19 times the operands less their zero points */
-static inline __attribute__((always_inline)) int32x4_t sum(int32x4_t a, int32x4_t b, const struct intrs_add_arm_mve *p, int scaled, int up)
+static inline __attribute__((always_inline)) int32x4_t sum(int32x4_t a, int32x4_t b, const struct intrs_add_arm_mve *p,
+                                                           int scaled, int up)
 {
     b = scaled ? vaddq_s32(b, scale(a, p->multiplier, p->shift, up)) : vqrdmlahq_n_s32(b, a, p->multiplier);
     return scale(b, p->out_multiplier, p->out_shift, up);
 }
 
-static inline __attribute__((always_inline)) int16x8_t eight(int16x8_t a, int16x8_t b, const struct intrs_add_arm_mve *p, int scaled, int up)
+static inline __attribute__((always_inline)) int16x8_t eight(int16x8_t a, int16x8_t b,
+                                                             const struct intrs_add_arm_mve *p, int scaled, int up)
 {
     const int16x8_t sixteen = vdupq_n_s16(16);
     a = vmlasq_n_s16(a, sixteen, (int16_t)(-16 * p->zero_point[0]));
@@ -33,8 +37,8 @@ static inline __attribute__((always_inline)) int16x8_t eight(int16x8_t a, int16x
     return vminq_s16(vmaxq_s16(out, vdupq_n_s16((int16_t)p->min)), vdupq_n_s16((int16_t)p->max));
 }
 
-static inline __attribute__((always_inline)) void add_all(const struct intrs_add_arm_mve *all, const int8_t *a, const int8_t *b,
-                                                          int8_t *out, int scaled, int up)
+static inline __attribute__((always_inline)) void add_all(const struct intrs_add_arm_mve *all, const int8_t *a,
+                                                          const int8_t *b, int8_t *out, int scaled, int up)
 {
     const struct intrs_add_arm_mve p = *all; /* a copy in registers: stores of bytes may change anything else */
     for (int32_t n = p.n >> 3; n > 0; n--, a += 8, b += 8, out += 8) {

@@ -1,7 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_arm_mve_fused.h - a convolution whose result is added to another tensor of the same shape, which the sum may overwrite.
+ * intrs_arm_mve_fused.h - a convolution whose result is added to another tensor of the same shape, which the sum may
+ * overwrite.
  *
- * `add` has a as its first operand and b as its second (intrs_arm_mve.h); blocks.second tells which of them the convolution's result is.
+ * `add` has a as its first operand and b as its second (intrs_arm_mve.h); blocks.second tells which of them the
+ * convolution's result is.
  * Scratch: blocks.result bytes (the convolution's own, or more), and blocks.rows * out_w * out_c.
  */
 #ifndef INTRS_ARM_MVE_FUSED_H
@@ -15,7 +18,7 @@ struct intrs_conv2d_add_arm_mve {
     struct intrs_blocks blocks;
 };
 
-void intrs_conv2d_add_arm_mve(const struct intrs_conv2d_add_arm_mve *p, const int8_t *in, const int8_t *other, int8_t *out,
-                          uint8_t *scratch);
+void intrs_conv2d_add_arm_mve(const struct intrs_conv2d_add_arm_mve *p, const int8_t *in, const int8_t *other,
+                              int8_t *out, uint8_t *scratch);
 
 #endif

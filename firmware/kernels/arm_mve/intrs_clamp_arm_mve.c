@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_clamp_arm_mve.c - the fused activation, for the rare one that int8 saturation does not already give.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_add_arm_mve.c - intrs_conv2d_arm_mve and the addition of its result to another tensor.
  */

@@ -1,18 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_conv2d_arm_mve.c - direct convolution: VMLADAVA sums sixteen products into one register, four filters times two pixels at a time.
+ * intrs_conv2d_arm_mve.c - direct convolution: VMLADAVA sums sixteen products into one register, four filters times two
+ * pixels at a time.
  *
- * The sums must be even registers, and there are eight of those: r0 .. r14. Per 16 taps, two loads of the window, four of weights and eight
- * VMLADAVA: 14 instructions for 128 multiply-accumulates.
+ * The sums must be even registers, and there are eight of those: r0 .. r14. Per 16 taps, two loads of the window, four
+ * of weights and eight VMLADAVA: 14 instructions for 128 multiply-accumulates.
  *
- * A strip holds the input rows under one output row, column by column: strip[x][row][channel]. The window of a pixel is then one run of
- * bytes, and each input byte is copied filter_h times instead of filter_h * filter_w times.
+ * A strip holds the input rows under one output row, column by column: strip[x][row][channel]. The window of a pixel is
+ * then one run of bytes, and each input byte is copied filter_h times instead of filter_h * filter_w times.
  */
 #include "intrs_asm.h"
 #include "intrs_arm_mve.h"
 #include "intrs_arm_mve_inline.h"
 
 /* n bytes of each column, both addresses advance by their own steps; the columns are the inner loop, they are many */
-static inline void copy_columns(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n, int32_t columns)
+static inline void copy_columns(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n,
+                                int32_t columns)
 {
     for (; n >= 16; n -= 16, to += 16, from += 16) {
         int8_t *t = to;
@@ -41,13 +44,15 @@ static inline void fill_columns(int8_t *to, int32_t to_step, int32_t value, int3
     }
 }
 
-static void fill_strip(const struct intrs_conv2d_arm_mve *p, const int8_t *in, int32_t oy, int32_t columns, int8_t *strip)
+static void fill_strip(const struct intrs_conv2d_arm_mve *p, const int8_t *in, int32_t oy, int32_t columns,
+                       int8_t *strip)
 {
     const struct intrs_window *w = &p->w;
     const int32_t c = w->in_c;
     const int32_t step = w->filter_h * c;
     const int32_t left = w->pad_left < columns ? w->pad_left : columns;
-    const int32_t end = w->pad_left + w->in_w < columns ? w->pad_left + w->in_w : columns; /* columns that the image reaches */
+    /* columns that the image reaches */
+    const int32_t end = w->pad_left + w->in_w < columns ? w->pad_left + w->in_w : columns;
     const int32_t inside = end > left ? end - left : 0;
 
     for (int32_t fy = 0; fy < w->filter_h; fy++, strip += c) {
@@ -129,8 +134,8 @@ static void fill_strip(const struct intrs_conv2d_arm_mve *p, const int8_t *in, i
 
 /* Some groups of four filters for pixels of one row, on the stack, read in pairs by LDRD. */
 struct work {
-    const int8_t *weights; /* of the next group */
-    int8_t *to;            /* its first pair of outputs */
+    const int8_t *weights;   /* of the next group */
+    int8_t *to;              /* its first pair of outputs */
     const int8_t *window[2]; /* of the first pair of pixels */
     uint32_t skip;           /* bytes of the first round's steps; then where they begin */
     int32_t rounds;          /* of eight steps */
@@ -138,7 +143,7 @@ struct work {
     int32_t zero_point;
     int32_t to_add;
     const int8_t *to_end; /* behind a group's last pair */
-    int32_t constants; /* offset in the group */
+    int32_t constants;    /* offset in the group */
     int32_t group_bytes;
     const int8_t *weights_end;
 };
@@ -189,9 +194,9 @@ struct work {
                      "cmp r1, r2\n"                                                                                    \
                      "bne 2b\n"                                                                                        \
                      : [weights] "+m"(at.weights), [to] "+m"(at.to), [to_end] "+m"(at.to_end), [start] "+m"(at.skip)   \
-                     : [window0] "m"(at.window[0]), [window1] "m"(at.window[1]),                                        \
-                       [next] "m"(at.window_add), [outputs] "m"(at.to_add), [constants] "m"(at.constants),              \
-                       [group] "m"(at.group_bytes), "m"(at), "w"(where)                                                \
+                     : [window0] "m"(at.window[0]), [window1] "m"(at.window[1]), [next] "m"(at.window_add),            \
+                       [outputs] "m"(at.to_add), [constants] "m"(at.constants), [group] "m"(at.group_bytes), "m"(at),  \
+                       "w"(where)                                                                                      \
                      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "q0",    \
                        "q1", "q2", "q3", "q4", "q5", "q6", "cc", "memory")
 
@@ -210,7 +215,8 @@ static __attribute__((noinline)) void groups(const struct work *work, int32_t ki
 }
 
 /* All filters for `pixels` pixels, pairs or a single one, whose windows lie `step` bytes apart. */
-static void convolve(const struct intrs_conv2d_arm_mve *p, const int8_t *windows, int32_t step, int32_t pixels, int8_t *out)
+static void convolve(const struct intrs_conv2d_arm_mve *p, const int8_t *windows, int32_t step, int32_t pixels,
+                     int8_t *out)
 {
     static const uint16_t filter[8] = {0, 0, 1, 1, 2, 2, 3, 3}, pixel[8] = {0, 1, 0, 1, 0, 1, 0, 1};
     const struct intrs_window *w = &p->w;
@@ -267,7 +273,8 @@ static inline int32x4_t requant(int32x4_t x, int32_t kind, const int32_t *consta
 }
 
 /* All filters for `pixels` pixels, whose windows lie `step` bytes apart. */
-static void convolve(const struct intrs_conv2d_arm_mve *p, const int8_t *windows, int32_t step, int32_t pixels, int8_t *out)
+static void convolve(const struct intrs_conv2d_arm_mve *p, const int8_t *windows, int32_t step, int32_t pixels,
+                     int8_t *out)
 {
     const struct intrs_window *w = &p->w;
     const int32_t steps = (w->filter_h * w->filter_w * w->in_c + 15) >> 4;

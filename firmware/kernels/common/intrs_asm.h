@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_asm.h - for sources whose assembly takes every register. gcc gives them all to a function that is optimised and has no frame pointer,
- * so these sources ask for both, whatever the command line says. Other compilers keep registers back: they get the same in C. Include it first.
+ * intrs_asm.h - for sources whose assembly takes every register. gcc gives them all to a function that is optimised and
+ * has no frame pointer, so these sources ask for both, whatever the command line says. Other compilers keep registers
+ * back: they get the same in C. Include it first.
  */
 #ifndef INTRS_ASM_H
 #define INTRS_ASM_H

@@ -1,9 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_blocks.h - a convolution and an addition to its result, some rows of the output at a time; included once by each fused kernel.
+ * intrs_blocks.h - a convolution and an addition to its result, some rows of the output at a time; included once by
+ * each fused kernel.
  *
- * A residual block then needs two buffers instead of three: the convolution's result exists a few rows at a time, in scratch, and the sum may
- * overwrite the other operand. A block is the same convolution with fewer rows and its padding moved by the block's place, which makes
- * it negative inside the image.
+ * A residual block then needs two buffers instead of three: the convolution's result exists a few rows at a time, in
+ * scratch, and the sum may overwrite the other operand. A block is the same convolution with fewer rows and its padding
+ * moved by the block's place, which makes it negative inside the image.
  *
  * FUNCTION     name; STRUCT its parameters: {CONV_STRUCT conv; ADD_STRUCT add; struct intrs_blocks blocks;}
  * CONV, ADD    kernels that take a const CONV_STRUCT * and a const ADD_STRUCT *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_high_mul.h - requantisation on cores without SIMD: the upper half of a product may have to be put together.
  */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_add_neon.c - the sum of two tensors step by step, as TFLite computes it.
+ */
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
 #include "intrs_neon_inline.h"
 

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_add_neon_affine.c - the sum of two tensors by one formula.
+ */
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
 #include "intrs_neon_inline.h"
 
@@ -8,7 +12,8 @@ INTRS_INLINE int32x4_t sum4(int16x4_t x, int16x4_t y, const struct intrs_add_neo
 }
 
 /* Residual sum by the searched formula. out may be x or y. */
-void intrs_add_neon_affine(const struct intrs_add_neon_affine *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out)
+void intrs_add_neon_affine(const struct intrs_add_neon_affine *p, int32_t batch, const int8_t *x, const int8_t *y,
+                           int8_t *out)
 {
     const int8x8_t min = vdup_n_s8((int8_t)p->min), max = vdup_n_s8((int8_t)p->max);
     const size_t n = (size_t)batch * (size_t)p->n;

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_average_pool2d_neon.c - average pooling, eight channels at a time.
+ */
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
 #include "intrs_neon_inline.h"
 

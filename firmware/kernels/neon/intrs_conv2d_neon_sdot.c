@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_neon_sdot.c - direct convolution with SDOT, four products of bytes a lane.
+ */
 #if defined(__aarch64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_neon_inline.h"
 
@@ -37,18 +41,31 @@ INTRS_INLINE int8x16_t quad(const int8_t *p)
 }
 
 /* four inputs of each of four pixels, times the weights of 16 channels */
-#if defined(__clang__) && !defined(__ARM_FEATURE_DOTPROD) /* whose header knows the instruction by the command line alone */
+#if defined(__clang__) &&                                                                                              \
+    !defined(__ARM_FEATURE_DOTPROD) /* whose header knows the instruction by the command line alone */
 #define DOT(acc, w, x, lane) __asm__("sdot %0.4s, %1.16b, %2.4b[" #lane "]" : "+w"(acc) : "w"(w), "w"(x))
 #else
 #define DOT(acc, w, x, lane) acc = vdotq_laneq_s32(acc, w, x, lane)
 #endif
-#define QUAD(u, lane)                                                                                          \
-    do {                                                                                                       \
-        int8x16_t w0 = vld1q_s8(u), w1 = vld1q_s8((u) + 16), w2 = vld1q_s8((u) + 32), w3 = vld1q_s8((u) + 48); \
-        DOT(a0, w0, x0, lane); DOT(a1, w1, x0, lane); DOT(a2, w2, x0, lane); DOT(a3, w3, x0, lane);            \
-        DOT(b0, w0, x1, lane); DOT(b1, w1, x1, lane); DOT(b2, w2, x1, lane); DOT(b3, w3, x1, lane);            \
-        DOT(c0, w0, x2, lane); DOT(c1, w1, x2, lane); DOT(c2, w2, x2, lane); DOT(c3, w3, x2, lane);            \
-        DOT(d0, w0, x3, lane); DOT(d1, w1, x3, lane); DOT(d2, w2, x3, lane); DOT(d3, w3, x3, lane);            \
+#define QUAD(u, lane)                                                                                                  \
+    do {                                                                                                               \
+        int8x16_t w0 = vld1q_s8(u), w1 = vld1q_s8((u) + 16), w2 = vld1q_s8((u) + 32), w3 = vld1q_s8((u) + 48);         \
+        DOT(a0, w0, x0, lane);                                                                                         \
+        DOT(a1, w1, x0, lane);                                                                                         \
+        DOT(a2, w2, x0, lane);                                                                                         \
+        DOT(a3, w3, x0, lane);                                                                                         \
+        DOT(b0, w0, x1, lane);                                                                                         \
+        DOT(b1, w1, x1, lane);                                                                                         \
+        DOT(b2, w2, x1, lane);                                                                                         \
+        DOT(b3, w3, x1, lane);                                                                                         \
+        DOT(c0, w0, x2, lane);                                                                                         \
+        DOT(c1, w1, x2, lane);                                                                                         \
+        DOT(c2, w2, x2, lane);                                                                                         \
+        DOT(c3, w3, x2, lane);                                                                                         \
+        DOT(d0, w0, x3, lane);                                                                                         \
+        DOT(d1, w1, x3, lane);                                                                                         \
+        DOT(d2, w2, x3, lane);                                                                                         \
+        DOT(d3, w3, x3, lane);                                                                                         \
     } while (0)
 
 /*
@@ -57,7 +74,7 @@ INTRS_INLINE int8x16_t quad(const int8_t *p)
  * intrs_conv2d_neon, one byte a value, and 16 bytes past it.
  */
 void intrs_conv2d_neon_sdot(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
-                       uint8_t *scratch)
+                            uint8_t *scratch)
 {
     struct intrs_window w = p->w;
     batch = intrs_neon_flatten(&w, batch);

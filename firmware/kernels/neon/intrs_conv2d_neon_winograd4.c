@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_neon_winograd4.c - 3x3 convolution, stride 1, by Winograd's F(4x4, 3x3).
+ */
 #if defined(__ARM_NEON) /* a project may be built on another machine than it was generated on */
 #include "intrs_neon_inline.h"
 
@@ -103,7 +107,7 @@ static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_conv2
  * + 64) bytes, M: 16 x 36 x 8 x 4 bytes.
  */
 void intrs_conv2d_neon_winograd4(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
-                          uint8_t *scratch)
+                                 uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t tile_rows = (w->out_h + 3) / 4, tile_columns = (w->out_w + 3) / 4, tiles = tile_rows * tile_columns;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_neon.h - parameters of the NEON kernels, for AArch64 and 32-bit ARM. The generator packs the weights and proves
  * the ranges (intrs_edge/codegen/kernels/neon); every kernel equals the portable one bit for bit under the
@@ -14,8 +15,8 @@
 
 /* rows of 8 int32 that a block of 8 output channels has in its table */
 enum intrs_neon_row {
-    INTRS_NEON_BIAS, /* the accumulator's start: the bias, times 576 for Winograd, less the zero point's part for SDOT
-                      */
+    /* the accumulator's start: the bias, times 576 for Winograd, less the zero point's part for SDOT */
+    INTRS_NEON_BIAS,
     INTRS_NEON_MULTIPLIER, /* TFLite's */
     INTRS_NEON_SHIFT,      /* TFLite's, 0 or negative: the count of a left shift */
     INTRS_NEON_ROWS,
@@ -30,11 +31,16 @@ struct intrs_neon_requant {
 
 /*
  * A convolution of one group. Weights by kernel:
- * intrs_conv2d_neon     any window: [ceil(out_c / 8)][runs][length][8] int16. A run is what lies contiguously in the
+ *
+ * intrs_conv2d_neon: any window. [ceil(out_c / 8)][runs][length][8] int16. A run is what lies contiguously in the
  * input: a filter row of filter_w * in_c values, or, with dilation_w > 1, a tap of in_c; `length` is it rounded up to
- * 4, with zero weights. intrs_conv2d_neon_sdot     the same runs: [ceil(out_c / 16)][runs][length / 4][16][4] int8; the
- * table's blocks come in pairs. Needs SDOT. intrs_conv2d_neon_winograd4  3x3, stride 1, no dilation, in_c and out_c multiples
- * of 8, by Winograd F(4x4,3x3): [out_c / 8][36][in_c][8] int16, as in x86/intrs_x86.h; |accumulator| < 2^25.
+ * 4, with zero weights.
+ *
+ * intrs_conv2d_neon_sdot: the same runs. [ceil(out_c / 16)][runs][length / 4][16][4] int8; the table's blocks come in
+ * pairs. Needs SDOT.
+ *
+ * intrs_conv2d_neon_winograd4: 3x3, stride 1, no dilation, in_c and out_c multiples of 8, by Winograd's F(4x4, 3x3).
+ * [out_c / 8][36][in_c][8] int16, as in x86/intrs_x86.h; |accumulator| < 2^25.
  */
 struct intrs_conv2d_neon {
     struct intrs_window w;
@@ -61,21 +67,28 @@ struct intrs_add_neon_affine {
 
 #if defined(__aarch64__) && defined(__linux__)
 /* HWCAP_ASIMDDP */
-static inline int intrs_cpu_has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20) & 1; }
+static inline int intrs_cpu_has_dotprod(void)
+{
+    return (getauxval(AT_HWCAP) >> 20) & 1;
+}
 #elif defined(__arm__) && defined(__linux__)
 /* HWCAP_NEON */
-static inline int intrs_cpu_has_neon(void) { return (getauxval(AT_HWCAP) >> 12) & 1; }
+static inline int intrs_cpu_has_neon(void)
+{
+    return (getauxval(AT_HWCAP) >> 12) & 1;
+}
 #endif
 
 void intrs_conv2d_neon(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                        uint8_t *scratch);
 void intrs_conv2d_neon_sdot(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
-                       uint8_t *scratch);
+                            uint8_t *scratch);
 void intrs_conv2d_neon_winograd4(const struct intrs_conv2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
-                          uint8_t *scratch);
+                                 uint8_t *scratch);
 void intrs_depthwise2d_neon(const struct intrs_depthwise2d_neon *p, int32_t batch, const int8_t *in, int8_t *out,
                             uint8_t *scratch);
-void intrs_add_neon_affine(const struct intrs_add_neon_affine *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
+void intrs_add_neon_affine(const struct intrs_add_neon_affine *p, int32_t batch, const int8_t *x, const int8_t *y,
+                           int8_t *out);
 void intrs_add_neon(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_average_pool2d_neon(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out);
 

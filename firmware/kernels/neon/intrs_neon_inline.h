@@ -1,4 +1,7 @@
-/* intrs_neon_inline.h - what the NEON kernels share: requantisation, stores, frames, the int16 product. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_neon_inline.h - what the NEON kernels share: requantisation, stores, frames, the int16 product.
+ */
 #ifndef INTRS_NEON_INLINE_H
 #define INTRS_NEON_INLINE_H
 
@@ -9,7 +12,10 @@
 
 #define INTRS_INLINE static inline __attribute__((always_inline))
 
-INTRS_INLINE uint8_t *intrs_align16(uint8_t *p) { return p + (-(uintptr_t)p & 15u); }
+INTRS_INLINE uint8_t *intrs_align16(uint8_t *p)
+{
+    return p + (-(uintptr_t)p & 15u);
+}
 
 /// requantisation ///
 
@@ -86,13 +92,13 @@ INTRS_INLINE void intrs_product_4x8(int32x4_t acc[8], const int16_t *p0, const i
     for (int32_t k = 0; k < quads; k++) {
         int16x4_t x0 = vld1_s16(p0), x1 = vld1_s16(p1), x2 = vld1_s16(p2), x3 = vld1_s16(p3);
         p0 += 4, p1 += 4, p2 += 4, p3 += 4;
-#define INTRS_STEP(lane)                                                                                         \
-    do {                                                                                                         \
-        int16x8_t w = vld1q_s16(u + 8 * (lane));                                                                 \
-        a0 = vmlal_lane_s16(a0, vget_low_s16(w), x0, lane), b0 = vmlal_lane_s16(b0, vget_high_s16(w), x0, lane); \
-        a1 = vmlal_lane_s16(a1, vget_low_s16(w), x1, lane), b1 = vmlal_lane_s16(b1, vget_high_s16(w), x1, lane); \
-        a2 = vmlal_lane_s16(a2, vget_low_s16(w), x2, lane), b2 = vmlal_lane_s16(b2, vget_high_s16(w), x2, lane); \
-        a3 = vmlal_lane_s16(a3, vget_low_s16(w), x3, lane), b3 = vmlal_lane_s16(b3, vget_high_s16(w), x3, lane); \
+#define INTRS_STEP(lane)                                                                                               \
+    do {                                                                                                               \
+        int16x8_t w = vld1q_s16(u + 8 * (lane));                                                                       \
+        a0 = vmlal_lane_s16(a0, vget_low_s16(w), x0, lane), b0 = vmlal_lane_s16(b0, vget_high_s16(w), x0, lane);       \
+        a1 = vmlal_lane_s16(a1, vget_low_s16(w), x1, lane), b1 = vmlal_lane_s16(b1, vget_high_s16(w), x1, lane);       \
+        a2 = vmlal_lane_s16(a2, vget_low_s16(w), x2, lane), b2 = vmlal_lane_s16(b2, vget_high_s16(w), x2, lane);       \
+        a3 = vmlal_lane_s16(a3, vget_low_s16(w), x3, lane), b3 = vmlal_lane_s16(b3, vget_high_s16(w), x3, lane);       \
     } while (0)
         INTRS_STEP(0);
         INTRS_STEP(1);

@@ -1,6 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_add_portable.c - sums and differences with broadcasting.
+ */
 #include "intrs_elementwise.h"
 
-/* ADD, and SUB with a negative second multiplier. Operands and output may share memory where an operand is not broadcast. */
+/*
+ * ADD, and SUB with a negative second multiplier. Operands and output may share memory where an operand is not
+ * broadcast.
+ */
 void intrs_add_portable(const struct intrs_add *p, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const int32_t unit = (int32_t)1 << p->left_shift;

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_average_pool2d_portable.c - average pooling; taps in the padding do not count.
+ */
 #include "intrs_requant.h"
 
 /* AVERAGE_POOL_2D over the taps inside the input, halves away from zero. */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_batch_matmul_portable.c - products of two matrices, of values or constants.
+ */
 #include "intrs_requant.h"
 
 /* BATCH_MATMUL of two values, whichever way they lie. */

@@ -1,10 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_add_portable.c - a convolution and the addition of its result, value by value.
+ */
 #include "intrs_requant.h"
 
 /*
- * CONV_2D followed by ADD. Output element i needs element i of the other operand alone, so the two may share memory: a residual
- * block then needs two buffers instead of three.
+ * CONV_2D followed by ADD. Output element i needs element i of the other operand alone, so the two may share memory: a
+ * residual block then needs two buffers instead of three.
  */
-void intrs_conv2d_add_portable(const struct intrs_conv2d_add *fused, const int8_t *input, const int8_t *other, int8_t *output)
+void intrs_conv2d_add_portable(const struct intrs_conv2d_add *fused, const int8_t *input, const int8_t *other,
+                               int8_t *output)
 {
     const struct intrs_conv2d *p = &fused->conv;
     const struct intrs_add *s = &fused->add;

@@ -1,7 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_portable.c - convolution of any groups, strides, dilation and padding.
+ */
 #include "intrs_requant.h"
 
 /*
- * CONV_2D, grouped too. The taps outside the input are left out of the sums, so padding costs nothing; sums wrap in 32 bits.
+ * CONV_2D, grouped too. The taps outside the input are left out of the sums, so padding costs nothing; sums wrap in 32
+ * bits.
  */
 void intrs_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output)
 {

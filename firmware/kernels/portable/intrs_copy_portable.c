@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_copy_portable.c - runs of bytes from one place to another: concatenation and splitting.
+ */
 #include "intrs_kernels.h"
 #include "intrs_memory.h"
 

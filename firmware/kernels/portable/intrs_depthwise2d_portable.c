@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_depthwise2d_portable.c - depthwise convolution of any multiplier.
+ */
 #include "intrs_requant.h"
 
 /* DEPTHWISE_CONV_2D with any depth multiplier: output channel c * multiplier + m sees input channel c alone. */

@@ -1,10 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_depthwise2d_portable_inplace.c - depthwise convolution over its own input, a plane at a time.
+ */
 #include "intrs_requant.h"
 
 /*
- * DEPTHWISE_CONV_2D with multiplier 1 and equal input and output extents, whose output may be its input: a channel's plane is copied
- * to scratch (in_h * in_w bytes) before it is overwritten, and no other channel reads it.
+ * DEPTHWISE_CONV_2D with multiplier 1 and equal input and output extents, whose output may be its input: a channel's
+ * plane is copied to scratch (in_h * in_w bytes) before it is overwritten, and no other channel reads it.
  */
-void intrs_depthwise2d_portable_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output, uint8_t *scratch)
+void intrs_depthwise2d_portable_inplace(const struct intrs_depthwise2d *p, const int8_t *input, int8_t *output,
+                                        uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t pixels = w->in_h * w->in_w;

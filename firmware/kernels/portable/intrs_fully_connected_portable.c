@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_fully_connected_portable.c - rows times constant weights.
+ */
 #include "intrs_requant.h"
 
 /* FULLY_CONNECTED: the generator expands a per-tensor multiplier to one per output. */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_gather_portable.c - values by tables of offsets, one an axis.
+ */
 #include "intrs_kernels.h"
 
 void intrs_gather_portable(const struct intrs_gather *p, const int8_t *input, int8_t *output)

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_l2_normalization_portable.c - rows divided by their Euclidean length.
+ */
 #include "intrs_requant.h"
 
 enum { HALF_SQRT_2 = 1518500250, ONE = 1 << 28 }; /* Q0.31, Q3.28 */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_max_pool2d_portable.c - max pooling.
+ */
 #include "intrs_requant.h"
 
 /* MAX_POOL_2D over the taps inside the input. */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_mean_portable.c - means over neighbouring axes.
+ */
 #include "intrs_requant.h"
 
 /* MEAN over neighbouring axes; the division by n is part of the multiplier. */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_mul_portable.c - products with broadcasting.
+ */
 #include "intrs_elementwise.h"
 
 void intrs_mul_portable(const struct intrs_mul *p, const int8_t *a, const int8_t *b, int8_t *output)

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_pad_portable.c - constant padding of a rank-4 tensor.
+ */
 #include "intrs_kernels.h"
 #include "intrs_memory.h"
 

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_prelu_portable.c - PReLU with broadcasting.
+ */
 #include "intrs_elementwise.h"
 
 void intrs_prelu_portable(const struct intrs_prelu *p, const int8_t *input, const int8_t *alpha, int8_t *output)

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_reduce_extremum_portable.c - largest or smallest values over any axes.
+ */
 #include "intrs_reduce.h"
 
 /* REDUCE_MAX and REDUCE_MIN of raw values over any axes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_requant.h - gemmlowp's fixed-point arithmetic, both roundings (docs/contract.md).
  */

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_resize_bilinear_portable.c - resizing by interpolation between four values.
+ */
 #include "intrs_kernels.h"
 
 enum { ONE = 1024, HALF = 1 << 19, UNIT = 1 << 20 };

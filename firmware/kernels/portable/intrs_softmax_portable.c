@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_softmax_portable.c - softmax of rows, exponentials from a table.
+ */
 #include "intrs_requant.h"
 
 enum {
@@ -24,7 +28,10 @@ static int32_t one_over_one_plus(int32_t a)
     return saturating_double(x, 1);
 }
 
-/* SOFTMAX over the last axis in gemmlowp's fixed point; the exponentials come as a table of the distance from the maximum. */
+/*
+ * SOFTMAX over the last axis in gemmlowp's fixed point; the exponentials come as a table of the distance from the
+ * maximum.
+ */
 void intrs_softmax_portable(const struct intrs_softmax *p, const int8_t *input, int8_t *output)
 {
     for (int32_t row = 0; row < p->rows; row++, input += p->depth, output += p->depth) {
@@ -36,7 +43,7 @@ void intrs_softmax_portable(const struct intrs_softmax *p, const int8_t *input, 
         for (int32_t i = 0; i < p->depth; i++) {
             sum += (uint32_t)intrs_rounding_shift(p->exponential[top - input[i]], SUM_BITS);
         }
-        // the maximum itself counts 2^19, so the sum is not zero
+        /* the maximum itself counts 2^19, so the sum is not zero */
         const int32_t headroom = __builtin_clz(sum);
         const int32_t scale = one_over_one_plus((int32_t)((sum << headroom) - ((uint32_t)1 << 31)));
         const int32_t exponent = SUM_BITS - headroom + 31 - 8;

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_squared_difference_portable.c - squared differences with broadcasting.
+ */
 #include "intrs_elementwise.h"
 
 /* SQUARED_DIFFERENCE: as ADD with fewer guard bits, so that the square fits. */

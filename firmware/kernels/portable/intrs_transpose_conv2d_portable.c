@@ -1,8 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_transpose_conv2d_portable.c - a transposed convolution, gathered by output.
+ */
 #include "intrs_requant.h"
 
 /*
- * TRANSPOSE_CONV: an output pixel gathers the input pixels whose windows reach it. The window is that of the convolution backwards: input
- * position i meets the outputs i * stride - pad + tap.
+ * TRANSPOSE_CONV: an output pixel gathers the input pixels whose windows reach it. The window is that of the
+ * convolution backwards: input position i meets the outputs i * stride - pad + tap.
  */
 void intrs_transpose_conv2d_portable(const struct intrs_conv2d *p, const int8_t *input, int8_t *output)
 {

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_add_scalar.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an element.
+ * intrs_add_scalar.c - the sum of two tensors with different scales: a table look-up, a shift and one requantisation an
+ * element.
  */
 #include "intrs_asm.h"
 #include "intrs_high_mul.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_conv2d_add_scalar_winograd4.c - intrs_conv2d_scalar_winograd4 and the addition of its result to another tensor.
  */

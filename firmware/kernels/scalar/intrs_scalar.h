@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_scalar.h - int8 kernels for 32-bit cores that multiply one pair of numbers at a time: Cortex-M0 and M0+, M3, M23 and M33 without
- * the DSP extension, RV32IM. Bit for bit equal to the portable ones. C, with the inner loops in assembly where a core has few registers.
+ * intrs_scalar.h - int8 kernels for 32-bit cores that multiply one pair of numbers at a time: Cortex-M0 and M0+, M3,
+ * M23 and M33 without the DSP extension, RV32IM. Bit for bit equal to the portable ones. C, with the inner loops in
+ * assembly where a core has few registers.
  *
  * Weights and constants are one stream in the order of reading (intrs_edge/codegen/kernels/scalar_pack.py).
  */
@@ -11,7 +13,10 @@
 
 #include "intrs_kernels.h"
 
-/* Tiles whose products are made together, as many as there are registers for; the generator says how many it made scratch for. */
+/*
+ * Tiles whose products are made together, as many as there are registers for; the generator says how many it made
+ * scratch for.
+ */
 #if !defined(__arm__)
 #define INTRS_SCALAR_TILES 4
 #elif __ARM_ARCH_ISA_THUMB >= 2
@@ -21,11 +26,11 @@
 #endif
 
 /*
- * 3x3 convolution, stride 1, as Winograd F(4x4, 3x3) in exact integers (docs/performance.md has the matrices). Sums are modulo 2^32; the
- * result is 576 y, 288 y, .. 36 y by position, and a multiplication by the inverse of 9 gives 64 y, exact while |y| < 2^25, which the
- * generator has proved. c: in_c rounded up to 4.
- * stream, per four filters (missing ones are zeros), of each: {36 bias, four corrections, multiplier, addend, shift}; then the transformed
- * filters as int16, by position and channel (0 2 1 3 of every four) the four filters.
+ * 3x3 convolution, stride 1, as Winograd F(4x4, 3x3) in exact integers (docs/performance.md has the matrices). Sums are
+ * modulo 2^32; the result is 576 y, 288 y, .. 36 y by position, and a multiplication by the inverse of 9 gives 64 y,
+ * exact while |y| < 2^25, which the generator has proved. c: in_c rounded up to 4.
+ * stream, per four filters (missing ones are zeros), of each: {36 bias, four corrections, multiplier, addend, shift};
+ * then the transformed filters as int16, by position and channel (0 2 1 3 of every four) the four filters.
  * Scratch: INTRS_SCALAR_WINOGRAD4_SCRATCH(c, INTRS_SCALAR_TILES).
  */
 struct intrs_conv2d_scalar_winograd4 {
@@ -54,8 +59,8 @@ struct intrs_add_scalar {
 void intrs_add_scalar(const struct intrs_add_scalar *p, const int8_t *a, const int8_t *b, int8_t *out);
 
 /*
- * A convolution whose result is added to another tensor of the same shape, which the sum may overwrite. `add` has a as its first operand
- * and b as its second; blocks.second tells which of them the convolution's result is.
+ * A convolution whose result is added to another tensor of the same shape, which the sum may overwrite. `add` has a as
+ * its first operand and b as its second; blocks.second tells which of them the convolution's result is.
  * Scratch: blocks.result bytes (the convolution's own, or more), and blocks.rows * out_w * out_c.
  */
 struct intrs_conv2d_add_scalar_winograd4 {

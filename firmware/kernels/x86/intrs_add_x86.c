@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_add_x86.c - the sum of two tensors step by step, as TFLite computes it.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 
@@ -19,8 +23,8 @@ INTRS_INLINE __m256i add8(__m256i x, __m256i y, const struct intrs_x86_block *a,
 }
 
 /*
- * TFLite's ADD and SUB step by step, for the scales that intrs_add_x86_affine cannot express. No broadcast; every shift is to
- * the right; left_shift is 20, so operands are below 2^28 and sums below 2^29. out may be x or y.
+ * TFLite's ADD and SUB step by step, for the scales that intrs_add_x86_affine cannot express. No broadcast; every shift
+ * is to the right; left_shift is 20, so operands are below 2^28 and sums below 2^29. out may be x or y.
  */
 void intrs_add_x86(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out)
 {

@@ -1,8 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_add_x86_affine.c - the sum of two tensors by one formula.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 
 /* Residual sum by the searched formula. out may be x or y. */
-void intrs_add_x86_affine(const struct intrs_add_x86_affine *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out)
+void intrs_add_x86_affine(const struct intrs_add_x86_affine *p, int32_t batch, const int8_t *x, const int8_t *y,
+                          int8_t *out)
 {
     const struct intrs_x86_affine_v s = intrs_x86_affine_v(&p->sum);
     const size_t n = (size_t)batch * (size_t)p->n;

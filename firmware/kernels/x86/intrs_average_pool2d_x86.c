@@ -1,8 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_average_pool2d_x86.c - average pooling, sixteen channels at a time.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 
-/* AVERAGE_POOL_2D: 16 channels at a time; a tail goes one by one. Windows of at most 256 taps, so that sums of int8 fit
- * int16. */
+/*
+ * AVERAGE_POOL_2D: 16 channels at a time; a tail goes one by one. Windows of at most 256 taps, so that sums of int8 fit
+ * int16.
+ */
 void intrs_average_pool2d_x86(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out)
 {
     const struct intrs_window *w = &p->w;

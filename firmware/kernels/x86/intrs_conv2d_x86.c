@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_x86.c - direct convolution with int16 products.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 

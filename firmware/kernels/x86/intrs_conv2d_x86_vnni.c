@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_conv2d_x86_vnni.c - direct convolution with VPDPBUSD, four products of bytes a lane.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 
@@ -50,7 +54,8 @@ INTRS_INLINE __m256i quad(const uint8_t *p)
  * Direct convolution by VPDPBUSD: 4 pixels x 16 channels of accumulators in registers. The zero point's part of the
  * sums is in the bias. Scratch: as for intrs_conv2d_x86, with a byte a value.
  */
-void intrs_conv2d_x86_vnni(const struct intrs_conv2d_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch)
+void intrs_conv2d_x86_vnni(const struct intrs_conv2d_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out,
+                           uint8_t *scratch)
 {
     struct intrs_window w = p->w;
     if (w.in_h * w.in_w == 1 && w.filter_h * w.filter_w == 1) { /* fully connected: images are pixels */

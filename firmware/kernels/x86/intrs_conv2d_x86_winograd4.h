@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrs_conv2d_x86_winograd4.h - integer Winograd F(4x4,3x3) in int16 with AVX2; included by the two kernels that differ in what
- * they do with an output pixel.
+ * intrs_conv2d_x86_winograd4.h - integer Winograd F(4x4,3x3) in int16 with AVX2; included by the two kernels that
+ * differ in what they do with an output pixel.
  *
  * Blocks of 16 tiles, which may span images: V = B^T d B into scratch, 36 products V[p] x U[p] with the weights of 16
  * output channels in L1, then A^T M A, which is 576 times the convolution mod 2^32. Times the inverse of 9 that is 64
@@ -35,7 +36,7 @@ INTRS_INLINE void intrs_winograd4_input_1d(__m256i v[6], const __m256i d[6])
 
 /* 16 channels of one tile. in: top left of its 6x6 window; v: 36 rows of 16 int16, `v_step` values apart */
 INTRS_INLINE void intrs_winograd4_input(int16_t *v, size_t v_step, const int8_t *in, size_t row_bytes, size_t channels,
-                                 __m256i zero_point)
+                                        __m256i zero_point)
 {
     __m256i rows[36];
     for (size_t x = 0; x < 6; x++) {
@@ -59,10 +60,12 @@ INTRS_INLINE void intrs_winograd4_input(int16_t *v, size_t v_step, const int8_t 
 
 /// products ///
 
-/* m[t][16] = sum over pairs of v[t] . u for four tiles; named accumulators, because arrays of vectors cost 2-3 times as
- * much */
+/*
+ * m[t][16] = sum over pairs of v[t] . u for four tiles; named accumulators, because arrays of vectors cost 2-3 times as
+ * much
+ */
 INTRS_INLINE void intrs_winograd4_product(int32_t *m, size_t m_step, const int16_t *v, size_t v_step, const int16_t *u,
-                                   int32_t pairs)
+                                          int32_t pairs)
 {
     __m256i a0 = _mm256_setzero_si256(), b0 = a0, a1 = a0, b1 = a0, a2 = a0, b2 = a0, a3 = a0, b3 = a0;
     for (int32_t k = 0; k < pairs; k++) {
@@ -91,7 +94,7 @@ INTRS_INLINE void intrs_winograd4_product(int32_t *m, size_t m_step, const int16
 /// output transform ///
 
 INTRS_INLINE void intrs_winograd4_output_1d(__m256i o[4], __m256i m0, __m256i m1, __m256i m2, __m256i m3, __m256i m4,
-                                     __m256i m5)
+                                            __m256i m5)
 {
     __m256i s = _mm256_add_epi32(m1, m2), d = _mm256_sub_epi32(m1, m2);
     __m256i p = _mm256_add_epi32(m3, m4), q = _mm256_sub_epi32(m3, m4);
@@ -113,12 +116,12 @@ INTRS_INLINE void intrs_winograd4_output(__m256i out[16], const int32_t *m, __m2
             m1 = _mm256_add_epi32(m1, bias); /* position (1,1) alone reaches every output once */
         }
         intrs_winograd4_output_1d(columns + 4 * x, intrs_load(c), m1, intrs_load(c + 192), intrs_load(c + 288),
-                           intrs_load(c + 384), intrs_load(c + 480));
+                                  intrs_load(c + 384), intrs_load(c + 480));
     }
     for (int y = 0; y < 4; y++) {
         __m256i o[4];
         intrs_winograd4_output_1d(o, columns[y], columns[4 + y], columns[8 + y], columns[12 + y], columns[16 + y],
-                           columns[20 + y]);
+                                  columns[20 + y]);
         for (int x = 0; x < 4; x++) {
             out[4 * y + x] = _mm256_srai_epi32(_mm256_mullo_epi32(o[x], inverse), 5);
         }
@@ -128,8 +131,8 @@ INTRS_INLINE void intrs_winograd4_output(__m256i out[16], const int32_t *m, __m2
 /// the layer ///
 
 /* copies one image into a frame of its zero point, so that every tile's 6x6 window lies inside */
-INTRS_INLINE void intrs_winograd4_frame(int8_t *frame, const int8_t *in, const struct intrs_conv2d_x86_winograd4 *p, int32_t rows,
-                                 int32_t columns)
+INTRS_INLINE void intrs_winograd4_frame(int8_t *frame, const int8_t *in, const struct intrs_conv2d_x86_winograd4 *p,
+                                        int32_t rows, int32_t columns)
 {
     const struct intrs_window *w = &p->w;
     size_t row_bytes = (size_t)(columns * w->in_c), image_row = (size_t)(w->in_w * w->in_c),
@@ -153,8 +156,9 @@ INTRS_INLINE void intrs_winograd4_frame(int8_t *frame, const int8_t *in, const s
  * + 64) bytes, M: 16 x 36 x 16 x 4 bytes. skip and sum are null without a residual sum. `away` as for intrs_requant8; a
  * constant of each call, so that the compiler makes a copy for each.
  */
-INTRS_INLINE void intrs_winograd4_run(const struct intrs_conv2d_x86_winograd4 *p, const struct intrs_x86_affine *sum, int away, int32_t batch,
-                               const int8_t *in, const int8_t *skip, int8_t *out, uint8_t *scratch)
+INTRS_INLINE void intrs_winograd4_run(const struct intrs_conv2d_x86_winograd4 *p, const struct intrs_x86_affine *sum,
+                                      int away, int32_t batch, const int8_t *in, const int8_t *skip, int8_t *out,
+                                      uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t tile_rows = (w->out_h + 3) / 4, tile_columns = (w->out_w + 3) / 4, tiles = tile_rows * tile_columns;
@@ -176,13 +180,15 @@ INTRS_INLINE void intrs_winograd4_run(const struct intrs_conv2d_x86_winograd4 *p
         for (int32_t t = 0; t < n; t++) {
             int32_t image = (first + t) / tiles, tile = (first + t) % tiles;
             if (image != framed) {
-                intrs_winograd4_frame(frame, in + (size_t)image * (size_t)(w->in_h * w->in_w) * channels, p, rows, columns);
+                intrs_winograd4_frame(frame, in + (size_t)image * (size_t)(w->in_h * w->in_w) * channels, p, rows,
+                                      columns);
                 framed = image;
             }
             const int8_t *corner = frame + (size_t)(4 * (tile / tile_columns)) * row_bytes +
                                    (size_t)(4 * (tile % tile_columns)) * channels;
             for (size_t c = 0; c < channels; c += 16) {
-                intrs_winograd4_input(v + (size_t)t * channels + c, v_step, corner + c, row_bytes, channels, in_zero_point);
+                intrs_winograd4_input(v + (size_t)t * channels + c, v_step, corner + c, row_bytes, channels,
+                                      in_zero_point);
             }
         }
         for (size_t oc = 0; oc < out_c; oc += 16) {
@@ -191,7 +197,7 @@ INTRS_INLINE void intrs_winograd4_run(const struct intrs_conv2d_x86_winograd4 *p
                 for (size_t t = 0; t < (size_t)n;
                      t += 4) { /* of a last odd group the products mean nothing and are not read */
                     intrs_winograd4_product(m + (t * 36 + i) * 16, 36 * 16, v + i * v_step + t * channels, channels,
-                                     u + i * channels * 16, (int32_t)channels / 2);
+                                            u + i * channels * 16, (int32_t)channels / 2);
                 }
             }
             const int32_t *table = p->q.table + oc * INTRS_X86_ROWS;

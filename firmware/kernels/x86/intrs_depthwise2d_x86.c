@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_depthwise2d_x86.c - depthwise convolution, two taps a product.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include "intrs_x86_inline.h"
 
@@ -28,7 +32,7 @@ static void fill_frame(int8_t *frame, const int8_t *in, const struct intrs_windo
  * read (times zero weights).
  */
 void intrs_depthwise2d_x86(const struct intrs_depthwise2d_x86 *p, int32_t batch, const int8_t *in, int8_t *out,
-                            uint8_t *scratch)
+                           uint8_t *scratch)
 {
     const struct intrs_window *w = &p->w;
     const int32_t rows = (w->out_h - 1) * w->stride_h + (w->filter_h - 1) * w->dilation_h + 1;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_x86.h - parameters of the AVX2 kernels. The generator packs the weights and proves the ranges
  * (intrs_edge/codegen/kernels/x86); every kernel equals the portable one bit for bit under the conditions stated
@@ -51,9 +52,8 @@ struct intrs_conv2d_x86 {
 };
 
 /*
- * intrs_conv2d_x86_vnni: the same for CPUs with AVX512-VNNI. weights [ceil(out_c / 16)][runs][quads][16 in lane order][4]
- * as int8; the bias holds
- * -(in_zero_point + 128) * sum(weights), because inputs go in as value + 128.
+ * intrs_conv2d_x86_vnni: the same for CPUs with AVX512-VNNI. weights [ceil(out_c / 16)][runs][quads][16 in lane
+ * order][4] as int8; the bias holds -(in_zero_point + 128) * sum(weights), because inputs go in as value + 128.
  */
 struct intrs_conv2d_x86_vnni {
     struct intrs_window w;
@@ -63,10 +63,10 @@ struct intrs_conv2d_x86_vnni {
 };
 
 /*
- * intrs_conv2d_x86_winograd4, intrs_conv2d_add_x86_winograd4: 3x3, stride 1, no dilation, in_c and out_c multiples of 16, by
- * integer Winograd F(4x4,3x3). weights [out_c / 16][36][in_c / 2][16 in lane order][2]: G g G^T with the rows of G
- * scaled to integers [6,0,0] [-4,-4,-4] [-4,4,-4] [1,2,4] [1,-2,4] [0,0,3], so |.| <= 18 432. Condition: |accumulator|
- * < 2^25, which the generator proves from the sums of the positive and of the negative weights.
+ * intrs_conv2d_x86_winograd4, intrs_conv2d_add_x86_winograd4: 3x3, stride 1, no dilation, in_c and out_c multiples of
+ * 16, by integer Winograd F(4x4,3x3). weights [out_c / 16][36][in_c / 2][16 in lane order][2]: G g G^T with the rows of
+ * G scaled to integers [6,0,0] [-4,-4,-4] [-4,4,-4] [1,2,4] [1,-2,4] [0,0,3], so |.| <= 18 432. Condition:
+ * |accumulator| < 2^25, which the generator proves from the sums of the positive and of the negative weights.
  */
 struct intrs_conv2d_x86_winograd4 {
     struct intrs_window w;
@@ -98,22 +98,27 @@ struct intrs_add_x86_affine {
 };
 
 /* Asked before any of these kernels is called. Inline, so that it is compiled without AVX2. */
-static inline int intrs_cpu_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+static inline int intrs_cpu_has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
 
 static inline int intrs_cpu_has_avx512vnni(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
-void intrs_conv2d_x86(const struct intrs_conv2d_x86 *p, int32_t batch, const int8_t *in, int8_t *out,
-                       uint8_t *scratch);
-void intrs_conv2d_x86_vnni(const struct intrs_conv2d_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
-void intrs_conv2d_x86_winograd4(const struct intrs_conv2d_x86_winograd4 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
-void intrs_conv2d_add_x86_winograd4(const struct intrs_conv2d_add_x86_winograd4 *p, int32_t batch, const int8_t *in, const int8_t *skip,
-                              int8_t *out, uint8_t *scratch);
+void intrs_conv2d_x86(const struct intrs_conv2d_x86 *p, int32_t batch, const int8_t *in, int8_t *out, uint8_t *scratch);
+void intrs_conv2d_x86_vnni(const struct intrs_conv2d_x86_vnni *p, int32_t batch, const int8_t *in, int8_t *out,
+                           uint8_t *scratch);
+void intrs_conv2d_x86_winograd4(const struct intrs_conv2d_x86_winograd4 *p, int32_t batch, const int8_t *in,
+                                int8_t *out, uint8_t *scratch);
+void intrs_conv2d_add_x86_winograd4(const struct intrs_conv2d_add_x86_winograd4 *p, int32_t batch, const int8_t *in,
+                                    const int8_t *skip, int8_t *out, uint8_t *scratch);
 void intrs_depthwise2d_x86(const struct intrs_depthwise2d_x86 *p, int32_t batch, const int8_t *in, int8_t *out,
-                            uint8_t *scratch);
-void intrs_add_x86_affine(const struct intrs_add_x86_affine *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
+                           uint8_t *scratch);
+void intrs_add_x86_affine(const struct intrs_add_x86_affine *p, int32_t batch, const int8_t *x, const int8_t *y,
+                          int8_t *out);
 void intrs_add_x86(const struct intrs_add *p, int32_t batch, const int8_t *x, const int8_t *y, int8_t *out);
 void intrs_average_pool2d_x86(const struct intrs_pool2d *p, int32_t batch, const int8_t *in, int8_t *out);
 

@@ -1,4 +1,7 @@
-/* intrs_x86_inline.h - what the AVX2 kernels share: loads, requantisation, residual sum. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_x86_inline.h - what the AVX2 kernels share: loads, requantisation, residual sum.
+ */
 #ifndef INTRS_X86_INLINE_H
 #define INTRS_X86_INLINE_H
 
@@ -13,9 +16,15 @@
 
 /// memory ///
 
-INTRS_INLINE __m256i intrs_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+INTRS_INLINE __m256i intrs_load(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
 
-INTRS_INLINE void intrs_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+INTRS_INLINE void intrs_store(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
 
 /* 16 int8 widened to int16 */
 INTRS_INLINE __m256i intrs_widen(const int8_t *p)
@@ -31,7 +40,10 @@ INTRS_INLINE __m256i intrs_pair(const int16_t *p)
     return _mm256_set1_epi32(x);
 }
 
-INTRS_INLINE uint8_t *intrs_align64(uint8_t *p) { return p + (-(uintptr_t)p & 63u); }
+INTRS_INLINE uint8_t *intrs_align64(uint8_t *p)
+{
+    return p + (-(uintptr_t)p & 63u);
+}
 
 /// requantisation ///
 
@@ -82,7 +94,10 @@ INTRS_INLINE __m256i intrs_requant8(__m256i acc2, const struct intrs_x86_block *
 }
 
 /* whether rounding away from zero can be seen: not where everything below the zero point is clamped */
-INTRS_INLINE int intrs_away(const struct intrs_x86_requant *q) { return q->min < q->zero_point; }
+INTRS_INLINE int intrs_away(const struct intrs_x86_requant *q)
+{
+    return q->min < q->zero_point;
+}
 
 /* zero point and clamp, as vectors */
 struct intrs_x86_out {
@@ -136,11 +151,11 @@ INTRS_INLINE struct intrs_x86_affine_v intrs_x86_affine_v(const struct intrs_x86
 {
     const int32_t *f = s->factor;
     struct intrs_x86_affine_v v = {_mm256_set1_epi32(intrs_two16(f[0] >> 8, f[1] >> 8)),
-                                _mm256_set1_epi32(intrs_two16(f[0] & 255, f[1] & 255)),
-                                _mm256_set1_epi32(s->offset),
-                                _mm_cvtsi32_si128(s->shift),
-                                _mm_set1_epi8((int8_t)s->min),
-                                _mm_set1_epi8((int8_t)s->max)};
+                                   _mm256_set1_epi32(intrs_two16(f[0] & 255, f[1] & 255)),
+                                   _mm256_set1_epi32(s->offset),
+                                   _mm_cvtsi32_si128(s->shift),
+                                   _mm_set1_epi8((int8_t)s->min),
+                                   _mm_set1_epi8((int8_t)s->max)};
     return v;
 }
 

@@ -1,4 +1,7 @@
-/* The seal of a bare-metal image: CRC-32 of all its bytes, written behind them after linking (tools/seal.c). */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.c - the seal of a bare-metal image: CRC-32 of all its bytes, written behind them after linking (tools/seal.c).
+ */
 #include "intrs_model.h"
 #include "intrs_port.h"
 

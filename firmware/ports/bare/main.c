@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - serves the link for ever.
+ */
 #include "intrs_link.h"
 #include "intrs_port.h"
 

@@ -1,4 +1,7 @@
-/* The four functions that a freestanding compiler may call (C11 4; GCC manual, "Standards"). */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mem.c - the four functions that a freestanding compiler may call (C11 4; GCC manual, "Standards").
+ */
 #include <stdint.h>
 
 #include "intrs_memory.h"

@@ -1,4 +1,8 @@
-/* What every core does first: memory, then the board's register script, generated from its description: clocks and pins. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prepare.c - what every core does first: memory, then the board's register script, generated from its description:
+ * clocks and pins.
+ */
 #include "intrs_port.h"
 
 extern uint32_t intrs_data_start[], intrs_data_end[], intrs_data_load[], intrs_bss_start[], intrs_bss_end[];

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start-up for every Cortex-M: vectors, memory, the board's register script. A fault resets the board; the host sees that and
- * repeats its request.
+ * startup.c - Start-up for every Cortex-M: vectors, memory, the board's register script. A fault resets the board; the
+ * host sees that and repeats its request.
  */
 #include "intrs_port.h"
 
@@ -24,17 +25,15 @@ union vector {
 
 /* no interrupt is ever taken (wait.c), so the table ends with the system exceptions */
 __attribute__((section(".intrs.vectors"), used)) static const union vector vectors[16] = {
-    [0] = {.stack = intrs_stack_top},
-    [1] = {.handler = intrs_reset},
-    [2] = {.handler = fault},  /* NMI */
-    [3] = {.handler = fault},  /* hard fault */
-    [4] = {.handler = fault},  /* memory management */
-    [5] = {.handler = fault},  /* bus */
-    [6] = {.handler = fault},  /* usage */
-    [7] = {.handler = fault},  /* secure */
-    [11] = {.handler = fault}, /* SVC */
-    [14] = {.handler = fault}, /* PendSV */
-    [15] = {.handler = fault}, /* SysTick */
+    [0] = {.stack = intrs_stack_top}, [1] = {.handler = intrs_reset}, [2] = {.handler = fault}, /* NMI */
+    [3] = {.handler = fault},                                                                   /* hard fault */
+    [4] = {.handler = fault},                                                                   /* memory management */
+    [5] = {.handler = fault},                                                                   /* bus */
+    [6] = {.handler = fault},                                                                   /* usage */
+    [7] = {.handler = fault},                                                                   /* secure */
+    [11] = {.handler = fault},                                                                  /* SVC */
+    [14] = {.handler = fault},                                                                  /* PendSV */
+    [15] = {.handler = fault},                                                                  /* SysTick */
 };
 
 static void fault(void)

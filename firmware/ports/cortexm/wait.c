@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting asleep. Interrupts are masked for good (PRIMASK): a pending one ends WFI all the same (DDI 0403, B1.5.19; DDI 0419,
- * B1.5.17), but no handler runs, so nothing here can interrupt a computation.
+ * wait.c - Waiting asleep. Interrupts are masked for good (PRIMASK): a pending one ends WFI all the same (DDI 0403,
+ * B1.5.19; DDI 0419, B1.5.17), but no handler runs, so nothing here can interrupt a computation.
  */
 #include "intrs_port.h"
 
@@ -19,7 +20,9 @@ void intrs_wait_init(void)
     __asm volatile("cpsid i" ::: "memory");
     NVIC_ISER = UART_BIT;
 #if defined(INTRS_WATCHDOG_AT)
-    /* the watchdog is to be told every tenth of a second; where SysTick sleeps too, the watchdog must (docs/boards.md) */
+    /*
+     * the watchdog is to be told every tenth of a second; where SysTick sleeps too, the watchdog must (docs/boards.md)
+     */
     SYST_RVR = INTRS_CLOCK_HZ / 10u < 0xFFFFFFu ? INTRS_CLOCK_HZ / 10u : 0xFFFFFFu;
     SYST_CSR = 7u;
 #endif

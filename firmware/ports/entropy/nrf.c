@@ -1,4 +1,8 @@
-/* Nordic RNG, thermal noise with bias correction (nRF51 reference manual, 21; nRF52840 product specification, 6.19). */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nrf.c - Nordic RNG, thermal noise with bias correction (nRF51 reference manual, 21; nRF52840 product specification,
+ * 6.19).
+ */
 #include "intrs_port.h"
 
 #define RNG ((volatile uint32_t *)0x4000D000u)

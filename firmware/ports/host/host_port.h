@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_port.h - where the host's port finds its line.
+ */
 #ifndef HOST_PORT_H
 #define HOST_PORT_H
 

@@ -1,4 +1,8 @@
-/* The program `intrs`: serves the link on stdin and stdout, a TCP port or a serial line; certifies a raw image by itself. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - the program `intrs`: serves the link on stdin and stdout, a TCP port or a serial line; certifies a raw image
+ * by itself.
+ */
 #include "host_port.h"
 #include "intrs.h"
 #include "intrs_link.h"
@@ -19,7 +23,7 @@
 static int usage(void)
 {
     (void)fputs("usage: intrs                          serve the link on stdin and stdout\n"
-                "       intrs tcp PORT                 serve it on a TCP port of 127.0.0.1 (0: any; printed), one client at a time\n"
+                "       intrs tcp PORT                 serve it on a TCP port of 127.0.0.1 (0: any; printed)\n"
                 "       intrs serial DEVICE            serve it on a serial line, 115200 8N1\n"
                 "       intrs info                     print the model's numbers\n"
                 "       intrs certify FILE SEED INDEX  certify a raw uint8 HWC image\n",
@@ -117,7 +121,8 @@ static int certify(const char *file, const char *seed, const char *index)
         return 1;
     }
     (void)printf("label %ld\nselected %lu\ncount %lu\nsamples %lu\nradius_squared %lu\n", (long)c.label,
-                 (unsigned long)c.selected, (unsigned long)c.count, (unsigned long)c.samples, (unsigned long)c.radius_squared);
+                 (unsigned long)c.selected, (unsigned long)c.count, (unsigned long)c.samples,
+                 (unsigned long)c.radius_squared);
     return 0;
 }
 
@@ -130,10 +135,11 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc == 2 && strcmp(argv[1], "info") == 0) {
-        (void)printf("board %s\nmodel 0x%08lx\ntables 0x%08lx\nimage_bytes %lu\nclasses %lu\nn0 %lu\nn %lu\narena_bytes %lu\n",
-                     INTRS_BOARD, (unsigned long)INTRS_MODEL_HASH, (unsigned long)INTRS_TABLE_HASH,
-                     (unsigned long)INTRS_IMAGE_BYTES, (unsigned long)INTRS_CLASSES, (unsigned long)INTRS_N0,
-                     (unsigned long)INTRS_N, (unsigned long)INTRS_ARENA_BYTES);
+        (void)printf(
+            "board %s\nmodel 0x%08lx\ntables 0x%08lx\nimage_bytes %lu\nclasses %lu\nn0 %lu\nn %lu\narena_bytes %lu\n",
+            INTRS_BOARD, (unsigned long)INTRS_MODEL_HASH, (unsigned long)INTRS_TABLE_HASH,
+            (unsigned long)INTRS_IMAGE_BYTES, (unsigned long)INTRS_CLASSES, (unsigned long)INTRS_N0,
+            (unsigned long)INTRS_N, (unsigned long)INTRS_ARENA_BYTES);
         return 0;
     }
     if (argc == 3 && strcmp(argv[1], "tcp") == 0) {

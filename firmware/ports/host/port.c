@@ -1,4 +1,7 @@
-/* The link over file descriptors: a pipe, a socket or a serial line. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port.c - the link over file descriptors: a pipe, a socket or a serial line.
+ */
 #include "host_port.h"
 #include "intrs_port.h"
 

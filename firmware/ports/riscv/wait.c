@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting asleep. Interrupts are masked for good (mstatus.MIE is 0 after reset): a pending one ends WFI all the same (privileged
- * architecture 1.12, 3.3.3), but no handler runs, so nothing here can interrupt a computation. The UART's comes through the
- * platform-level interrupt controller (RISC-V PLIC 1.0), context 0: the first hart in machine mode.
+ * wait.c - Waiting asleep. Interrupts are masked for good (mstatus.MIE is 0 after reset): a pending one ends WFI all
+ * the same (privileged architecture 1.12, 3.3.3), but no handler runs, so nothing here can interrupt a computation. The
+ * UART's comes through the platform-level interrupt controller (RISC-V PLIC 1.0), context 0: the first hart in machine
+ * mode.
  */
 #include "intrs_port.h"
 

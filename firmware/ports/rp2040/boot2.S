@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The RP2040's second-stage boot loader (RP2040 datasheet, 2.8.1.3 and 4.10): the boot ROM copies 256 bytes of flash to RAM, checks
- * their CRC and runs them. Sets the SSI to plain 03h reads, which every flash chip knows, at a quarter of the system clock, and starts
- * the image behind it. boot2.c holds these bytes and their CRC; a test assembles this and compares.
+ * boot2.S - the RP2040's second-stage boot loader (RP2040 datasheet, 2.8.1.3 and 4.10): the boot ROM copies 256 bytes
+ * of flash to RAM, checks their CRC and runs them. Sets the SSI to plain 03h reads, which every flash chip knows, at a
+ * quarter of the system clock, and starts the image behind it. boot2.c holds these bytes and their CRC; a test
+ * assembles this and compares.
  */
     .syntax unified
     .cpu cortex-m0plus

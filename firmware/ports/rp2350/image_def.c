@@ -1,4 +1,8 @@
-/* The smallest IMAGE_DEF of an Arm program (RP2350 datasheet, 5.9.5.1); the boot ROM looks for it in the first 4 KiB of flash. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_def.c - the smallest IMAGE_DEF of an Arm program (RP2350 datasheet, 5.9.5.1); the boot ROM looks for it in the
+ * first 4 KiB of flash.
+ */
 #include <stdint.h>
 
 __attribute__((section(".intrs.image_def"), used)) static const uint32_t image_def[5] = {

@@ -1,4 +1,7 @@
-/* Arm CMSDK APB UART (DDI 0479, chapter 4.3): the MPS2 and MPS3 boards. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmsdk.c - Arm CMSDK APB UART (DDI 0479, chapter 4.3): the MPS2 and MPS3 boards.
+ */
 #include "intrs_port.h"
 
 #define UART ((volatile uint32_t *)INTRS_UART_BASE)

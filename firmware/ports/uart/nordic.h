@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nordic.h - registers that Nordic's UART and its UARTE share, in words from the base.
  */

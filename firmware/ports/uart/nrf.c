@@ -1,4 +1,7 @@
-/* Nordic UART without DMA (nRF51 and nRF52 product specifications). 6 bytes of receive FIFO. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nrf.c - Nordic UART without DMA (nRF51 and nRF52 product specifications). 6 bytes of receive FIFO.
+ */
 #include "nordic.h"
 
 enum {

@@ -1,4 +1,8 @@
-/* The 16550 with registers a byte apart (National Semiconductor PC16550D): QEMU's virt machine and many RISC-V chips. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ns16550.c - the 16550 with registers a byte apart (National Semiconductor PC16550D): QEMU's virt machine and many
+ * RISC-V chips.
+ */
 #include "intrs_port.h"
 
 #define UART ((volatile uint8_t *)INTRS_UART_BASE)
@@ -12,7 +16,7 @@ void intrs_uart_init(void)
     UART[DIVISOR_LOW] = (uint8_t)(divisor & 0xFFu);
     UART[DIVISOR_HIGH] = (uint8_t)(divisor >> 8 & 0xFFu);
     UART[LINE] = EIGHT_BITS;
-    UART[FIFO] = FIFO_ON;      /* and both emptied; the interrupt comes with the first byte */
+    UART[FIFO] = FIFO_ON; /* and both emptied; the interrupt comes with the first byte */
     UART[INTERRUPTS] = RECEIVED;
 }
 

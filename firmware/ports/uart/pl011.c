@@ -1,4 +1,7 @@
-/* Arm PrimeCell UART PL011 (DDI 0183): Stellaris, RP2040, RP2350. 16 or 32 bytes of FIFO. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pl011.c - Arm PrimeCell UART PL011 (DDI 0183): Stellaris, RP2040, RP2350. 16 or 32 bytes of FIFO.
+ */
 #include "intrs_port.h"
 
 #define UART ((volatile uint32_t *)INTRS_UART_BASE)
@@ -12,9 +15,9 @@ void intrs_uart_init(void)
     const uint32_t divisor = (INTRS_UART_CLOCK_HZ * 4u + INTRS_UART_BAUD / 2u) / INTRS_UART_BAUD;
     UART[IBRD] = divisor / 64u;
     UART[FBRD] = divisor % 64u;
-    UART[LCRH] = 0x70; /* 8N1, FIFOs on */
+    UART[LCRH] = 0x70;                 /* 8N1, FIFOs on */
     UART[IMSC] = RX_INT | TIMEOUT_INT; /* half of the FIFO is full, or something in it is 32 bits old */
-    UART[CR] = 0x301; /* on, transmit, receive */
+    UART[CR] = 0x301;                  /* on, transmit, receive */
 }
 
 int intrs_uart_read(void)

@@ -1,4 +1,7 @@
-/* STM32 USART with SR and DR (RM0090, RM0041: F1, F4). Clock and pins come from the board's start-up table. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stm32v1.c - STM32 USART with SR and DR (RM0090, RM0041: F1, F4). Clock and pins come from the board's start-up table.
+ */
 #include "intrs_port.h"
 
 #define USART ((volatile uint32_t *)INTRS_UART_BASE)

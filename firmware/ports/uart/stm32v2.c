@@ -1,4 +1,8 @@
-/* STM32 USART with ISR, RDR and TDR (RM0385, RM0432, RM0433, RM0456: F7, L4, H7, U5). Clock and pins: the start-up table. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stm32v2.c - STM32 USART with ISR, RDR and TDR (RM0385, RM0432, RM0433, RM0456: F7, L4, H7, U5). Clock and pins: the
+ * start-up table.
+ */
 #include "intrs_port.h"
 
 #define USART ((volatile uint32_t *)INTRS_UART_BASE)

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nordic UARTE, the UART with EasyDMA (nRF52840 and nRF5340 product specifications, "UARTE"): nRF52, nRF53, nRF91. One byte a transfer;
- * what comes before the next is started waits in the peripheral's FIFO.
+ * uarte.c - Nordic UARTE, the UART with EasyDMA (nRF52840 and nRF5340 product specifications, "UARTE"): nRF52, nRF53,
+ * nRF91. One byte a transfer; what comes before the next is started waits in the peripheral's FIFO.
  */
 #include "nordic.h"
 
@@ -29,7 +30,7 @@ enum {
 #elif INTRS_UART_BAUD == 1000000
 #define RATE 0x10000000u
 #else
-#error "the UARTE is known to make 38400, 57600, 115200, 230400, 460800, 921600 and 1000000 baud: set uart.baud to one of these"
+#error "the UARTE makes 38400, 57600, 115200, 230400, 460800, 921600 and 1000000 baud: set uart.baud to one of these"
 #endif
 
 /* the DMA reaches RAM alone */

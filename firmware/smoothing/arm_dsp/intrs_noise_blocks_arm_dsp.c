@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_noise_blocks_arm_dsp.c - the sampler for cores with the DSP extension, four coordinates at a time.
+ */
 #include "intrs_asm.h"
 #include "intrs_model.h"
 
@@ -12,13 +16,19 @@
 
 #if INTRS_RNG == INTRS_RNG_XOSHIRO128PP
 /* The last word of the state is kept unrotated: its rotation is part of the instructions that read it. Seven a word. */
-static INLINE void enter(struct intrs_rng *r) { r->s[3] = intrs_rotl(r->s[3], 21); }
-static INLINE void leave(struct intrs_rng *r) { r->s[3] = intrs_rotl(r->s[3], 11); }
+static INLINE void enter(struct intrs_rng *r)
+{
+    r->s[3] = intrs_rotl(r->s[3], 21);
+}
+static INLINE void leave(struct intrs_rng *r)
+{
+    r->s[3] = intrs_rotl(r->s[3], 11);
+}
 
 static INLINE uint32_t next(struct intrs_rng *r)
 {
     uint32_t out, s1 = r->s[1];
-    // compilers would rotate once, into a register that is not there
+    /* compilers would rotate once, into a register that is not there */
     __asm__("add %0, %1, %2, ror #21" : "=r"(out) : "r"(r->s[0]), "r"(r->s[3]));
     __asm__("add %0, %1, %0, ror #25" : "+r"(out) : "r"(r->s[0]));
     __asm__("eor %0, %1, %0, ror #21" : "+r"(r->s[3]) : "r"(s1));
@@ -29,14 +39,26 @@ static INLINE uint32_t next(struct intrs_rng *r)
     return out;
 }
 #else
-static INLINE void enter(struct intrs_rng *r) { (void)r; }
-static INLINE void leave(struct intrs_rng *r) { (void)r; }
-static INLINE uint32_t next(struct intrs_rng *r) { return intrs_rng_next(r); }
+static INLINE void enter(struct intrs_rng *r)
+{
+    (void)r;
+}
+static INLINE void leave(struct intrs_rng *r)
+{
+    (void)r;
+}
+static INLINE uint32_t next(struct intrs_rng *r)
+{
+    return intrs_rng_next(r);
+}
 #endif
 
 /// two coordinates in one register ///
 
-/* Both halves of `signs` go left by one; a half whose upper bit was set takes that of `minus`, the other that of `plus`. */
+/*
+ * Both halves of `signs` go left by one; a half whose upper bit was set takes that of `minus`, the other that of
+ * `plus`.
+ */
 static INLINE uint32_t by_sign(uint32_t *signs, uint32_t plus, uint32_t minus)
 {
     uint32_t out;
@@ -76,8 +98,8 @@ static INLINE uint32_t noisy(uint32_t pixels, uint32_t k, uint32_t *signs)
 }
 
 /*
- * From bit j for coordinate j, first ones uppermost: the signs of coordinates 0, 1, 4, 5, .. in the low half, those of 2, 3, 6, 7, .. in the
- * high half.
+ * From bit j for coordinate j, first ones uppermost: the signs of coordinates 0, 1, 4, 5, .. in the low half, those of
+ * 2, 3, 6, 7, .. in the high half.
  */
 static INLINE uint32_t split_signs(uint32_t x)
 {
@@ -110,26 +132,34 @@ static INLINE uint32_t search(const struct tables *t, uint32_t k, uint32_t limit
 {
     while (__builtin_expect(limit != cell, 1)) {
         limit = limit_of(t->hi, ++k);
-        if (limit > cell) return k;
+        if (limit > cell) {
+            return k;
+        }
     }
-    // a threshold splits this cell: 32 more bits
+    /* a threshold splits this cell: 32 more bits */
     uint32_t low = next(r);
-    while (intrs_noise_hi[k] == cell && intrs_noise_lo[k] < low) k++;
+    while (intrs_noise_hi[k] == cell && intrs_noise_lo[k] < low) {
+        k++;
+    }
     return k;
 }
 
 static INLINE uint32_t low_magnitude(const struct tables *t, uint32_t word, struct intrs_rng *r)
 {
     uint32_t k = t->guide[word >> 8 & 0xFFu], limit = limit_of(t->hi, k);
-    if (__builtin_expect(limit > (word & 0xFFFFu), 1)) return k;
+    if (__builtin_expect(limit > (word & 0xFFFFu), 1)) {
+        return k;
+    }
     return search(t, k, limit, word & 0xFFFFu, r);
 }
 
 static INLINE uint32_t high_magnitude(const struct tables *t, uint32_t word, struct intrs_rng *r)
 {
     uint32_t k = t->guide[word >> 24], limit = limit_of(t->hi, k);
-    if (__builtin_expect(limit > word >> 16, 1)) return k;
-    // shifted once more: else the compiler does not shift inside the comparison above
+    if (__builtin_expect(limit > word >> 16, 1)) {
+        return k;
+    }
+    /* shifted once more: else the compiler does not shift inside the comparison above */
     __asm__("" : "+r"(word));
     return search(t, k, limit, word >> 16, r);
 }
@@ -183,13 +213,13 @@ static INLINE int32_t map_high(uint32_t v)
 static INLINE void store(int8_t *input, uint32_t even, uint32_t odd)
 {
 #if NARROW
-    // INTRS_MAP_ADD is in it already
+    /* INTRS_MAP_ADD is in it already */
     __asm__("ssat16 %0, %1, %0" : "+r"(even) : "I"(8 + INTRS_MAP_SHIFT));
     __asm__("ssat16 %0, %1, %0" : "+r"(odd) : "I"(8 + INTRS_MAP_SHIFT));
     uint32_t bytes = (even >> INTRS_MAP_SHIFT & 0x00FF00FFu) | (odd >> INTRS_MAP_SHIFT & 0x00FF00FFu) << 8;
     memcpy(input, &bytes, 4);
 #else
-    // in assembly: compilers would join them to a word, which takes longer than four stores
+    /* in assembly: compilers would join them to a word, which takes longer than four stores */
     __asm__("strb %1, %0" : "=m"(input[0]) : "r"(map_low(even)));
     __asm__("strb %1, %0" : "=m"(input[1]) : "r"(map_low(odd)));
     __asm__("strb %1, %0" : "=m"(input[2]) : "r"(map_high(even)));
@@ -198,171 +228,10 @@ static INLINE void store(int8_t *input, uint32_t even, uint32_t odd)
 }
 
 #if INTRS_RNG == INTRS_RNG_XOSHIRO128PP && INTRS_MAP_MUL < 0x8000 && INTRS_ALL_REGISTERS
-/*
- * The usual case in assembly, line by line what the other branch says: all fourteen registers are in use, and no compiler was seen to
- * allocate them without spills. Seven instructions a word, eleven a pair of look-ups, the signs of two coordinates at once.
- */
-
-/* the next word of the generator; the new state has s2 in another register */
-#define NEXT(out, s2, new_s2)                                                                                          \
-    "add " out ", %[s0], %[s3], ror #21\n\t"                                                                           \
-    "add " out ", %[s0], " out ", ror #25\n\t"                                                                         \
-    "eor " s2 ", " s2 ", %[s0]\n\t"                                                                                    \
-    "eor %[s3], %[s1], %[s3], ror #21\n\t"                                                                             \
-    "eor " new_s2 ", " s2 ", %[s1], lsl #9\n\t"                                                                        \
-    "eor %[s1], %[s1], " s2 "\n\t"                                                                                     \
-    "eor %[s0], %[s0], %[s3]\n\t"
-
-#if INTRS_GUIDE_BITS == 8
-#define GUIDE(k) "ldrb " k ", [%[guide], " k "]\n\t"
+#include "intrs_noise_blocks_arm_dsp_asm.h"
 #else
-#define GUIDE(k) "ldrh " k ", [%[guide], " k ", lsl #1]\n\t"
-#endif
-
-/* k and limit of the guide's entry for a bin */
-#define LOOK_UP(k, limit)                                                                                              \
-    GUIDE(k) "ldrh " limit ", [%[hi], " k ", lsl #1]\n\t"
-
-/* the search beyond it: to `found` with the first limit above the cell, on when one equals the cell */
-#define SEARCH(k, limit, adapt, cell, found)                                                                           \
-    "beq 2f\n"                                                                                                         \
-    "1: add " k ", #1\n\t"                                                                                             \
-    "ldrh " limit ", [%[hi], " k ", lsl #1]\n\t" adapt "cmp " limit ", " cell "\n\t"                                   \
-    "bhi " found "b\n\t"                                                                                               \
-    "bne 1b\n"                                                                                                         \
-    "2:\n\t"
-
-/* a threshold splits the cell: 32 more bits, then while (hi[k] == cell && lo[k] < low) k++ */
-#define REFINE(k, cell, low, x, s2)                                                                                    \
-    "str %[guide], %[spare0]\n\t"                                                                                      \
-    "movw %[guide], #:lower16:%c[lo]\n\t"                                                                              \
-    "movt %[guide], #:upper16:%c[lo]\n\t" NEXT(low, s2, x)                                                     \
-    "mov " s2 ", " x "\n"                                                                                              \
-    "1: ldr " x ", [%[guide], " k ", lsl #2]\n\t"                                                                      \
-    "cmp " x ", " low "\n\t"                                                                                           \
-    "bhs 2f\n\t"                                                                                                       \
-    "add " k ", #1\n\t"                                                                                                \
-    "ldrh " x ", [%[hi], " k ", lsl #1]\n\t"                                                                           \
-    "cmp " x ", " cell "\n\t"                                                                                          \
-    "beq 1b\n"                                                                                                         \
-    "2: ldr %[guide], %[spare0]\n\t"
-
-/* pixels + k or - k, by sign; x is overwritten, k is the result */
-#define NOISY(pixels, k, x)                                                                                            \
-    "sadd16 " x ", " pixels ", " k "\n\t"                                                                              \
-    "ssub16 " pixels ", " pixels ", " k "\n\t"                                                                         \
-    "sadd16 %[signs], %[signs], %[signs]\n\t"                                                                          \
-    "sel " k ", " x ", " pixels "\n\t"
-
-#define MAP(multiply, half)                                                                                            \
-    multiply " %[e], " half ", %[a], %[c]\n\t"                                                                         \
-             "ssat %[e], #8, %[e]" SHIFTED("asr") "\n\t"                                                               \
-             "strb %[e], [%[input]], #1\n\t"
-
-static INLINE void block(struct intrs_rng *r, const struct tables *t, const uint8_t **pixel, int8_t **to, uint32_t signs)
-{
-    const uint8_t *image = *pixel, *stop = image + 32;
-    int8_t *input = *to;
-    uint32_t a, b, c, d, e, spare0, spare1, spare2;
-    const uint32_t more = LANES(INTRS_MAP_ADD);
-    const struct {
-        int32_t mul, add;
-    } map = {INTRS_MAP_MUL, INTRS_MAP_ADD};
-    __asm__ volatile(
-        "10:\n\t"
-        // word of coordinates 0 and 1: k in b and d
-        NEXT("%[a]", "%[s2]", "%[e]")
-        "ubfx %[b], %[a], #8, #8\n\t"
-        LOOK_UP("%[b]", "%[c]")
-        "uxth %[d], %[a]\n\t"
-        "cmp %[c], %[d]\n\t"
-        "bls 20f\n"
-        "11: lsr %[d], %[a], #24\n\t"
-        LOOK_UP("%[d]", "%[c]")
-        "cmp %[c], %[a], lsr #16\n\t"
-        "bls 21f\n"
-        // word of coordinates 2 and 3: k in e. no register is left for the first cell, so both sides are shifted
-        "12:\n\t"
-        NEXT("%[a]", "%[e]", "%[s2]")
-        "ubfx %[e], %[a], #8, #8\n\t"
-        LOOK_UP("%[e]", "%[c]")
-        "lsl %[c], #16\n\t"
-        "cmp %[c], %[a], lsl #16\n\t"
-        "bls 22f\n"
-        "13: pkhbt %[b], %[b], %[e], lsl #16\n\t"
-        "lsr %[e], %[a], #24\n\t"
-        LOOK_UP("%[e]", "%[c]")
-        "cmp %[c], %[a], lsr #16\n\t"
-        "bls 23f\n"
-        "14: pkhbt %[d], %[d], %[e], lsl #16\n\t"
-        // coordinates 0 and 2 in b, 1 and 3 in d
-        "ldr %[a], [%[image]], #4\n\t"
-#if NARROW
-        "ldr %[e], %[more]\n\t"
-        "uxtab16 %[c], %[e], %[a]\n\t"
-        "uxtab16 %[a], %[e], %[a], ror #8\n\t"
-        NOISY("%[c]", "%[b]", "%[e]")
-        NOISY("%[a]", "%[d]", "%[e]")
-        "ssat16 %[b], %[width], %[b]\n\t"
-        "ssat16 %[d], %[width], %[d]\n\t"
-        "mov %[e], #0x00FF00FF\n\t"
-        "and %[b], %[e], %[b]" SHIFTED("lsr") "\n\t"
-        "and %[d], %[e], %[d]" SHIFTED("lsr") "\n\t"
-        "orr %[b], %[b], %[d], lsl #8\n\t"
-        "str %[b], [%[input]], #4\n\t"
-#else
-        "uxtb16 %[c], %[a]\n\t"
-        "uxtb16 %[a], %[a], ror #8\n\t"
-        NOISY("%[c]", "%[b]", "%[e]")
-        NOISY("%[a]", "%[d]", "%[e]")
-        "ldrd %[a], %[c], %[map]\n\t"
-        MAP("smlabb", "%[b]")
-        MAP("smlabb", "%[d]")
-        MAP("smlatb", "%[b]")
-        MAP("smlatb", "%[d]")
-#endif
-        "ldr %[a], %[stop]\n\t"
-        "cmp %[a], %[image]\n\t"
-        "bne 10b\n\t"
-        "b 30f\n"
-        // searches
-        "20:\n\t"
-        SEARCH("%[b]", "%[c]", "", "%[d]", "11")
-        REFINE("%[b]", "%[d]", "%[s2]", "%[c]", "%[e]")
-        "b 11b\n"
-        "21:\n\t"
-        SEARCH("%[d]", "%[c]", "", "%[a], lsr #16", "12")
-        "lsr %[a], #16\n\t"
-        REFINE("%[d]", "%[a]", "%[s2]", "%[c]", "%[e]")
-        "b 12b\n"
-        "22:\n\t"
-        SEARCH("%[e]", "%[c]", "lsl %[c], #16\n\t", "%[a], lsl #16", "13")
-        "str %[image], %[spare1]\n\t"
-        "str %[input], %[spare2]\n\t"
-        "uxth %[image], %[a]\n\t"
-        REFINE("%[e]", "%[image]", "%[input]", "%[c]", "%[s2]")
-        "ldr %[image], %[spare1]\n\t"
-        "ldr %[input], %[spare2]\n\t"
-        "b 13b\n"
-        "23:\n\t"
-        SEARCH("%[e]", "%[c]", "", "%[a], lsr #16", "14")
-        "lsr %[a], #16\n\t"
-        "str %[image], %[spare1]\n\t"
-        REFINE("%[e]", "%[a]", "%[image]", "%[c]", "%[s2]")
-        "ldr %[image], %[spare1]\n\t"
-        "b 14b\n"
-        "30:"
-        : [s0] "+r"(r->s[0]), [s1] "+r"(r->s[1]), [s2] "+r"(r->s[2]), [s3] "+r"(r->s[3]), [image] "+r"(image),
-          [input] "+r"(input), [signs] "+r"(signs), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e),
-          [spare0] "=&m"(spare0), [spare1] "=&m"(spare1), [spare2] "=&m"(spare2)
-        : [guide] "r"(t->guide), [hi] "r"(t->hi), [stop] "m"(stop), [more] "m"(more), [map] "m"(map),
-          [lo] "i"(intrs_noise_lo), [width] "I"(NARROW ? 8 + INTRS_MAP_SHIFT : 1)
-        : "cc", "memory");
-    *pixel = image;
-    *to = input;
-}
-#else
-static INLINE void block(struct intrs_rng *r, const struct tables *t, const uint8_t **pixel, int8_t **to, uint32_t signs)
+static INLINE void block(struct intrs_rng *r, const struct tables *t, const uint8_t **pixel, int8_t **to,
+                         uint32_t signs)
 {
     for (const uint8_t *stop = *pixel + 32; *pixel != stop; *pixel += 4, *to += 4) {
         uint32_t pixels;
@@ -388,7 +257,7 @@ void intrs_noise_blocks_arm_dsp(struct intrs_rng *rng, const uint8_t *image, int
 {
     struct intrs_rng r = *rng;
     struct tables t = {intrs_noise_guide, intrs_noise_hi};
-    __asm__("" : "+r"(t.guide), "+r"(t.hi)); // else their addresses are loaded again and again
+    __asm__("" : "+r"(t.guide), "+r"(t.hi)); /* else their addresses are loaded again and again */
     enter(&r);
     for (const uint8_t *end = image + 32 * blocks; image != end;) {
         block(&r, &t, &image, &input, split_signs(next(&r)));

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intrs_noise_fill_x86.c - the sampler for eight lanes at once.
+ */
 #if defined(__x86_64__) /* a project may be built on another machine than it was generated on */
 #include <immintrin.h>
 #include <stdatomic.h>
@@ -18,14 +22,16 @@
  */
 #define SLOW 0x80000000u
 static uint32_t cells[4096];
-static atomic_int cells_state; // 0 nothing, 1 being filled, 2 ready
+static atomic_int cells_state; /* 0 nothing, 1 being filled, 2 ready */
 
 static void fill_cells(void)
 {
     uint32_t k = 0;
     for (uint32_t bin = 0; bin < 4096; bin++) {
         uint32_t first = k, rises = 0;
-        while (k <= INTRS_NOISE_LAST && intrs_noise_hi[k] >> 4 == bin) k++, rises++;
+        while (k <= INTRS_NOISE_LAST && intrs_noise_hi[k] >> 4 == bin) {
+            k++, rises++;
+        }
         uint32_t at = rises ? intrs_noise_hi[first] : 0xFFFFu;
         cells[bin] = (rises > 1 ? SLOW : 0) | first << 16 | at;
     }
@@ -33,13 +39,17 @@ static void fill_cells(void)
 
 static void prepare(void)
 {
-    if (atomic_load_explicit(&cells_state, memory_order_acquire) == 2) return;
+    if (atomic_load_explicit(&cells_state, memory_order_acquire) == 2) {
+        return;
+    }
     int expected = 0;
     if (atomic_compare_exchange_strong(&cells_state, &expected, 1)) {
         fill_cells();
         atomic_store_explicit(&cells_state, 2, memory_order_release);
     } else {
-        while (atomic_load_explicit(&cells_state, memory_order_acquire) != 2) _mm_pause();
+        while (atomic_load_explicit(&cells_state, memory_order_acquire) != 2) {
+            _mm_pause();
+        }
     }
 }
 
@@ -96,7 +106,9 @@ static __attribute__((noinline)) __m256i single_lanes(struct streams *r, __m256i
         int lane = __builtin_ctz(mask);
         struct intrs_rng one = {{s[0][lane], s[1][lane], s[2][lane], s[3][lane]}};
         ks[lane] = (uint32_t)intrs_magnitude(cs[lane], &one);
-        for (int i = 0; i < 4; i++) s[i][lane] = one.s[i];
+        for (int i = 0; i < 4; i++) {
+            s[i][lane] = one.s[i];
+        }
     }
     memcpy(r->s, s, sizeof s);
     memcpy(&k, ks, sizeof ks);
@@ -129,7 +141,9 @@ static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image
     struct streams r;
     uint32_t s[4][LANES];
     for (int lane = 0; lane < LANES; lane++) {
-        for (int i = 0; i < 4; i++) s[i][lane] = lanes[lane].s[i];
+        for (int i = 0; i < 4; i++) {
+            s[i][lane] = lanes[lane].s[i];
+        }
     }
     memcpy(r.s, s, sizeof s);
 
@@ -137,9 +151,11 @@ static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image
     uint32_t channel = 0;
     for (uint32_t j = 0; j < INTRS_IMAGE_BYTES; j += 4) {
         __m256i q[4];
-        if ((j & 31u) == 0) signs = next(&r);
+        if ((j & 31u) == 0) {
+            signs = next(&r);
+        }
         for (uint32_t i = 0; i < 4; i++) {
-            if (j + i >= INTRS_IMAGE_BYTES) { // the last group of an odd image: nothing is drawn for it
+            if (j + i >= INTRS_IMAGE_BYTES) { /* the last group of an odd image: nothing is drawn for it */
                 q[i] = _mm256_setzero_si256();
                 continue;
             }
@@ -156,9 +172,11 @@ static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image
             __m256i noise = _mm256_sub_epi32(_mm256_xor_si256(k, negative), negative);
             noise = _mm256_mullo_epi32(noise, _mm256_set1_epi32(intrs_input_map.mul[channel]));
             q[i] = _mm256_sra_epi32(_mm256_add_epi32(noise, _mm256_set1_epi32(base(image, j + i, channel))), shift);
-            if (++channel == INTRS_CHANNELS) channel = 0;
+            if (++channel == INTRS_CHANNELS) {
+                channel = 0;
+            }
         }
-        // saturating packs clamp to int8; then bytes of one lane together
+        /* saturating packs clamp to int8; then bytes of one lane together */
         __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
         uint32_t out[LANES];
         bytes = _mm256_shuffle_epi8(bytes, order);
@@ -166,23 +184,27 @@ static void fill_eight(const struct intrs_rng lanes[LANES], const uint8_t *image
         uint32_t n = INTRS_IMAGE_BYTES - j < 4 ? INTRS_IMAGE_BYTES - j : 4;
         for (uint32_t lane = 0; lane < LANES; lane++) {
             int8_t *to = input + lane * (uint32_t)INTRS_INPUT_BYTES + j;
-            if (n == 4)
+            if (n == 4) {
                 memcpy(to, &out[lane], 4);
-            else
+            } else {
                 memcpy(to, &out[lane], n);
+            }
         }
     }
 }
 
 void intrs_noise_fill_x86(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input);
 
-/* intrs_noise_fill, eight streams at a time; the words drawn and the result are the same. INTRS_BATCH is a multiple
- * of 8. */
+/*
+ * intrs_noise_fill, eight streams at a time; the words drawn and the result are the same. INTRS_BATCH is a multiple
+ * of 8.
+ */
 void intrs_noise_fill_x86(const struct intrs_rng lanes[INTRS_BATCH], const uint8_t *image, int8_t *input)
 {
     prepare();
-    for (uint32_t b = 0; b < INTRS_BATCH; b += LANES)
+    for (uint32_t b = 0; b < INTRS_BATCH; b += LANES) {
         fill_eight(lanes + b, image, input + b * (uint32_t)INTRS_INPUT_BYTES);
+    }
 }
 
 #include "intrs_target_end.h"

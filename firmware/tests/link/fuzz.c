@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer entry for the server. The first byte's lowest bit chooses: the bytes as they are on the wire; or payloads, each behind a
- * length byte, which are framed with a right CRC, so that the fuzzer gets past it. Found are crashes, sanitizer reports and hangs, and a
- * reply that is not a sound frame or answers a number that was not asked.
+ * fuzz.c - libFuzzer entry for the server. The first byte's lowest bit chooses: the bytes as they are on the wire; or
+ * payloads, each behind a length byte, which are framed with a right CRC, so that the fuzzer gets past it. Found are
+ * crashes, sanitizer reports and hangs, and a reply that is not a sound frame or answers a number that was not asked.
  */
 #include "intrs_link.h"
 #include "intrs_port.h"
@@ -110,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         wire_end = size - 1;
     } else {
         encoding = 1;
-        for (size_t at = 1; at < size; ) {
+        for (size_t at = 1; at < size;) {
             size_t n = data[at++];
             n = n < size - at ? n : size - at;
             if (n >= INTRS_LINK_HEADER) {

@@ -1,4 +1,8 @@
-/* A model of no use but of known answers, to test links and ports by themselves. tests/targets mirrors it in Python. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * toy.c - a model of no use but of known answers, to test links and ports by themselves. tests/targets mirrors it in
+ * Python.
+ */
 #if INTRS_TOY_SIMULATED
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
@@ -60,7 +64,8 @@ int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct
 
 /* Progress says that `before` samples were done of `total`. */
 static int votes_of(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
-                    uint32_t count, uint32_t *votes, intrs_progress progress, void *context, uint32_t before, uint32_t total)
+                    uint32_t count, uint32_t *votes, intrs_progress progress, void *context, uint32_t before,
+                    uint32_t total)
 {
     if (ws == NULL || image == NULL || stream == NULL || votes == NULL) {
         return INTRS_E_ARGUMENT;
@@ -144,7 +149,8 @@ uint32_t intrs_next_look(uint32_t mode, uint32_t samples)
     return mode == INTRS_FIXED && samples < INTRS_N ? INTRS_N : 0;
 }
 
-int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared, uint32_t *stop)
+int intrs_judge(uint32_t mode, uint32_t samples, uint32_t count, uint32_t other, uint32_t *radius_squared,
+                uint32_t *stop)
 {
     *radius_squared = intrs_radius_squared(count, other);
     *stop = INTRS_STOP_FULL;

@@ -1,4 +1,7 @@
-/* The configuration of the toy model; a board's macros come from the command line. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * toy_config.h - the configuration of the toy model; a board's macros come from the command line.
+ */
 #ifndef INTRS_CONFIG_H
 #define INTRS_CONFIG_H
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernels to choose from, a folder an instruction set. A module registers its kernels when it is imported.
 
 A folder's ``__init__`` names its modules; list new folders here.

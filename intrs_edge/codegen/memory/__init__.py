@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where every tensor lies in the arena, and in which order the calls run.
 
 Two searches. The order: dynamic programming over the sets of executed calls, which is exact while there are at most

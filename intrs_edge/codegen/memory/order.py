@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """In which order the calls run: dynamic programming over the sets of executed calls."""
 
 from __future__ import annotations

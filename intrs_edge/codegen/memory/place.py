@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where every block lies: dynamic storage allocation by first fit, repaired, then by branch and bound."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the planner is given and what it gives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens a .pt2 file (`torch.export.save`) as data: its graph is JSON, its tensors are bytes with a shape.
 
 torch itself would unpickle parts of such a file, which runs what they say. Nothing is unpickled here, and torch is not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each operator of torch.export is in ONNX. Names and defaults of arguments are those of torch's schemas."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """torch.export programs with q/dq operators (PT2E, torchao) as QDQ ONNX: one more way to write the same network, which
 then is read as one."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ONNX model under construction from the calls of a torch.export program."""
 
 from __future__ import annotations

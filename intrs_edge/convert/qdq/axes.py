@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops over chosen axes: sums, means and extremes, products of two values, blocks between plane and depth, gathering."""
 
 from __future__ import annotations

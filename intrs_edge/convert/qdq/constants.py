@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folds the nodes that compute constants: shapes of reshapes, transposed weights, and the like."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every op handler is given, and the geometry of windows that several of them share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Element-wise ops: sums, products, activations, clips."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What becomes of a real value that waits for its scale: rounded once, at the QuantizeLinear behind it, and nowhere
 else without a word."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The normalisation (x - mean) / std that an ONNX file computes in float on its input, before it is quantised.
 
 The device quantises pixels by one integer map, which takes it in: the nodes go, mean and std become part of the

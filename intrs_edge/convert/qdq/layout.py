@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layout of values: ONNX's axes against the axes in memory. TRANSPOSE and RESHAPE ops appear only where bookkeeping
 cannot help."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops that move values and compute nothing: they keep the quantisation of what they read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ONNX ops that can be converted, and who converts them."""
 
 from __future__ import annotations

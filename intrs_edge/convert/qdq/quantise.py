@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """QuantizeLinear and DequantizeLinear: which integers they speak of, and both on constants."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """QDQ ONNX -> IR with exactly the scales of the file, whoever wrote it (opset 10 to 24).
 
 Values are followed name by name (`values`): an op's real result waits as ``Pending`` for the QuantizeLinear that

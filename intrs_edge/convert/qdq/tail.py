@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a classifier does not need at its end: what leaves the largest logit the largest, and all behind it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transposed convolutions: TFLite's own, or convolutions of an image with zeros between its pixels."""
 
 from __future__ import annotations

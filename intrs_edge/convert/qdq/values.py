@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a name in a QDQ ONNX graph stands for while it is being converted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions, matrix products, and what per channel is folded into them."""
 
 from __future__ import annotations

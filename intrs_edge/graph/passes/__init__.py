@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rewrites that keep every output of the graph, bit for bit; each is a function from graph to graph.
 
 `simplify` applies them in an order in which each finds what the one before it left. `drop_tail`,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An input in NCHW, as PyTorch has it: the model takes NHWC, and the TRANSPOSE that its converter put first goes."""
 
 from __future__ import annotations

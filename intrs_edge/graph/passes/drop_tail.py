@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a classifier does not need at its end: SOFTMAX and its like, which leave the largest logit the largest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops that read constants only become constants."""
 
 from __future__ import annotations

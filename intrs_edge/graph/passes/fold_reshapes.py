@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RESHAPE, SQUEEZE and EXPAND_DIMS: chains become one, and none is left before a FULLY_CONNECTED, which flattens
 anyway."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shape arithmetic: SHAPE, STRIDED_SLICE and PACK on small integers, as Keras exports a Flatten of any batch size, and
 shapes behind a RESHAPE to an unknown extent."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SPACE_TO_BATCH_ND, convolution, BATCH_TO_SPACE_ND: how Keras exports a dilated convolution, back into one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PAD into the convolutions that read it: padding EXPLICIT, and no padded copy in memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A float input or output of an otherwise integer model: the QUANTIZE and DEQUANTIZE at the ends go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Leaves out ops that change nothing or whose results nobody reads, and tensors that nothing refers to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What passes share: who reads a tensor, renaming tensors, leaving out what nobody reads."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """uint8 ends of a model as int8: the same numbers, 128 lower."""
 
 from __future__ import annotations

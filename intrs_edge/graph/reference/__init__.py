@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numpy reference interpreter: the arithmetic contract (docs/contract.md) in executable form.
 
 `run` evaluates a graph on K independent inputs at once, and equals tflite-runtime 2.14 with BUILTIN_REF bit for bit.

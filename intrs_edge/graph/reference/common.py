@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all reference operators share.
 
 A value is an array ``[K, *shape]``: K independent runs of a tensor of the graph's shape (its own batch dimension

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ADD, SUB, MUL, SQUARED_DIFFERENCE, MAXIMUM, MINIMUM with broadcasting."""
 
 from __future__ import annotations

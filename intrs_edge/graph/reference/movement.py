@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move values without changing them: shapes, pads, slices, concatenation."""
 
 from __future__ import annotations

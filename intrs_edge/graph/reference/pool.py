@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AVERAGE_POOL_2D and MAX_POOL_2D: padding takes no part.
 
 A window is pooled along the rows, then along the columns, so that the cost does not grow with the filter's area.

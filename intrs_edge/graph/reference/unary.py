@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators on single values, PRELU, SOFTMAX and what reduces axes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be proved of a built image: integers only, no allocation, no recursion, a stack bound, sizes."""
 
 from intrs_edge.targets.audit.report import audit_image, audit_project

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The library of a microcontroller by itself, as it goes into somebody else's firmware: linked alone, then judged."""
 
 from __future__ import annotations

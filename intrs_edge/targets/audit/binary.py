@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads ELF files through binutils: sections, symbols, attributes, functions with their instructions."""
 
 from __future__ import annotations

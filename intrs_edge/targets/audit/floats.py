@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Integer-only: no floating-point instruction and no soft-float call, by architecture.
 
 A compiler may do without floating-point instructions by calling helpers, so both are looked for. Moves through vector

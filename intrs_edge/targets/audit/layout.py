@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether an image begins as its chip's boot code wants it to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Audits of what was built: the host's library and program, a board's library and image or program."""
 
 from __future__ import annotations

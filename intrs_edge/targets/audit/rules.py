@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an audit says: rules, each with what was found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The call graph of a bare-metal image and the most stack it can take.
 
 A function's frame is the larger of what the compiler reports (-fstack-usage) and what its instructions show. A call

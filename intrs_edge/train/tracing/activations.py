@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Activations and arithmetic, element by element."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folds batch norm and padding into convolutions, and activations into what gives their input; drops what the output
 does not need."""
 

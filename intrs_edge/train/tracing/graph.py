@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Follows the values of a torch module node by node: what does not depend on the input is computed, what does becomes a
 layer. What cannot be represented is listed at once, by module path."""
 

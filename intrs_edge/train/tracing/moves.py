@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What only moves values: reshaping, transposing, slicing, padding; and what is dropped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pools, means and resizing."""
 
 from __future__ import annotations

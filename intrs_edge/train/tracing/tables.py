@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which handler serves each torch module, function and method, and what to use instead of what has none."""
 
 from __future__ import annotations

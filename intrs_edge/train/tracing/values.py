@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the handlers share: traced values, refusals, and the arguments of windows."""
 
 from __future__ import annotations

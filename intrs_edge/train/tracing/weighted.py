@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers with weights: convolutions, matrix products, batch norm, PReLU; as modules, and as functions of tensors."""
 
 from __future__ import annotations

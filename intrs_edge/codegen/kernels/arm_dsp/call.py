@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the kernels with the DSP extension are. Costs in this folder are instructions counted on an emulated M4
 (docs/performance.md).
 """

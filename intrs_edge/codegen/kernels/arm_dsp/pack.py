@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weight streams of the Cortex-M DSP kernels (firmware/kernels/arm_dsp/intrs_arm_dsp.h): arrays in, arrays out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions with the sum behind them: direct ones by rows, Winograd's by tiles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the kernels without the DSP extension are. Costs in this folder are instructions counted under emulation
 (docs/performance.md).
 """

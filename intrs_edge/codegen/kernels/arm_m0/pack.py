@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weight streams of the kernels without the DSP extension (firmware/kernels/arm_m0/intrs_arm_m0.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the kernels with integer MVE are. Costs in this folder are instructions counted on an emulated M55
 (docs/performance.md).
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions, and fully connected layers as rows of pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weight streams of the MVE kernels (firmware/kernels/arm_mve), and the ranges that their arithmetic needs. Arrays
 in, arrays out.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A convolution with the sum behind it, a row of outputs at a time."""
 
 from __future__ import annotations

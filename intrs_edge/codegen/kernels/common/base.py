@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a kernel is to the generator: a C function, where it fits, what it costs, and how its constants are packed.
 
 Adding a kernel variant means one subclass of `Kernel`, decorated with `@register`, in the folder of its instruction

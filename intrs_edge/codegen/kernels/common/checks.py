@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why a kernel cannot stand at a place, in words: the checks that several instruction sets make. None: all is well."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of two tensors and average pooling, for any instruction set that names its C function and what it costs."""
 
 from __future__ import annotations

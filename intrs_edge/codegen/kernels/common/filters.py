@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The constants of a convolution as the contract has them, and what kernels that are made from them have in common."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How constants and values lie in memory: padding to whole blocks, words modulo 2^32, windows and runs of taps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter structs of firmware/include/intrs_kernels.h as field values, from the graph's own quantisation and
 geometry.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requantisation in three instructions: the high word of one product, with every rounding in the addend."""
 
 from __future__ import annotations

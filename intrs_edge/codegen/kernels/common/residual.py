@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A convolution and the sum of its result with another tensor as one call, composed of two kernels of one folder.
 
 The convolution's result exists one block at a time, in scratch, and the sum may overwrite the other operand, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of two int8 activations: TFLite's own of all pairs, and the shorter formulas that equal it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Winograd's F(4x4, 3x3) in integers: 4x4 outputs from 6x6 inputs by 36 products where 144 stood.
 
 With an input tile d and a filter g the outputs are ``A^T ((G g G^T) * (B^T d B)) A``. The textbook's G has fractions;

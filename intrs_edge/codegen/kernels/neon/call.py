@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every call of a NEON kernel has: its file and header, a batch, and requantisation by a table."""
 
 from __future__ import annotations

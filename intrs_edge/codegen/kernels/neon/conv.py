@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions with NEON for AArch64 and 32-bit ARM: SDOT, direct, depthwise; fully connected as a row of pixels."""
 
 from __future__ import annotations

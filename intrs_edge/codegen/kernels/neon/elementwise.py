@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Residual sums and average pooling with NEON."""
 
 from __future__ import annotations

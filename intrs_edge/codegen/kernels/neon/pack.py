@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Constants of the NEON kernels (firmware/kernels/neon/intrs_neon.h). Weights are int8 OHWI, biases int32."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """3x3 convolutions with NEON by Winograd's F(4x4, 3x3)."""
 
 from __future__ import annotations

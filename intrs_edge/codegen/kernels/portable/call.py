@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every call of a portable kernel has: its file. Structs have the plain name: other kernels take them too."""
 
 from __future__ import annotations

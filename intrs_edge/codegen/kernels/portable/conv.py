@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portable convolutions and fully connected layers: TFLite's weights as they are, one multiplier an output channel."""
 
 from __future__ import annotations

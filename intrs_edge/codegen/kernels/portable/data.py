@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portable kernels that move values without arithmetic: reshape, pad, concatenate, pick."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portable elementwise kernels: two operands with broadcasting, and every unary op as a table of 256 values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portable pooling, and resizing by interpolation."""
 
 from __future__ import annotations

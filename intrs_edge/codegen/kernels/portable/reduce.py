@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Portable kernels over an axis: MEAN, SOFTMAX."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where ops that only move values take them from, found by running the reference on the positions themselves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the kernels for cores without SIMD are, and which cores those are. Costs in this folder are instructions
 counted under emulation (docs/performance.md).
 """

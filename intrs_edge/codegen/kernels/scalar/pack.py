@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weight streams of the kernels for cores without SIMD (firmware/kernels/scalar/intrs_scalar.h)."""
 
 from __future__ import annotations

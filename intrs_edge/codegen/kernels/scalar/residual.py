@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A convolution with the sum behind it, some rows of tiles at a time."""
 
 from __future__ import annotations

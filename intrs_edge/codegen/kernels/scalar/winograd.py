@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """3x3 convolutions by Winograd's F(4x4, 3x3), filters transformed in flash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every call of an x86 kernel has: its file and header, a batch, and requantisation by a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Direct convolutions for x86-64 with AVX2 or AVX512-VNNI; fully connected layers as a row of pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Residual sums and average pooling for x86-64 with AVX2."""
 
 from __future__ import annotations

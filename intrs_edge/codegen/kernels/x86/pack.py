@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Constants of the x86 kernels (firmware/kernels/x86/intrs_x86.h): weights int8 OHWI, bias int32."""
 
 from __future__ import annotations

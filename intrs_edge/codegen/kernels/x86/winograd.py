@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """3x3 convolutions for x86-64 with AVX2 by Winograd's F(4x4, 3x3), alone and with the residual sum behind them."""
 
 from __future__ import annotations
