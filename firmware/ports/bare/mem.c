@@ -79,10 +79,22 @@ void __aeabi_memmove(void *to, const void *from, size_t n);
 void __aeabi_memset(void *to, size_t n, int value);
 void __aeabi_memclr(void *to, size_t n);
 
-void __aeabi_memcpy(void *to, const void *from, size_t n) { (void)memcpy(to, from, n); }
-void __aeabi_memmove(void *to, const void *from, size_t n) { (void)memmove(to, from, n); }
-void __aeabi_memset(void *to, size_t n, int value) { (void)memset(to, value, n); }
-void __aeabi_memclr(void *to, size_t n) { (void)memset(to, 0, n); }
+void __aeabi_memcpy(void *to, const void *from, size_t n)
+{
+    (void)memcpy(to, from, n);
+}
+void __aeabi_memmove(void *to, const void *from, size_t n)
+{
+    (void)memmove(to, from, n);
+}
+void __aeabi_memset(void *to, size_t n, int value)
+{
+    (void)memset(to, value, n);
+}
+void __aeabi_memclr(void *to, size_t n)
+{
+    (void)memset(to, 0, n);
+}
 
 #define SAME(name, as, ...) void name(__VA_ARGS__) __attribute__((alias(#as)))
 SAME(__aeabi_memcpy4, __aeabi_memcpy, void *, const void *, size_t);
