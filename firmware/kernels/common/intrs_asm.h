@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * intrs_asm.h - for sources whose assembly takes every register. gcc gives them all to a function that is optimised and
- * has no frame pointer, so these sources ask for both, whatever else the command line says. Other compilers keep registers
- * back, and gcc does at -O0 (with -flto it does not hear): they get the same in C. Include it first.
+ * has no frame pointer, so these sources ask for both, whatever else the command line says. Other compilers keep some
+ * back, and so does gcc at -O0 (with -flto it does not hear): they get the same in C. Include it first.
  */
 #ifndef INTRS_ASM_H
 #define INTRS_ASM_H
