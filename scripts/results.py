@@ -196,7 +196,7 @@ def page() -> str:
         ]
     if EFFICIENCY.is_file():
         parts += _efficiency(json.loads(EFFICIENCY.read_text(encoding="utf-8")))
-    return "\n\n".join(parts) + "\n"
+    return wrapped("\n\n".join(parts) + "\n")
 
 
 def _efficiency(found: dict[str, Any]) -> list[str]:
@@ -237,7 +237,7 @@ def _made(found: list[tuple[str, str, dict[str, Cell | None]]]) -> str:
 
 def main() -> None:
     """Writes the page, or says whether it is up to date."""
-    text = wrapped(page())
+    text = page()
     if "--check" in sys.argv:
         sys.exit(0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text else "docs/results.md is out of date")
     PAGE.write_text(text, encoding="utf-8")

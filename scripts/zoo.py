@@ -61,6 +61,11 @@ TOLD: dict[str, tuple[str, str, str, str, str]] = {
         "ResNet-20, plain Gaussian augmentation", "cifar10", "resnet20", "cifar10-resnet20-s0.25-from-clean",
         f"{FROM_PUBLIC}; trained for 16 quantised epochs, briefer than its recipe",
     ),
+    "cifar10-resnet20-s0.25-consistency": (
+        "ResNet-20, consistency regularisation", "cifar10", "resnet20", "cifar10-resnet20-s0.25-consistency-from-clean",
+        f"{FROM_PUBLIC}, by way of cifar10-resnet20-s0.25; trained for 10 float epochs and one quantised, briefer than "
+        "its recipe",
+    ),
     "cifar10-resnet20-s0.50": (
         "ResNet-20, plain Gaussian augmentation", "cifar10", "resnet20", "cifar10-resnet20-s0.50-from-clean",
         f"{FROM_PUBLIC}; trained for 5 float epochs and one quantised, briefer than its recipe",
