@@ -44,24 +44,12 @@ _A32 = ("-march=armv7-a+neon-vfpv4", "-mfloat-abi=hard")
 ARMHF = Arm(levels("armhf")[0], "arm-linux-gnueabihf-gcc", _A32, ("qemu-arm", "-cpu", "cortex-a7"))
 
 
+# every kernel of the folder, where the core has what it requires; those with SDOT on such a core alone
 VARIANTS = [
-    *(
-        (SDOT, op, kernel)
-        for op, kernel in (("conv2d", "conv2d.neon_sdot"), ("fully_connected", "fully_connected.neon_sdot"))
-    ),
-    *(
-        (arm, op, kernel)
-        for arm in (A53, ARMHF)
-        for op, kernel in (
-            ("conv2d", "conv2d.neon"),
-            ("conv2d", "conv2d.neon_winograd4"),
-            ("fully_connected", "fully_connected.neon"),
-            ("depthwise2d", "depthwise2d.neon"),
-            ("add", "add.neon_affine"),
-            ("add", "add.neon"),
-            ("average_pool2d", "average_pool2d.neon"),
-        )
-    ),
+    (arm, name.partition(".")[0], name)
+    for name, kernel in registered().items()
+    if "neon" in kernel.requires
+    for arm in ((SDOT,) if "dotprod" in kernel.requires else (A53, ARMHF))
 ]
 
 
