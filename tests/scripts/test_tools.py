@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GIVEN = ("make", "python3", "apt")
 # runners of real boards: tests put programs of their own in their places, or skip; and one that a test wants absent
 ELSEWHERE = {"openocd", "pyocd", "ssh", "scp", "qemu-no-such-machine"}
+# programs that pip installs: by their package in pyproject.toml
+PIP = {"clang-format"}
 # a string that is the name of such a program is taken for a use of it, wherever it stands
 NAMES = re.compile(
     r"([a-z0-9_]+-)*(gcc|g\+\+|clang|objcopy|objdump|readelf)|(\w+-)+(as|nm|size|ld)|(qemu|gdb)-(?!(user|system-misc)$)[\w-]+|"
@@ -165,7 +167,8 @@ def test_every_program_is_from_a_named_package():
     used: dict[str, str] = dict.fromkeys(sorted(board_programs()), "boards/*.toml")
     for folder in ("tests", "intrs_edge", "scripts"):
         used |= programs(ROOT / folder)
-    used = {name: where for name, where in used.items() if name not in ELSEWHERE}
+    used = {name: where for name, where in used.items() if name not in ELSEWHERE | PIP}
+    assert [name for name in PIP if f'"{name}==' not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")] == []
     # a scan that lost its eyes would find nothing wrong
     assert {"cc", "chromium", "clang", "cmake", "git", "node", "setpriv", "qemu-arm"} <= set(used)
     assert uncovered(used, named_packages("tools-test")) == []
@@ -202,7 +205,7 @@ def files_used() -> Iterator[str]:
     """Headers, as each compiler finds them, and the libraries that it links."""
     everywhere, bare = headers()
     assert {"stdint.h", "sys/socket.h", "arm_neon.h", "immintrin.h"} <= everywhere
-    assert {"stdint.h", "string.h"} <= bare
+    assert {"stddef.h", "stdint.h"} <= bare
     only = {"arm_neon.h", "arm_mve.h", "immintrin.h"}
     wanted = {name: (everywhere - only) | ({own} - {""}) for name, own in LINUX.items()}
     wanted |= {"clang": everywhere - only, "gcc": wanted["gcc"] | {"immintrin.h"}, "arm-none-eabi-gcc": bare - only}
