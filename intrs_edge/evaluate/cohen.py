@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from intrs_edge.smoothing import RoundedGaussian, Smoothing
+from intrs_edge.smoothing import Smoothing
+from intrs_edge.smoothing.noise import continuous
 from intrs_edge.smoothing.settings import ANY_TIME
 
 
@@ -30,4 +31,4 @@ class Cohen(Smoothing):
 def cohen_of(settings: Mapping[str, Any], shape: tuple[int, int, int]) -> Cohen:
     """The tables for the settings of a project's manifest: the same n0, n, alpha, sigma and modes."""
     own: dict[str, Any] = {name: settings.get(name) for name in (*ANY_TIME, "sigma")}
-    return Cohen(shape, noise=RoundedGaussian.name, **own)
+    return Cohen(shape, noise=continuous(), **own)

@@ -10,7 +10,7 @@ from intrs_edge.lazy import lazy
 if TYPE_CHECKING:
     from intrs_edge.smoothing.binomial import lower_confidence_bound
     from intrs_edge.smoothing.config import Smoothing
-    from intrs_edge.smoothing.noise import DiscreteGaussian, Noise, RoundedGaussian
+    from intrs_edge.smoothing.noise import DiscreteGaussian, Noise
     from intrs_edge.smoothing.radius import certified_radii_squared, certified_radius, certified_radius_squared
     from intrs_edge.smoothing.reference import certify, predict, votes
     from intrs_edge.smoothing.results import ABSTAIN, Certificate, Mode, Prediction, Stop, Stream, radius_text
@@ -24,7 +24,6 @@ __all__ = [
     "Mode",
     "Noise",
     "Prediction",
-    "RoundedGaussian",
     "Sampler",
     "SequentialPlan",
     "Smoothing",
@@ -43,7 +42,7 @@ __all__ = [
 _PLACES = {
     "binomial": ("lower_confidence_bound",),
     "config": ("Smoothing",),
-    "noise": ("DiscreteGaussian", "Noise", "RoundedGaussian"),
+    "noise": ("DiscreteGaussian", "Noise"),
     "radius": ("certified_radii_squared", "certified_radius", "certified_radius_squared"),
     "reference": ("certify", "predict", "votes"),
     "results": ("ABSTAIN", "Certificate", "Mode", "Prediction", "Stop", "Stream", "radius_text"),

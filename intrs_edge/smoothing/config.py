@@ -34,8 +34,8 @@ class Smoothing(Settings):
     shape: (H, W, C) of the image. sigma: standard deviation in [0,1] pixels, a decimal taken as written
     (``sigma_steps`` = 255 sigma exactly). n0 samples select the class, n others count it; with n0 = 0 it is the leader
     of the n (docs/certificate.md, theorem 3). alpha: probability of a
-    false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise:
-    "discrete" or "rounded". rng: "xoshiro128++" or "lfsr113". certificate: "one-sided"; "two-sided" (a precision stays
+    false certificate, per image. seed: of the runs, None for a fresh one each; not part of the tables. noise, rng:
+    by name (`settings`). certificate: "one-sided"; "two-sided" (a precision stays
     one-sided); or "paper" for the published quantile, which is NOT sound.
     target_radius ([0,1] pixels) and precision (0.1 is 10 %) ask for the tables of the two sequential modes. Raises
     IntrsError for anything out of range.
@@ -126,7 +126,7 @@ class Smoothing(Settings):
     def radius(self) -> RadiusTable | TwoSidedTable:
         """Count of n, and the most votes of another class -> squared radius."""
         if self.certificate == "two-sided":
-            rounded = self.noise == "rounded"
+            rounded = self.distribution.rounded
             return two_sided_table(
                 self.n, exact(self.alpha), self.sigma_steps, self.total_variation, self.dimension, rounded, self.n0 > 0
             )
@@ -144,7 +144,7 @@ class Smoothing(Settings):
             return None
         target = exact(self.target_radius)
         if self.certificate == "two-sided":
-            rounded, selected = self.noise == "rounded", self.n0 > 0
+            rounded, selected = self.distribution.rounded, self.n0 > 0
             made = (self.n, exact(self.alpha), self.sigma_steps, self.total_variation, self.dimension)
             return gate_plan(*made, target, rounded, selected)
         return target_plan(self.n, exact(self.alpha), self.rule, target, self.sigma_steps, selected=self.n0 > 0)

@@ -41,6 +41,7 @@ class Noise:
     """
 
     name: ClassVar[str]
+    rounded: ClassVar[bool] = False  # a continuous Gaussian, rounded: what is proved of that one holds for it
 
     def __init__(self, sigma_steps: Number) -> None:
         self.sigma_steps = exact(sigma_steps, "sigma")
@@ -163,7 +164,7 @@ class RoundedGaussian(Noise):
     steps.
     """
 
-    name = "rounded"
+    name, rounded = "rounded", True
 
     def _magnitudes(self, last: int) -> list[mpmath.mpf]:
         scale = mpmath.mpf(self.sigma_steps.denominator) / (self.sigma_steps.numerator * mpmath.sqrt(2))
@@ -179,6 +180,11 @@ def noise(name: str, sigma_steps: Number) -> Noise:
     if name not in NOISES:
         raise IntrsError(f"unknown noise {name!r}: choose one of {', '.join(NOISES)}")
     return NOISES[name](sigma_steps)
+
+
+def continuous() -> str:
+    """The name of the distribution that is a continuous Gaussian but for the rounding."""
+    return next(name for name, kind in NOISES.items() if kind.rounded)
 
 
 def draw(noise: Noise, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:

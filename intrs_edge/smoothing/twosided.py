@@ -22,6 +22,7 @@ import numpy as np
 from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing.binomial import checked_counts, to_scale
 from intrs_edge.smoothing.claims import Claims, Ints
+from intrs_edge.smoothing.noise import continuous
 from intrs_edge.smoothing.prediction import PredictTable, predict_table
 from intrs_edge.smoothing.radius import FULL_TABLE_LIMIT
 from intrs_edge.smoothing.tails import Floats, Pair, upper_normal
@@ -202,7 +203,7 @@ def effective(sigma_steps: Fraction, tv: Fraction, dimension: int, rounded: bool
     if not rounded and sigma_steps < LEAST_STEPS:
         raise IntrsError(
             f"a two-sided certificate of discrete noise needs a sigma of {LEAST_STEPS}/255 or more, not "
-            f"{float(sigma_steps / 255):g}: take --certificate one-sided or --noise rounded"
+            f"{float(sigma_steps / 255):g}: take --certificate one-sided or --noise {continuous()}"
         )
     return sigma_steps**2 - (0 if rounded else ROUNDING), tv + (0 if rounded else dimension * ROUNDING_TV)
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing import DiscreteGaussian, RoundedGaussian, Smoothing
+from intrs_edge.smoothing import DiscreteGaussian, Smoothing
+from intrs_edge.smoothing.noise import RoundedGaussian
 
 BASE = Smoothing(shape=(8, 8, 3), sigma="0.25", n0=10, n=100)
 

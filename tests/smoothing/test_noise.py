@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing import DiscreteGaussian, RoundedGaussian
-from intrs_edge.smoothing.noise import BITS, noise
+from intrs_edge.smoothing.noise import BITS, DiscreteGaussian, RoundedGaussian, noise
 
 SIGMAS = ["0.5", "1", "1.7", "30.6", "63.75", "255", "512"]
 

@@ -12,8 +12,9 @@ import pytest
 from smoothing_device import compile_runtime
 
 from intrs_edge.children import patient
-from intrs_edge.smoothing import DiscreteGaussian, RoundedGaussian, Sampler, Smoothing
+from intrs_edge.smoothing import DiscreteGaussian, Sampler, Smoothing
 from intrs_edge.smoothing.generator import LFSR113, XOSHIRO128PP
+from intrs_edge.smoothing.noise import RoundedGaussian
 
 
 def contract(noise, g, seed, image, sample, dimension):
