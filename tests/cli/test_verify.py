@@ -116,7 +116,7 @@ def test_a_project_or_images_that_are_not_the_logs(run_cli, project, log, tmp_pa
     assert main(["generate", str(shipped("models") / "digits-resnet.onnx"), "--n", "50", "-o", str(other)]) == 0
     code, _, err = run_cli("verify", log, other)
     assert (code, err.count("\n")) == (2, 1)
-    assert "was made with n0 20" in err
+    assert "was made with tables" in err  # n0 and n may be others at run time; the target's plan is in the log's tables
     (tmp_path / "cohen.tsv").write_text("idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.5\t1\t0\n")
     assert run_cli("verify", tmp_path / "cohen.tsv", project)[0] == 2
     np.save(tmp_path / "x.npy", np.zeros((2, 8, 8, 1), np.uint8))
