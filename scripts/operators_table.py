@@ -24,6 +24,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 BEGIN, END = "<!-- operators: scripts/operators_table.py -->", "<!-- end of operators -->"
 # features of codegen.isa in the words of a reader
 SETS = {"avx2": "AVX2", "avx512vnni": "VNNI", "neon": "NEON", "dotprod": "NEON dot product", "armv6m": "Cortex-M0, M3",
+        "rv32": "RV32IM",
         "dsp": "Cortex-M4, M7, M33", "mve": "Cortex-M55"}  # fmt: skip
 
 TFLITE = {

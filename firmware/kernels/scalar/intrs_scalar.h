@@ -26,12 +26,12 @@
 #endif
 
 /*
- * 3x3 convolution, stride 1, as Winograd F(4x4, 3x3) in exact integers (docs/performance.md has the matrices). Sums are
- * modulo 2^32; the result is 576 y, 288 y, .. 36 y by position, and a multiplication by the inverse of 9 gives 64 y,
- * exact while |y| < 2^25, which the generator has proved. c: in_c rounded up to 4.
- * stream, per four filters (missing ones are zeros), of each: {36 bias, four corrections, multiplier, addend, shift};
- * then the transformed filters as int16, by position and channel (0 2 1 3 of every four) the four filters.
- * Scratch: INTRS_SCALAR_WINOGRAD4_SCRATCH(c, INTRS_SCALAR_TILES).
+ * 3x3 convolution, stride 1, as Winograd F(4x4, 3x3) in exact integers (docs/performance.md has the matrices). Sums
+ * are modulo 2^32; the result is 576 y, 288 y, .. 36 y by position, and a multiplication by the inverse of 9 gives 64
+ * y, exact while |y| < 2^25, which the generator has proved. c: in_c rounded up to 4. stream, per four filters
+ * (missing ones are zeros), of each: {36 bias, four corrections, multiplier, addend, shift}; then the transformed
+ * filters as int16, by position and channel (0 2 1 3 of every four) the four filters. Scratch:
+ * INTRS_SCALAR_WINOGRAD4_SCRATCH(c, INTRS_SCALAR_TILES).
  */
 struct intrs_conv2d_scalar_winograd4 {
     struct intrs_window w;
@@ -46,6 +46,38 @@ struct intrs_conv2d_scalar_winograd4 {
 
 void intrs_conv2d_scalar_winograd4(const struct intrs_conv2d_scalar_winograd4 *p, const int8_t *in, int8_t *out,
                                    uint8_t *scratch);
+
+/*
+ * Convolution (groups 1), blocks of 4 filters x 4 pixels; taps = filter_h * filter_w * in_c rounded up to 4,
+ * accumulators below 2^25. stream, per four filters (missing ones are zeros): bias of each, zero point folded in; the
+ * weights by tap; {multiplier, addend, shift} of each, for 64 times the sum. Scratch: 4 bytes a tap.
+ */
+struct intrs_conv2d_scalar {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    int32_t min, max;
+    int32_t linear; /* as above */
+    const int32_t *stream;
+};
+
+void intrs_conv2d_scalar(const struct intrs_conv2d_scalar *p, const int8_t *in, int8_t *out, uint8_t *scratch);
+
+/*
+ * Depthwise convolution with multiplier 1, accumulators below 2^25. The output may be the input where their shapes are
+ * equal. stream, per channel: {bias, less zero point + 128 times the weights; multiplier, addend, shift, for 64 times
+ * the sum}; the weights as bytes, up to a word. Scratch: four bytes for every output of the longer side, and a byte
+ * for every pixel that the windows of a channel reach, the padding included.
+ */
+struct intrs_depthwise2d_scalar {
+    struct intrs_window w;
+    int32_t in_zero_point;
+    int32_t min, max;
+    int32_t linear; /* as above */
+    const int32_t *stream;
+};
+
+void intrs_depthwise2d_scalar(const struct intrs_depthwise2d_scalar *p, const int8_t *in, int8_t *out,
+                              uint8_t *scratch);
 
 /* ADD and SUB: the arithmetic and the table of struct intrs_add_arm_dsp. Output and operands may share memory. */
 struct intrs_add_scalar {
