@@ -12,7 +12,7 @@ DEMO_TOOLS := gcc=gcc /usr/include/stdio.h=libc6-dev arm-none-eabi-gcc=gcc-arm-n
 DOCS_TOOLS := doxygen=doxygen
 TEST_TOOLS := $(DEMO_TOOLS) $(DOCS_TOOLS) git=git clang=clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a=libclang-rt-14-dev \
     g++=g++ qemu-aarch64=qemu-user gdb-multiarch=gdb-multiarch node=nodejs npm=npm chromium=chromium \
-    riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf qemu-system-riscv32=qemu-system-misc xtensa-lx106-elf-gcc=gcc-xtensa-lx106 \
+    riscv64-unknown-elf-gcc=gcc-riscv64-unknown-elf qemu-system-riscv32=qemu-system-misc xtensa-lx106-elf-gcc=gcc-xtensa-lx106 arduino-builder=arduino-builder \
     aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h=libc6-dev-arm64-cross \
     arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf /usr/arm-linux-gnueabihf/include/stdio.h=libc6-dev-armhf-cross
 

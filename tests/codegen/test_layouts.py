@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import tarfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from known import IMAGE, OPTIONS, expected, said
 from library import run
 from networks import tiny
 
+from intrs_edge.children import patient
 from intrs_edge.codegen import generate
 from intrs_edge.codegen.layouts import LAYOUTS
 from intrs_edge.errors import IntrsError
@@ -127,19 +132,22 @@ def test_arduino_metadata(projects: dict[str, Path]) -> None:
     assert sketch.parent.name == sketch.stem
 
 
-def test_arduino_example_runs(projects: dict[str, Path], tmp_path: Path) -> None:
-    """As its builder does: the sketch is C++ behind Arduino.h; src/ is compiled, and is the only include folder."""
+@pytest.mark.skipif(shutil.which("arduino-builder") is None, reason="arduino-builder is not installed")
+def test_arduino_builder_finds_the_library_and_the_example_runs(projects: dict[str, Path], tmp_path: Path) -> None:
+    """By Arduino's own builder: this computer is the board, so what it links runs here."""
     project = projects["arduino"]
     (sketch,) = (project / "examples").rglob("*.ino")
-    (tmp_path / "sketch.cpp").write_text('#include "Arduino.h"\n' + sketch.read_text())
-    flags = ("-Os", "-w", "-ffunction-sections", "-fdata-sections", f"-I{project / 'src'}")
-    objects = []
-    for path in sorted((project / "src").rglob("*.c")):
-        objects.append(tmp_path / f"{path.stem}.o")
-        run("gcc", "-std=gnu11", *flags, "-c", path, "-o", objects[-1], cwd=tmp_path)
-    cpp = ("g++", "-std=gnu++11", "-fpermissive", "-fno-exceptions", *flags, f"-I{SDK / 'arduino'}")
-    run(*cpp, tmp_path / "sketch.cpp", *objects, "-o", tmp_path / "sketch", cwd=tmp_path)
-    assert run(tmp_path / "sketch", cwd=tmp_path) == certificate().splitlines(keepends=True)[0]
+    folders = ["-hardware", SDK / "arduino", "-hardware", "/usr/share/arduino-builder"]
+    for name in ("tools", "build"):
+        (tmp_path / name).mkdir()
+    folders += ["-tools", tmp_path / "tools", "-libraries", project.parent, "-build-path", tmp_path / "build"]
+    told = run(
+        "arduino-builder", "-compile", "-verbose", *folders, "-fqbn", "intrs:native:native", sketch, cwd=tmp_path
+    )
+    assert re.search(
+        rf"^Using library {project.name} at version \d+\.\d+\.\d+ in folder: {project}", told, re.MULTILINE
+    )
+    assert run(tmp_path / "build" / "sketch.out", cwd=tmp_path) == certificate().splitlines(keepends=True)[0]
 
 
 ### PlatformIO ###
@@ -167,6 +175,26 @@ def test_platformio_metadata_and_example(projects: dict[str, Path], tmp_path: Pa
         "gcc", *build["flags"], f"-I{project / build['includeDir']}", main, *sources, "-o", tmp_path / "p", cwd=tmp_path
     )
     assert run(tmp_path / "p", cwd=tmp_path) == certificate()
+
+
+def test_platformio_packs_it(projects: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pio pkg pack`: its own parser and schema; the list of licences, which it fetches, is the one used here."""
+    pytest.importorskip("platformio")
+    monkeypatch.setenv("PLATFORMIO_CORE_DIR", str(tmp_path / "core"))
+    from platformio.package.manifest.schema import ManifestSchema, ManifestValidationError
+    from platformio.package.pack import PackagePacker
+
+    monkeypatch.setattr(
+        ManifestSchema, "load_spdx_licenses", staticmethod(lambda: {"licenses": [{"licenseId": "Apache-2.0"}]})
+    )
+    packed = PackagePacker(str(projects["platformio"])).pack(str(tmp_path / "p.tar.gz"))
+    with tarfile.open(packed) as archive:
+        assert {"library.json", "src/intrs.h", "src/intrs_model.c"} <= set(archive.getnames())
+    wrong = tmp_path / "wrong"
+    shutil.copytree(projects["platformio"], wrong)
+    (wrong / "library.json").write_text((wrong / "library.json").read_text().replace('"Apache-2.0"', '"Nobody"'))
+    with pytest.raises(ManifestValidationError):
+        PackagePacker(str(wrong)).pack(str(tmp_path / "w.tar.gz"))
 
 
 ### Zephyr ###
@@ -199,6 +227,23 @@ def test_zephyr_module_and_sample(projects: dict[str, Path], tmp_path: Path) -> 
     assert re.search(r"^config INTRS$", (project / "zephyr/Kconfig").read_text(), re.MULTILINE)
 
 
+def test_kconfig_is_read_by_kconfiglib(projects: dict[str, Path], tmp_path: Path) -> None:
+    """The library that Zephyr's own build reads Kconfig with; every warning is an error."""
+    kconfiglib = pytest.importorskip("kconfiglib")
+    found = kconfiglib.Kconfig(str(projects["zephyr"] / "zephyr/Kconfig"), warn_to_stderr=False)
+    found.warn_assign_undef = True
+    sample = projects["zephyr"] / "samples/certify_image/prj.conf"
+    mine = [line for line in sample.read_text().splitlines() if line.startswith("CONFIG_INTRS")]
+    (tmp_path / "mine.conf").write_text("\n".join(mine) + "\n")
+    found.load_config(str(tmp_path / "mine.conf"))
+    assert found.warnings == []
+    assert found.syms["INTRS"].str_value == "y"
+    assert found.syms["INTRS_OPTIMIZE"].str_value.startswith("-O")
+    (tmp_path / "mine.conf").write_text("CONFIG_INTRS_NO_SUCH=y\n")
+    found.load_config(str(tmp_path / "mine.conf"))
+    assert found.warnings != []  # the control
+
+
 ### ESP-IDF ###
 
 
@@ -218,6 +263,30 @@ def test_idf_component_and_example(projects: dict[str, Path], tmp_path: Path, mo
     run("cmake", "-S", project / "examples/certify_image", "-B", tmp_path, cwd=tmp_path)
     run("cmake", "--build", tmp_path, "-j1", cwd=tmp_path)
     assert run(tmp_path / "app", cwd=tmp_path) == certificate()
+
+
+def test_idf_component_manager_packs_it(projects: dict[str, Path], tmp_path: Path) -> None:
+    """`compote component pack`, the component manager's own check of what goes to its registry."""
+    pytest.importorskip("idf_component_manager")
+    component = tmp_path / "intrs"
+    shutil.copytree(projects["esp-idf"], component)
+    pack = [sys.executable, "-m", "idf_component_manager", "component", "pack", "--name", "intrs"]
+    env = {**os.environ, "IDF_TOOLS_PATH": str(tmp_path), "HOME": str(tmp_path)}
+
+    def packed() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            pack, cwd=component, env=env, capture_output=True, text=True, timeout=patient(60), check=False
+        )
+
+    done = packed()
+    assert done.returncode == 0, done.stdout + done.stderr
+    (archive,) = (component / "dist").glob("intrs_*.*.?.tgz")
+    with tarfile.open(archive) as tar:
+        assert {"idf_component.yml", "CMakeLists.txt", "src/intrs.h"} <= {n.removeprefix("./") for n in tar.getnames()}
+    shutil.rmtree(component / "dist")
+    text = (component / "idf_component.yml").read_text()
+    (component / "idf_component.yml").write_text(re.sub(r"(?m)^version: .*", "version: one", text))
+    assert packed().returncode != 0
 
 
 ### CMSIS-Pack ###

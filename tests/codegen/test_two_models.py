@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known import certificate_of
 from library import run
 from networks import tiny
 from test_examples import SYSTEM
@@ -24,11 +25,7 @@ from intrs_edge.codegen.manifest import smoothing_of
 from intrs_edge.codegen.prefix import check_prefix
 from intrs_edge.convert import load_model
 from intrs_edge.errors import IntrsError
-from intrs_edge.graph import reference
-from intrs_edge.graph.input_map import InputMap
-from intrs_edge.graph.tflite_reader import read_tflite
 from intrs_edge.paths import shipped
-from intrs_edge.smoothing import certify
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.targets import open_target
 from intrs_edge.targets.build import build_project
@@ -58,25 +55,43 @@ cmake_minimum_required(VERSION 3.16)
 project(mine C CXX)
 add_subdirectory(digits)
 add_subdirectory(second)
-add_executable(mine main.c)
-add_executable(mine_cpp main.cpp)
+add_executable(mine main.c ${START})
+add_executable(mine_cpp main.cpp ${START})
+target_compile_options(mine_cpp PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=c++17 -fno-exceptions -fno-rtti>)
+set_target_properties(mine_cpp PROPERTIES LINKER_LANGUAGE C)  # nothing of C++'s library
 target_link_libraries(mine PRIVATE digits second)
 target_link_libraries(mine_cpp PRIVATE second digits)
 """
 MAKEFILE = """
+PLAIN := -std=c++17 -fno-exceptions -fno-rtti
 DIGITS_DIR := digits
 SECOND_DIR := second
 include digits/$(TARGET)/Makefile.inc
 include second/$(TARGET)/Makefile.inc
 objects := $(addprefix $(TARGET)-o/,$(DIGITS_SOURCES:.c=.o) $(SECOND_SOURCES:.c=.o))
-$(TARGET).out: main.c $(EXTRA) $(objects)
-\t$(CC) $(CFLAGS) $(DIGITS_CPPFLAGS) $(SECOND_CPPFLAGS) $(LINK) $^ -o $@
+all: $(TARGET).out $(TARGET)-cpp.out
+$(TARGET).out: $(TARGET)-o/main.o $(EXTRA) $(objects)
+\t$(CC) $(CFLAGS) $(LINK) $^ -o $@
+$(TARGET)-cpp.out: $(TARGET)-o/main-cpp.o $(EXTRA) $(objects)
+\t$(CC) $(CFLAGS) $(LINK) $^ -o $@
+$(TARGET)-o/main.o: main.c
+\tmkdir -p $(@D) && $(CC) $(CFLAGS) $(DIGITS_CPPFLAGS) $(SECOND_CPPFLAGS) -c $< -o $@
+$(TARGET)-o/main-cpp.o: main.cpp
+\tmkdir -p $(@D) && $(CXX) $(CFLAGS) $(PLAIN) $(DIGITS_CPPFLAGS) $(SECOND_CPPFLAGS) -c $< -o $@
 $(TARGET)-o/digits/%.o: digits/%.c
 \tmkdir -p $(@D) && $(CC) $(CFLAGS) $(DIGITS_CPPFLAGS) -c $< -o $@
 $(TARGET)-o/second/%.o: second/%.c
 \tmkdir -p $(@D) && $(CC) $(CFLAGS) $(SECOND_CPPFLAGS) -c $< -o $@
 """
 M4 = "-mcpu=cortex-m4+nofp -mthumb -mfloat-abi=soft -O2"
+TOOLCHAIN = f"""
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
+set(CMAKE_C_FLAGS_INIT "{M4}")
+set(CMAKE_CXX_FLAGS_INIT "{M4}")
+"""
 BOARD = "mps2-an386"
 needs_make = pytest.mark.skipif(
     shutil.which("cmake") is None or shutil.which("make") is None, reason="needs cmake and make"
@@ -89,17 +104,10 @@ needs_arm = pytest.mark.skipif(
 
 def known(project: Path) -> str:
     """What a program prints of a project, by the reference."""
-    name, manifest = project.name, read_manifest(project).raw
-    graph, smoothing = read_tflite(project / "model.tflite"), smoothing_of(manifest)
-    to_codes = InputMap(**{k: tuple(v) if isinstance(v, list) else v for k, v in manifest["input_map"].items()})
-
-    def classes(noisy: np.ndarray) -> np.ndarray:
-        logits = [reference.run(graph, to_codes.apply(one[None]).astype(np.int8)) for one in noisy]
-        return np.array([np.argmax(np.asarray(x[0] if isinstance(x, (list, tuple)) else x)) for x in logits])
-
-    image = (np.arange(smoothing.dimension) * 37 % 256).astype(np.uint8).reshape(smoothing.shape)
-    c = certify(classes, image, Stream(7, 3), smoothing, len(manifest["classes"]))
-    return f"{name} {c.label} {c.count} {c.samples} {c.radius_squared}"
+    shape = smoothing_of(read_manifest(project).raw).shape
+    image = (np.arange(np.prod(shape)) * 37 % 256).astype(np.uint8).reshape(shape)
+    c = certificate_of(project, image, Stream(7, 3))
+    return f"{project.name} {c.label} {c.count} {c.samples} {c.radius_squared}"
 
 
 @pytest.fixture(scope="module")
@@ -135,31 +143,56 @@ def test_cmake_in_c_and_cpp(mine: Path, certificates: list[str]) -> None:
 
 
 @needs_make
-def test_a_makefile_of_ones_own(mine: Path, certificates: list[str]) -> None:
-    run("make", "TARGET=host", "CFLAGS=-O2", cwd=mine)
-    assert run("./host.out", cwd=mine).splitlines() == certificates
+def test_a_makefile_of_ones_own_in_c_and_cpp(mine: Path, certificates: list[str]) -> None:
+    run("make", "TARGET=host", "CFLAGS=-O2", "all", cwd=mine)
+    for program in ("./host.out", "./host-cpp.out"):
+        assert run(program, cwd=mine).splitlines() == certificates
 
 
-@needs_make
-@needs_arm
-def test_an_emulated_cortex_m4(mine: Path, certificates: list[str]) -> None:
-    tools = shipped("firmware") / "tools"
-    script = (tools / "start.ld").read_text()
+@pytest.fixture(scope="module")
+def bare(mine: Path) -> list[str]:
+    """Start-up code of one's own: what the linker takes; system.c and start.c are to be compiled."""
+    script = (shipped("firmware") / "tools" / "start.ld").read_text()
     for name, value in (("FLASH_ORIGIN", "0"), ("RAM_ORIGIN", "0x20000000"), ("RAM_LENGTH", "0x400000")):
         script = script.replace(name, value)
     (mine / "start.ld").write_text(script)
     (mine / "system.c").write_text(SYSTEM)
-    link = f"LINK=-nostartfiles --specs=nano.specs -T start.ld -I{tools}"
-    extra = f"EXTRA=system.c {tools / 'start.c'}"
-    run("make", "TARGET=board", "CC=arm-none-eabi-gcc", f"CFLAGS={M4}", link, extra, cwd=mine)
+    for name in ("start.c", "start.h"):
+        shutil.copy(shipped("firmware") / "tools" / name, mine)
+    return ["-nostartfiles", "--specs=nano.specs", f"-T{mine / 'start.ld'}"]
+
+
+def emulated(elf: Path) -> list[str]:
+    """What a program says on the emulated board, and no kernel is in it twice."""
     command = ["qemu-system-arm", "-M", BOARD, "-display", "none", "-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(mine / "board.out")]
+    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
     done = subprocess.run(guarded(command), capture_output=True, text=True, timeout=patient(120), check=False)
-    assert (done.stdout + done.stderr).splitlines()[:2] == certificates
-    names = [line.split()[-1] for line in run("arm-none-eabi-nm", mine / "board.out", cwd=mine).splitlines()]
+    names = [line.split()[-1] for line in run("arm-none-eabi-nm", elf, cwd=elf.parent).splitlines()]
     used = [n for n in names if n.startswith("intrs_")]
-    assert len(used) == len(set(used)) > 3  # kernels are there once
+    assert len(used) == len(set(used)) > 3
     assert {"digits_certify", "second_certify"} <= set(names)
+    return (done.stdout + done.stderr).splitlines()[:2]
+
+
+@needs_make
+@needs_arm
+def test_an_emulated_cortex_m4_by_a_makefile(mine: Path, bare: list[str], certificates: list[str]) -> None:
+    tools = ["CC=arm-none-eabi-gcc", "CXX=arm-none-eabi-g++", f"CFLAGS={M4}", f"LINK={' '.join(bare)}"]
+    run("make", "TARGET=board", *tools, "EXTRA=system.c start.c", "all", cwd=mine)
+    for name in ("board.out", "board-cpp.out"):
+        assert emulated(mine / name) == certificates, name
+
+
+@needs_make
+@needs_arm
+def test_an_emulated_cortex_m4_by_cmake(mine: Path, bare: list[str], certificates: list[str]) -> None:
+    (mine / "m4.cmake").write_text(TOOLCHAIN)
+    link = f"-DCMAKE_EXE_LINKER_FLAGS={' '.join(bare)}"
+    start = "-DSTART=system.c;start.c"
+    run("cmake", "-S", ".", "-B", "bm", "-DCMAKE_TOOLCHAIN_FILE=m4.cmake", link, start, cwd=mine)
+    run("cmake", "--build", "bm", "--target", "mine", "mine_cpp", "-j2", cwd=mine)
+    for name in ("mine", "mine_cpp"):
+        assert emulated(mine / "bm" / name) == certificates, name
 
 
 @needs_make

@@ -71,3 +71,38 @@ int memcmp(const void *a, const void *b, size_t n)
     }
     return 0;
 }
+
+#if defined(__clang__) && defined(__ARM_EABI__)
+/* The names of Arm's run-time ABI (4.3.4), by which clang calls them: the aligned ones are the same. */
+void __aeabi_memcpy(void *to, const void *from, size_t n);
+void __aeabi_memmove(void *to, const void *from, size_t n);
+void __aeabi_memset(void *to, size_t n, int value);
+void __aeabi_memclr(void *to, size_t n);
+
+void __aeabi_memcpy(void *to, const void *from, size_t n)
+{
+    (void)memcpy(to, from, n);
+}
+void __aeabi_memmove(void *to, const void *from, size_t n)
+{
+    (void)memmove(to, from, n);
+}
+void __aeabi_memset(void *to, size_t n, int value)
+{
+    (void)memset(to, value, n);
+}
+void __aeabi_memclr(void *to, size_t n)
+{
+    (void)memset(to, 0, n);
+}
+
+#define SAME(name, as, ...) void name(__VA_ARGS__) __attribute__((alias(#as)))
+SAME(__aeabi_memcpy4, __aeabi_memcpy, void *, const void *, size_t);
+SAME(__aeabi_memcpy8, __aeabi_memcpy, void *, const void *, size_t);
+SAME(__aeabi_memmove4, __aeabi_memmove, void *, const void *, size_t);
+SAME(__aeabi_memmove8, __aeabi_memmove, void *, const void *, size_t);
+SAME(__aeabi_memset4, __aeabi_memset, void *, size_t, int);
+SAME(__aeabi_memset8, __aeabi_memset, void *, size_t, int);
+SAME(__aeabi_memclr4, __aeabi_memclr, void *, size_t);
+SAME(__aeabi_memclr8, __aeabi_memclr, void *, size_t);
+#endif

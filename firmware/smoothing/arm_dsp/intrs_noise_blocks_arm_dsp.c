@@ -6,8 +6,7 @@
 #include "intrs_model.h"
 
 #if defined(__ARM_FEATURE_SIMD32) && defined(INTRS_MAP_MUL) /* Cortex-M4, M7, M33 and above; one map for all channels */
-#include <string.h>
-
+#include "intrs_memory.h"
 #include "intrs_noise.h"
 
 #define INLINE inline __attribute__((always_inline, unused)) /* -Os too; the assembly leaves some without a caller */
