@@ -61,7 +61,7 @@ def board_files(board: Board, placement: Mapping[str, str] | None = None) -> Boa
             cflags=board.cflags,
             ldflags=() if board.id == "host" else ("-static", "-Wl,--gc-sections"),
             libraries=(),
-            library_sources=("ports/host/library.c", "ports/host/choices.c"),
+            library_sources=("ports/host/library.c", "ports/host/looks.c"),
             program_sources=(*_LINK, "ports/host/main.c", "ports/host/port.c"),
             headers=_HEADERS,
             config=config,

@@ -122,14 +122,15 @@ def certificate_of(judge: Judge, mode: Mode, selected: int | None, counted: Vote
 
     selected: the class that other samples chose; None: the leader of these, the lowest where several lead.
     """
-    selected = int(counted.argmax()) if selected is None else selected
-    count, samples = int(counted[selected]), int(counted.sum())
-    decision = judge.judge(mode, samples, count, most_of_others(counted, selected))
+    votes = counted.tolist()  # of few classes, which plain Python is faster with
+    selected = votes.index(max(votes)) if selected is None else selected
+    count, samples = votes[selected], sum(votes)
+    decision = judge.judge(mode, samples, count, max(votes[:selected] + votes[selected + 1 :], default=0))
     if decision is None:
         return None
     squared, stop = decision
     label = selected if squared else ABSTAIN
-    return Certificate(label, selected, count, samples, squared, stop, tuple(counted.tolist()))
+    return Certificate(label, selected, count, samples, squared, stop, tuple(votes))
 
 
 def certificate_now(judge: Judge, mode: Mode, selected: int | None, counted: Votes) -> Certificate:

@@ -46,7 +46,7 @@ class BoardsCrew:
     the host, counts again; audited(stream, first, count): told of each of those.
     """
 
-    probe, batch, begins = 4, 1, False
+    probe, batch, begins, decides = 4, 1, False, False
 
     def __init__(
         self,
@@ -149,5 +149,5 @@ class BoardsCrew:
                     why = f"answered wrongly on samples {job.first}..{last} of image {job.stream.image}"
                     return Outcome(task, None, wrong=why)
                 self._audited(job.stream, job.first, job.count)
-            answers.append([(job.first, job.count, tuple(votes.tolist()))])
+            answers.append(Answer.of(job, votes))
         return Outcome(task, answers, time.monotonic() - begun)

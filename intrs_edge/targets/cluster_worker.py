@@ -113,7 +113,7 @@ def admit(bundle: Bundle, threads: int) -> Admission:
             target = _opened[bundle.key] = _open(bundle, threads)
     folder = target.library.parents[2]
     job = Job(0, bundle.image, bundle.stream, 0, PROBE)
-    ((_, _, votes),) = target.count([job], _never)[0]
+    ((_, _, votes),) = target.count([job], _never)[0].parts
     samples, begun = PROBE, time.monotonic()
     while True:
         target.count([Job(0, bundle.image, bundle.stream, 0, samples)], _never)

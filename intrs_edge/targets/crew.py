@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from intrs_edge.smoothing.results import Mode, Stream
-from intrs_edge.targets.base import Image
+from intrs_edge.smoothing.results import Certificate, Mode, Stream
+from intrs_edge.targets.base import Image, Votes
 from intrs_edge.targets.journal import Range
 
 ALONE = 4096  # samples of an image that one thread counts by itself in a sequential mode, before all share the rest
@@ -33,7 +33,19 @@ class Job:
     mode: Mode | None = None
 
 
-Answer = list[Part]  # of one job
+class Answer(NamedTuple):
+    """Of one job. ``found``: what the parts prove, where who counted decided that by the same tables. ``samples``: of
+    all parts.
+    """
+
+    parts: list[Part]
+    samples: int
+    found: Certificate | None = None
+
+    @classmethod
+    def of(cls, job: Job, votes: Votes) -> Answer:
+        """The votes [classes] of a job without a mode."""
+        return cls([(job.first, job.count, tuple(votes.tolist()))], job.count)
 
 
 @dataclass(eq=False)
@@ -71,6 +83,7 @@ class Crew(Protocol):
     probe: int  # samples of the first task of somebody whose speed is not known
     batch: int  # samples that are best run together
     begins: bool  # whether a job may have a mode
+    decides: bool  # whether `Answer.found` is believed
 
     def members(self) -> Mapping[str, int]:
         """Who may be given tasks now, and how many of them each works on at once. Raises IntrsError when there is
@@ -102,7 +115,7 @@ class ThreadCrew:
     ``stopped`` is set it ends soon.
     """
 
-    seconds, probe, begins = 0.25, 64, True
+    seconds, probe, begins, decides = 0.25, 64, True, True
 
     def __init__(
         self,

@@ -128,7 +128,7 @@ class GpuTarget(ContextMixin):
             if stopped.is_set():
                 raise IntrsError("the certification was interrupted")
             votes = self._audited([(job.image, job.stream, job.first, job.count) for job in jobs])
-            return [[(job.first, job.count, tuple(v.tolist()))] for job, v in zip(jobs, votes, strict=True)]
+            return [Answer.of(job, v) for job, v in zip(jobs, votes, strict=True)]
 
         crew = _Crew(count, self._pool, 1, self._engine.batch)
         return Sharing(crew, self.host, self.info, mode).certify(work)

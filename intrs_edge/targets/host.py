@@ -77,7 +77,9 @@ class _Named:
         self._library, self._prefix = library, prefix
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._library, self._prefix + name.removeprefix("intrs"))
+        function = getattr(self._library, self._prefix + name.removeprefix("intrs"))
+        setattr(self, name, function)  # found once
+        return function
 
 
 _MOST_BYTES = 1 << 29  # of the workspaces of all threads, unless their number is given
@@ -109,13 +111,17 @@ class HostTarget(ContextMixin):
             manifest.ends,
         )  # fmt: skip
         self._made = TableJudge(manifest.tables) if manifest.tables is not None else None
-        self._lib.intrs_next_look.restype = ctypes.c_uint32
+        numbers = [ctypes.c_uint32] * 4
+        self._lib.intrs_looks.argtypes = [*[ctypes.c_void_p] * 4, *numbers, *[ctypes.c_void_p] * 2]
+        self._lib.intrs_judge.argtypes = [*numbers, *[ctypes.POINTER(ctypes.c_uint32)] * 2]
+        self._lib.intrs_next_look.argtypes, self._lib.intrs_next_look.restype = numbers[:2], ctypes.c_uint32
         self._lib.intrs_proved.restype = ctypes.c_uint32
         if (classes, n0, n) != (manifest.classes, manifest.built.n0, manifest.built.n):
             raise IntrsError(f"{library} and the manifest disagree on classes or samples; build the project again")
         if self._lib.intrs_check(None) != 0:
             raise IntrsError(f"{library}: weights or tables are damaged; build the project again (remove build first)")
         self.threads = threads or max(1, min(len(os.sched_getaffinity(0)), _MOST_BYTES // self._workspace_bytes))
+        self._looks: dict[Mode, Any] = {}
         self._pool = ThreadPoolExecutor(self.threads)
         # as many workspaces as threads; a call takes one for its time, so that calls from several threads share none
         self._spaces: SimpleQueue[Any] = SimpleQueue()
@@ -201,33 +207,43 @@ class HostTarget(ContextMixin):
         check_stream(job.stream)
         check_range(job.first, job.count)
         if job.mode is None:
-            return [(job.first, job.count, self._some(space, data, job, stopped))]
-        n0, look = self.info.n0, first_look(self, job.mode)
-        chosen = np.empty(0, np.uint32)  # the class of every sample so far, those that select among them
-        answer: Answer = []
-        counted = np.zeros(self.info.classes, np.int64)
-        while True:
-            at = sum(count for _, count, _ in answer)
-            upto = n0 if at < n0 else n0 + look
-            while len(chosen) < upto:
-                if stopped.is_set():
-                    raise IntrsError("the certification was interrupted")
-                batches = -(-min(upto - len(chosen), _PIECE) // self.batch)
-                some = self._choices(space, data, job.stream, len(chosen), batches * self.batch)
-                chosen = np.concatenate([chosen, some])
-            votes = self._tally(chosen[at:upto])
-            answer.append((at, upto - at, tuple(votes.tolist())))
-            if upto == n0:
-                continue
-            counted += votes
-            selected = int(np.argmax(answer[0][2])) if n0 else None
-            if certificate_of(self, job.mode, selected, counted) is not None:
-                return answer
-            look = self.next_look(job.mode, look)
-            if look > ALONE:
-                return answer
+            return Answer.of(job, self._some(space, data, job, stopped))
+        n0, ends, classes = self.info.n0, self._ends(job.mode), self.info.classes
+        rows: Any = (ctypes.c_uint32 * (len(ends) * classes))()
+        at = (ctypes.c_uint32 * (3 + self.batch))()
+        votes = np.frombuffer(rows, np.uint32).reshape(len(ends), classes)
+        # tables that were made at run time are not the library's: it stops at every look, to be asked here
+        mode = job.mode if self._made is None else Mode.FIXED
+        stream = ctypes.byref(_Stream(job.stream.seed, job.stream.image))
+        done, found, status, first = 0, None, _MORE, int(n0 > 0)  # the first row that counts
+        while found is None and status == _MORE:
+            if stopped.is_set():
+                raise IntrsError("the certification was interrupted")
+            before = done
+            status = self._lib.intrs_looks(space, data, stream, ends, len(ends), n0, mode, _PIECE, at, rows)
+            if status != _MORE:
+                self._check(status)
+            done = at[1]
+            if done > max(before, first):
+                found = certificate_of(self, job.mode, int(votes[0].argmax()) if n0 else None, votes[done - 1])
+        steps = votes[:done].astype(np.int64)
+        steps[first + 1 :] -= votes[first : done - 1]
+        limits = [0, *ends[:done]]
+        counted = zip(limits, limits[1:], steps.tolist(), strict=False)
+        return Answer([(a, b - a, tuple(row)) for a, b, row in counted], limits[-1], found)
 
-    def _some(self, space: Any, data: bytes, job: Job, stopped: threading.Event) -> tuple[int, ...]:
+    def _ends(self, mode: Mode) -> Any:
+        """Where the samples that select end, if there are any, and those of every look within `ALONE`, or the first."""
+        if mode not in self._looks:
+            looks = [first_look(self, mode)]
+            while 0 < (look := self.next_look(mode, looks[-1])) <= ALONE:
+                looks.append(look)
+            n0 = self.info.n0
+            ends = [*([n0] if n0 else []), *(n0 + look for look in looks)]
+            self._looks[mode] = (ctypes.c_uint32 * len(ends))(*ends)
+        return self._looks[mode]
+
+    def _some(self, space: Any, data: bytes, job: Job, stopped: threading.Event) -> Votes:
         """The votes of a range."""
         c_stream, part = _Stream(job.stream.seed, job.stream.image), np.zeros(self.info.classes, np.uint32)
         total = np.zeros(self.info.classes, np.int64)
@@ -241,31 +257,20 @@ class HostTarget(ContextMixin):
                 self._lib.intrs_votes(space, data, ctypes.byref(c_stream), first, count, _pointer(part), None, None)
             )
             total += part
-        return tuple(total.tolist())
-
-    def _choices(self, space: Any, data: bytes, stream: Stream, first: int, count: int) -> npt.NDArray[np.uint32]:
-        """The class of each of samples first .. first+count-1."""
-        out = np.empty(count, np.uint32)
-        c_stream = _Stream(stream.seed, stream.image)
-        self._check(self._lib.intrs_choices(space, data, ctypes.byref(c_stream), first, count, _pointer(out)))
-        return out
-
-    def _tally(self, chosen: npt.NDArray[np.uint32]) -> Votes:
-        return np.bincount(chosen, minlength=self.info.classes).astype(np.int64)
+        return total
 
     def next_look(self, mode: Mode, samples: int) -> int:
         """See Judge."""
         if self._made is not None:
             return self._made.next_look(mode, samples)
-        return int(self._lib.intrs_next_look(ctypes.c_uint32(mode), ctypes.c_uint32(samples)))
+        return int(self._lib.intrs_next_look(mode, samples))
 
     def judge(self, mode: Mode, samples: int, count: int, other: int) -> tuple[int, Stop] | None:
         """See Judge; raises IntrsError for samples that are no checkpoint."""
         if self._made is not None:
             return self._made.judge(mode, samples, count, other)
         squared, stop = ctypes.c_uint32(), ctypes.c_uint32()
-        numbers = tuple(ctypes.c_uint32(v) for v in (mode, samples, count, other))
-        status = self._lib.intrs_judge(*numbers, ctypes.byref(squared), ctypes.byref(stop))
+        status = self._lib.intrs_judge(mode, samples, count, other, ctypes.byref(squared), ctypes.byref(stop))
         if status == _MORE:
             return None
         self._check(status)

@@ -58,17 +58,23 @@ class _Goal:
 
     def advance(self, judge: Judge, mode: Mode, n0: int) -> None:
         """From what is known: the certificate, or the ranges that the next look lacks."""
-        chosen = disjoint(0, n0, self.parts)
+        ranges = {(part.first, part.count): part for part in self.parts}  # those of whole looks are found at once
+
+        def known_of(first: int, count: int) -> list[Range]:
+            whole = ranges.get((first, count))
+            return [whole] if whole is not None else disjoint(first, count, self.parts)
+
+        chosen = known_of(0, n0)
         self.open = list(missing(0, n0, chosen))
+        selected = int(_total(chosen).argmax()) if n0 and not self.open else None
         at, look, counted = 0, first_look(judge, mode), np.zeros(0, np.int64)
         while True:
-            known = disjoint(n0 + at, look - at, self.parts)
+            known = known_of(n0 + at, look - at)
             self.open += missing(n0 + at, look - at, known)
             if self.open:
                 return
             votes = _total(known)
             counted = votes if not counted.size else counted + votes
-            selected = int(_total(chosen).argmax()) if n0 else None
             self.found = certificate_of(judge, mode, selected, counted)
             if self.found is not None:
                 return
@@ -76,6 +82,8 @@ class _Goal:
 
 
 def _total(parts: Sequence[Range]) -> Votes:
+    if len(parts) == 1:
+        return np.array(parts[0].votes, np.int64)
     total: Votes = np.sum([part.votes for part in parts], axis=0, dtype=np.int64)
     return total
 
@@ -210,20 +218,23 @@ class Sharing:
         if outcome.answers is None or member in self._wrong:
             self._reopen(task)
             return
-        samples = sum(count for answer in outcome.answers for _, count, _ in answer)
+        samples = sum(answer.samples for answer in outcome.answers)
         if samples and outcome.seconds > 0:
             rate, before = samples / outcome.seconds, self._rates.get(member)
             self._rates[member] = rate if before is None else (rate + before) / 2
         share = outcome.seconds / max(1, samples) / self._width
         for job, answer in zip(task.jobs, outcome.answers, strict=True):
-            counted = sum(count for _, count, _ in answer)
+            counted = answer.samples
             if job.mode is not None:
                 self._spent = (self._spent[0] + counted, self._spent[1] + 1)
             goal = self._goals.get(job.goal)
             if goal is None or goal.ended:
                 continue
             goal.seconds += share * counted
-            for first, count, votes in answer:
+            if answer.found is not None and self.crew.decides and self.keeper is None:
+                goal.found = answer.found
+                continue
+            for first, count, votes in answer.parts:
                 self._keep(goal, Range(first, count, votes, member))
             if (job.first, job.count) in goal.out:
                 goal.out.discard((job.first, job.count))

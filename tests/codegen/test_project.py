@@ -218,7 +218,7 @@ def test_the_library_exports_the_interface_alone(built: Path) -> None:
     names = {line.split()[-1] for line in text.splitlines()}
     assert {n for n in names if not n.startswith("_")} == {
         "intrs_infer", "intrs_votes", "intrs_predict", "intrs_certify", "intrs_radius_squared", "intrs_library_fields",
-        "intrs_next_look", "intrs_judge", "intrs_decides", "intrs_check", "intrs_choices",
+        "intrs_next_look", "intrs_judge", "intrs_decides", "intrs_check", "intrs_looks",
         "intrs_certify_begin", "intrs_certify_step", "intrs_certify_end", "intrs_certify_now", "intrs_proved",
     }  # fmt: skip
 

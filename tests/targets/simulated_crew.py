@@ -8,7 +8,7 @@ import numpy as np
 
 from intrs_edge.smoothing.results import Stop
 from intrs_edge.targets.base import Ends, TargetInfo
-from intrs_edge.targets.crew import Outcome
+from intrs_edge.targets.crew import Answer, Outcome
 
 CLASSES = 3
 SHAPE = (2, 2, 1)
@@ -69,7 +69,7 @@ class Clock:
 class Crew:
     """Stands in for `crew.Crew`; ``outcomes`` is itself."""
 
-    begins = False
+    begins = decides = False
 
     def __init__(self, clock, people, seconds=1.0, probe=4, batch=1):
         self.clock, self.people = clock, people
@@ -117,7 +117,7 @@ class Crew:
             for job in task.jobs:
                 votes = votes_of(job.image, job.stream, job.first, job.count)
                 votes = np.roll(votes, 1) if member.lies else votes
-                answers.append([(job.first, job.count, tuple(votes.tolist()))])
+                answers.append(Answer.of(job, votes))
             self.counted += task.samples
             return Outcome(task, answers, seconds)
         self.clock.now = deadline

@@ -12,7 +12,7 @@ from intrs_edge.errors import IntrsError
 from intrs_edge.smoothing import Mode, Stream
 from intrs_edge.targets import sharing as sharing_module
 from intrs_edge.targets.base import certify_by_votes
-from intrs_edge.targets.crew import Outcome
+from intrs_edge.targets.crew import Answer, Outcome
 from intrs_edge.targets.sharing import Sharing
 
 IMAGE = np.arange(4, dtype=np.uint8).reshape(SHAPE)
@@ -176,7 +176,7 @@ def test_votes_that_do_not_add_up_end_the_run(clock):
     class Bad(Crew):
         def get(self, timeout):
             outcome = super().get(timeout)
-            return Outcome(outcome.task, [[(f, c + 1, v)] for ((f, c, v),) in outcome.answers], 1.0)
+            return Outcome(outcome.task, [Answer([(f, c + 1, v)], c) for ((f, c, v),), *_ in outcome.answers], 1.0)
 
     with pytest.raises(IntrsError, match="votes for"):
         run(Bad(clock, {"a": Member(1000)}), 1, 100)

@@ -51,8 +51,8 @@ def compile_toy(
     if files.bare_metal:
         subprocess.run([f"{files.toolchain}objcopy", "-O", "binary", str(program), str(out / "intrs.bin")], check=True)
     if board_id == "host":
-        # the toy answers for itself what choices.c asks the model
-        library = [*(str(firmware / s) for s in files.library_sources if not s.endswith("choices.c")), *own]
+        # the toy answers for itself what looks.c asks the model
+        library = [*(str(firmware / s) for s in files.library_sources if not s.endswith("looks.c")), *own]
         subprocess.run([*command, "-shared", "-fPIC", *library, "-o", str(out / "libintrs.so")], check=True)
     return program
 

@@ -47,19 +47,37 @@ static uint32_t choice_of(const uint8_t *image, const struct intrs_stream *strea
     return x % 4u != 0 ? 1u : x / 4u % INTRS_CLASSES;
 }
 
-/* As in ports/host/choices.c. */
-int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
-                  uint32_t count, uint32_t *choices);
-int intrs_choices(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream, uint32_t first,
-                  uint32_t count, uint32_t *choices)
+/* As in ports/host/looks.c: here row by row, whatever the mode. */
+struct intrs_looking {
+    uint32_t counted, row, waiting;
+};
+
+int intrs_looks(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
+                const uint32_t *ends, uint32_t rows, uint32_t n0, uint32_t mode, uint32_t samples,
+                struct intrs_looking *at, uint32_t *votes);
+int intrs_looks(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
+                const uint32_t *ends, uint32_t rows, uint32_t n0, uint32_t mode, uint32_t samples,
+                struct intrs_looking *at, uint32_t *votes)
 {
-    if (ws == NULL || image == NULL || stream == NULL || choices == NULL) {
+    (void)mode;
+    (void)samples;
+    if (ws == NULL || image == NULL || stream == NULL || ends == NULL || at == NULL || votes == NULL) {
         return INTRS_E_ARGUMENT;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        choices[i] = choice_of(image, stream, first + i);
+    if (at->row >= rows) {
+        return INTRS_OK;
     }
-    return INTRS_OK;
+    uint32_t *row = votes + at->row * (uint32_t)INTRS_CLASSES;
+    if (at->row > (n0 > 0 ? 1u : 0u)) {
+        for (uint32_t c = 0; c < INTRS_CLASSES; c++) {
+            row[c] = row[c - (uint32_t)INTRS_CLASSES];
+        }
+    }
+    for (; at->counted < ends[at->row]; at->counted++) {
+        row[choice_of(image, stream, at->counted)]++;
+    }
+    at->row++;
+    return at->row < rows ? INTRS_MORE : INTRS_OK;
 }
 
 /* Progress says that `before` samples were done of `total`. */
