@@ -33,6 +33,11 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {names[near[0]]}?" if near else ""
 
 
+def several(count: int, thing: str, things: str = "") -> str:
+    """``1 image`` or ``2 images``; things: where that is not thing and an s."""
+    return f"{count} {thing if count == 1 else things or thing + 's'}"
+
+
 def one_line(text: str) -> str:
     """The text as one line of bounded length that is safe to print."""
     line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

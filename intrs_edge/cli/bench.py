@@ -10,14 +10,15 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intrs_edge.cli.options import add_data_dir, decimal, sized
-from intrs_edge.errors import IntrsError
+from intrs_edge.cli.options import add_cluster, add_data_dir, check_workers, decimal, sized
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.targets.build import build_project
 from intrs_edge.zoo import model_file
 
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from intrs_edge.bench.peers import Engine
     from intrs_edge.bench.speed import Comparison
     from intrs_edge.graph.ir import Graph
     from intrs_edge.targets.board_cost import BoardCost, Estimate
+
+
+_CLUSTER_SECONDS = 8.0  # of a call to workers, whose tasks take a second
 
 
 EXAMPLES = (
@@ -56,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=0.5, help="of each engine in a round, at least (default %(default)s)"
     )
+    add_cluster(parser)
     parser.add_argument("--peers", default="all", help="names of peers separated by commas, all (default) or none")
     parser.add_argument(
         "--optimize", choices=("speed", "balanced", "size"), default="speed", help="of the board (default %(default)s)"
@@ -71,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.graph.summary import summarize
 
     _check(args)
+    check_workers(args.workers)
     graph = _with_reading(load_model(args.model))
     comparison, board, when, path = None, None, None, "none"
     sizes: dict[str, int] = {}
@@ -164,9 +171,36 @@ def _host(args: argparse.Namespace, graph: Graph, folder: Path) -> tuple[Compari
         for name in chosen:
             _say(f"opening {name}")
             peers.append(open_peer(name, work))
-        comparison = compare(own, peers, args.rounds, args.seconds, _rounds(args.rounds))
+        with _cluster(args, folder, image) as cluster:
+            comparison = compare(own, [*cluster, *peers], args.rounds, args.seconds, _rounds(args.rounds))
     _say("")
     return comparison, host_path(folder)
+
+
+@contextmanager
+def _cluster(args: argparse.Namespace, folder: Path, image: npt.NDArray[np.uint8]) -> Iterator[list[Engine]]:
+    """The workers as an engine: whole certifications as `certify` gives them out, some seconds of them a call."""
+    from intrs_edge.bench.peers import Engine
+    from intrs_edge.smoothing.results import Mode, Stream
+    from intrs_edge.targets.cluster import ClusterTarget
+    from intrs_edge.targets.manifest import read_manifest
+
+    if not args.scheduler and not args.workers:
+        yield []
+        return
+    _say("opening workers")
+    with ClusterTarget(read_manifest(folder), args.scheduler, args.workers or 0) as cluster:
+        threads, rate = cluster.strength
+        images = max(1, round(rate * max(args.seconds, _CLUSTER_SECONDS) / cluster.info.n))
+
+        def run() -> npt.NDArray[np.int64]:
+            import numpy as np
+
+            work = ((image, Stream(1, k)) for k in range(images))
+            return np.array([found.selected for _, found, _ in cluster.certify_many(work, Mode.FIXED)])
+
+        name = f"{several(threads, 'thread')} of {'workers' if args.workers else args.scheduler}"
+        yield [Engine(name, _version(), run, images * cluster.info.n)]
 
 
 def _version() -> str:

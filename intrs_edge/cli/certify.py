@@ -14,8 +14,19 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intrs_edge.cli.options import add_images, add_pixels, add_samples, add_target, decimal, pixel_options, share, sized
-from intrs_edge.errors import IntrsError
+from intrs_edge.cli.options import (
+    add_cluster,
+    add_images,
+    add_pixels,
+    add_samples,
+    add_target,
+    check_workers,
+    decimal,
+    pixel_options,
+    share,
+    sized,
+)
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate.methods import FP, GAUSSIAN, INTRS, METHODS, UNPROVED
 from intrs_edge.zoo import model_file
 
@@ -26,7 +37,6 @@ if TYPE_CHECKING:
     from intrs_edge.targets.manifest import Manifest
 
 DEVICE = "device"
-MOST_WORKERS = 1024
 PROVED_WRONG = 1  # exit code: the log is right, but a board was caught
 
 
@@ -113,11 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of each image: what its samples prove by then, at the same alpha; worth most with --precision",
     )
     add_samples(parser)
-    cluster = parser.add_argument_group("many machines", "docs/cluster.md; needs the extra cluster (Dask)")
-    where = cluster.add_mutually_exclusive_group()
-    where.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler count: tcp://HOST:8786")
-    where.add_argument("--workers", type=sized, metavar="N", help="start N workers here, each a process of one thread")
-    cluster.add_argument(
+    add_cluster(parser).add_argument(
         "--adaptive",
         action="store_true",
         help="as many workers as there is work for: of --workers up to N; of --scheduler those that it starts, awaited "
@@ -132,9 +138,10 @@ def run(args: argparse.Namespace) -> int:
     """Certifies, writes the log, prints the figures."""
     from intrs_edge.datasets import load_images
     from intrs_edge.evaluate import certify_images
+    from intrs_edge.evaluate.curves import reachable
     from intrs_edge.evaluate.identity import log_settings, warnings_of
     from intrs_edge.evaluate.log import rows_so_far, warning
-    from intrs_edge.evaluate.metrics import RADII, summarise
+    from intrs_edge.evaluate.metrics import summarise
     from intrs_edge.evaluate.plot import text_table
     from intrs_edge.targets.manifest import read_manifest
 
@@ -182,15 +189,15 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr if args.json else sys.stdout,
         )
     if args.json:
-        found = asdict(summarise(rows)) | {"log": str(args.log), "seed": seed, "proved_wrong": liars}
+        found = asdict(summarise(rows, reachable([rows]))) | {"log": str(args.log), "seed": seed, "proved_wrong": liars}
         print(json.dumps(found, indent=2))
         return PROVED_WRONG if liars else 0
     certified = sum(not row.abstained for row in rows)
-    print(f"{len(rows)} images, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
+    print(f"{several(len(rows), 'image')}, {certified} certified, {len(rows) - certified} abstained -> {args.log}")
     if warning(rows):
         print(f"WARNING: {warning(rows)}")
     if all(row.label >= 0 for row in rows):
-        print(text_table({"certified accuracy": rows}, RADII))
+        print(text_table({"certified accuracy": rows}, reachable([rows])))
     return PROVED_WRONG if liars else 0
 
 
@@ -249,8 +256,7 @@ def _check_method(args: argparse.Namespace) -> None:
         raise IntrsError(f"--method {args.method} runs on this computer: leave {[*asked, *cluster][0]} out")
     if args.adaptive and not cluster:
         raise IntrsError("--adaptive is of a cluster: give --workers N or --scheduler ADDRESS with it")
-    if args.workers is not None and not 1 <= args.workers <= MOST_WORKERS:
-        raise IntrsError(f"--workers {args.workers} is outside 1 .. {MOST_WORKERS}; more machines: --scheduler ADDRESS")
+    check_workers(args.workers)
     boards.pop("--journal")
     boards.pop("--seed device")
     both = [name for name, value in boards.items() if value]
@@ -285,8 +291,9 @@ def _opened(args: argparse.Namespace, manifest: Manifest) -> Iterator[tuple[Any,
         network = open_float_network(args.network, pixel_options(args))
         if (network.shape, network.classes) != (manifest.image_shape, manifest.classes):
             raise IntrsError(
-                f"{args.network} takes images of {list(network.shape)} and has {network.classes} classes, "
-                f"{args.project} {list(manifest.image_shape)} and {manifest.classes}: compare networks of one task"
+                f"{args.network} takes images of {list(network.shape)} and has "
+                f"{several(network.classes, 'class', 'classes')}, {args.project} "
+                f"{list(manifest.image_shape)} and {manifest.classes}: compare networks of one task"
             )
         with FloatSmoothing(fp_classifier(network), manifest.classes, smoothing) as certifier:
             yield certifier, {**own, "model": network.digest[:16]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intrs_edge.datasets.names import SYNTAX
+from intrs_edge.errors import IntrsError
 from intrs_edge.graph.words import RANGES, RESIZES
 from intrs_edge.smoothing.settings import SETTINGS
 
@@ -123,6 +124,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What `add_settings` parsed, but for ``--target-linf``."""
     return {setting.name: getattr(args, setting.name) for setting in SETTINGS}
+
+
+MOST_WORKERS = 1024
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """``--scheduler`` and ``--workers``, in a group that is given back."""
+    cluster = parser.add_argument_group("many machines", "docs/cluster.md; needs the extra cluster (Dask)")
+    where = cluster.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler count: tcp://HOST:8786")
+    where.add_argument("--workers", type=sized, metavar="N", help="start N workers here, each a process of one thread")
+    return cluster
+
+
+def check_workers(workers: int | None) -> None:
+    """Raises IntrsError for a number of workers that nobody can mean."""
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise IntrsError(f"--workers {workers} is outside 1 .. {MOST_WORKERS}; more machines: --scheduler ADDRESS")
 
 
 def sized(text: str) -> int:

@@ -8,7 +8,7 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
-from intrs_edge.cli.options import share
+from intrs_edge.cli.options import add_cluster, check_workers, share
 from intrs_edge.errors import IntrsError
 
 DIFFERS = 1  # exit code
@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="certify anew what there is a shipped log of, and compare line by line; exit code 1 where one differs",
     )
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="0: all cores (default)")
-    parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="workers of a Dask scheduler certify: tcp://HOST:8786 (docs/cluster.md)"
-    )
+    add_cluster(parser)
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="no progress lines")
 
@@ -55,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from intrs_edge.study.settings import load_study
     from intrs_edge.study.work import Work
 
+    check_workers(args.workers)
     if not 0 <= args.threads <= 1024:
         raise IntrsError(f"--threads {args.threads} is outside 0 .. 1024")
     if args.fraction <= 0:
@@ -72,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         args.again,
         args.progress,
         scheduler=args.scheduler,
+        workers=args.workers or 0,
     )
     result = run_study(work)
     if args.json:

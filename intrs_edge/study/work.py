@@ -20,7 +20,7 @@ from intrs_edge.budget import parse_json
 from intrs_edge.codegen import GenerateOptions, generate
 from intrs_edge.convert import load_model
 from intrs_edge.datasets import ImageSet, load_images
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate import certify_images, read_log
 from intrs_edge.evaluate.baselines import FloatSmoothing, fp_classifier, quant_classifier
 from intrs_edge.evaluate.cohen import cohen_of
@@ -58,6 +58,7 @@ class Work:
     again: bool = False
     show: bool = True
     scheduler: str | None = None  # of a Dask cluster, whose workers certify
+    workers: int = 0  # or so many that are started here
     kept: dict[str, Any] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -159,7 +160,8 @@ class Work:
                 self.sources.append(f"{log.name}: the shipped log")
                 return before
             done = len(rows_so_far(log))
-            self.say(f"{case.name}, {text}: {len(images)} images{self._left(len(images) - done, left * len(images))}")
+            minutes = self._left(len(images) - done, left * len(images))
+            self.say(f"{case.name}, {text}: {several(len(images), 'image')}{minutes}")
             start = time.monotonic()
             rows = certify_images(
                 images, certifier, log, settings, seed=self.study.seed, mode=mode, classes=classes, show=self.show
@@ -184,8 +186,8 @@ class Work:
             with FloatSmoothing(fp_classifier(network), manifest.classes, smoothing) as certifier:
                 yield certifier, {**own, "tables": smoothing.table_hash[:16], "model": network.digest[:16]}
             return
-        if self.scheduler and case.method != QUANT:
-            with ClusterTarget(manifest, self.scheduler) as cluster:
+        if (self.scheduler or self.workers) and case.method != QUANT:
+            with ClusterTarget(manifest, self.scheduler, self.workers) as cluster:
                 yield cluster, {}
             return
         with open_target(manifest.directory, "host", self.threads) as target:
@@ -229,7 +231,7 @@ class Work:
                     f"{name}: image {row.idx}: votes {other.extra['votes']}, here {row.extra['votes']}"
                 )
         if before:
-            self.sources.append(f"{name}: {len(there)} lines compared with the shipped log")
+            self.sources.append(f"{name}: {several(len(there), 'line')} compared with the shipped log")
 
 
 def results_folder() -> Path:

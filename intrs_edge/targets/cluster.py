@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from intrs_edge.children import patient
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.smoothing.results import Certificate, Mode, Stream
 from intrs_edge.targets.base import ContextMixin, Image, TargetInfo, Votes
 from intrs_edge.targets.cluster_worker import PROBE, Admission, Bundle, admit, bundle_of, count
@@ -34,7 +34,7 @@ _LARGEST = 1 << 16
 class ClusterCrew:
     """Workers of a Dask scheduler as a Crew. Each is checked before it counts; one that is gone is nobody's loss."""
 
-    seconds, probe, begins = 1.0, PROBE, True
+    seconds, probe, begins, decides = 1.0, PROBE, True, False
 
     def __init__(self, client: Any, bundle: Bundle, right: Votes, info: TargetInfo, batch: int, adaptive: bool) -> None:
         """right: the votes of the bundle's samples, counted here."""
@@ -261,15 +261,22 @@ class ClusterTarget(ContextMixin):
     def plan(self, images: int, mode: Mode) -> str:
         """What a run over so many images will take, by what workers measured when they were checked."""
         threads = self._first.members()
-        rate = sum(n * self._first.admitted[name].rate for name, n in threads.items())
+        _, rate = self.strength
         samples = images * (self.info.n0 + self.info.n)
         most = "" if mode == Mode.FIXED else "at most "
         hosts = len({self._first.admitted[name].host for name in threads})
         return (
-            f"plan: {images} images x {self.info.n0 + self.info.n} samples: {most}{samples:.3g} inferences; "
-            f"{sum(threads.values())} threads of {len(threads)} workers on {hosts} machines, {rate:.3g}/s measured: "
+            f"plan: {several(images, 'image')} x {self.info.n0 + self.info.n} samples: {most}{samples:.3g} inferences; "
+            f"{several(sum(threads.values()), 'thread')} of {several(len(threads), 'worker')} "
+            f"on {several(hosts, 'machine')}, {rate:.3g}/s measured: "
             f"{most}{_duration(samples / rate)}"
         )
+
+    @property
+    def strength(self) -> tuple[int, float]:
+        """Threads of the workers that are there, and samples a second of all, as they measured it."""
+        threads = self._first.members()
+        return sum(threads.values()), sum(n * self._first.admitted[name].rate for name, n in threads.items())
 
     @property
     def dashboard(self) -> str:
@@ -282,6 +289,7 @@ class ClusterTarget(ContextMixin):
         """See `HostTarget.certify_many`."""
         if self._crew is None:
             self._crew = self._new()
+            self._crew.admitted.update(self._first.admitted)  # those that are gone leave it at the first look
         crew, self._crew = self._crew, None
         yield from Sharing(crew, self.host, self.info, mode, Kept(self.journal, self.info), _LARGEST).certify(work)
 
