@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.smoothing.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Log(list["Row"]):
 
         certified = sum(not row.abstained for row in self)
         unsound = f", {warning(self)}" if warning(self) else ""
-        return f"<Log {self.name}: {len(self)} images, {certified} certified{unsound}>"
+        return f"<Log {self.name}: {several(len(self), 'image')}, {certified} certified{unsound}>"
 
     def _repr_html_(self) -> str:
         from intrs_edge.evaluate.report import table  # noqa: PLC0415

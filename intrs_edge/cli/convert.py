@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir, add_pixels, pixel_options
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.files import check_regular, write_atomically
 from intrs_edge.graph.words import ASK
 from intrs_edge.zoo import model_file
@@ -89,14 +89,16 @@ def _calibrated(args: argparse.Namespace) -> Graph:
     from intrs_edge.convert import agreement, is_quantised
     from intrs_edge.convert.float_onnx import from_float_onnx, onnx_image_shape
     from intrs_edge.graph.preprocessing import read_preprocessing
+    from intrs_edge.train.progress import waiting
 
     if args.sigma is None:
         raise IntrsError("--calibrate needs --sigma: the images carry the noise that the device will add")
     if is_quantised(args.model):
         raise IntrsError(f"{args.model}: already quantised, --calibrate would lose its scales: leave it out")
     images = _images(args, args.calibrate, onnx_image_shape(args.model), args.resize).images
-    _say(args, f"calibrating on {len(images)} noisy images; this takes a minute")
-    graph = from_float_onnx(args.model, images, args.sigma, pixels=pixel_options(args), seed=args.seed or 0)
+    _say(args, f"calibrating on {several(len(images), 'noisy image')}; this takes a minute")
+    with waiting("calibrating"):
+        graph = from_float_onnx(args.model, images, args.sigma, pixels=pixel_options(args), seed=args.seed or 0)
     if read_preprocessing(graph)[0].range is not None:
         _say(args, f"agreement with {args.model}: {agreement(graph, args.model, images[:100])}")
     return graph
@@ -135,4 +137,5 @@ def _checked(graph: Graph, path: Path, images: ImageSet) -> str:
         return f"agreement with {path}: {agreement(graph, path, images.images, images.labels)}"
     if (images.labels < 0).any():
         raise IntrsError(f"{images.name}: without labels there is nothing to check a .tflite against: give labels")
-    return f"accuracy {accuracy(graph, images.images, images.labels):.2%} of {len(images)} images, without noise"
+    right = accuracy(graph, images.images, images.labels)
+    return f"accuracy {right:.2%} of {several(len(images), 'image')}, without noise"

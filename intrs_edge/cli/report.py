@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads the logs, prints the figures, writes what was asked for."""
+    from intrs_edge.evaluate.curves import reachable
     from intrs_edge.evaluate.metrics import RADII, summarise
     from intrs_edge.evaluate.plot import draw
     from intrs_edge.evaluate.report import differences, table, write_table
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     for line in differences(logs):
         print(f"intrs-edge: warning: {line}", file=sys.stderr)
     if args.json:
-        print(json.dumps({name: asdict(summarise(rows, radii)) for name, rows in logs.items()}, indent=2))
+        reached = reachable(logs.values()) if args.radii is None else radii
+        print(json.dumps({name: asdict(summarise(rows, reached)) for name, rows in logs.items()}, indent=2))
     else:
         header, lines = table(logs, radii)
         widths = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_data_dir
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.zoo import model_file
 
 if TYPE_CHECKING:
@@ -207,7 +207,8 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     result = train(config, data, test_set)
     if test_set is not None and not args.json:
-        print(f"accuracy on one noisy copy of each of {len(test_set)} test images: {100 * result.noisy_accuracy:.2f} %")
+        whole = several(len(test_set), "test image")
+        print(f"accuracy on one noisy copy of each of {whole}: {100 * result.noisy_accuracy:.2f} %")
     for line in result.warnings:
         print(f"intrs-edge: warning: {line}", file=sys.stderr)
     if args.json:

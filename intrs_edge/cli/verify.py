@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from intrs_edge.cli.options import add_data_dir, share, sized
+from intrs_edge.errors import several
 
 EXAMPLES = (
     "intrs-edge verify out.tsv project",
@@ -69,5 +70,9 @@ def run(args: argparse.Namespace) -> int:
         if warning(rows):
             print(f"WARNING: {warning(rows)}")
         which = "" if len(chosen) == len(rows) else f" (--seed {seed})"
-        print(f"{len(chosen)} of {len(rows)} lines replayed{which}: {f'{wrong} differ' if wrong else 'all equal'}")
+        found_equal = "equal" if len(chosen) == 1 else "all equal"
+        print(
+            f"{len(chosen)} of {several(len(rows), 'line')} replayed{which}: "
+            f"{f'{wrong} differ' if wrong else found_equal}"
+        )
     return 1 if found else 0

@@ -11,6 +11,7 @@ from intrs_edge.codegen import memory_text
 from intrs_edge.codegen.budgets import Limits
 from intrs_edge.codegen.model import LevelModel, Model
 from intrs_edge.codegen.sizes import Sizes
+from intrs_edge.errors import several
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Report:
         lines = [
             f"project  {self.project}",
             f"board    {self.board.id} ({self.board.name})",
-            f"model    {m['model_hash'][:16]}, {len(m['classes'])} classes, "
+            f"model    {m['model_hash'][:16]}, {several(len(m['classes']), 'class', 'classes')}, "
             f"image {'x'.join(map(str, m['image_shape']))}",
             *([f"output   the logits; left out behind them: {m['dropped']} (docs/graph.md)"] if m["dropped"] else []),
             *(f"WARNING  {note}" for note in m["warnings"]),

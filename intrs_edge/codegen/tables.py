@@ -14,7 +14,7 @@ import numpy.typing as npt
 from intrs_edge.codegen.cwrite import crc_text
 from intrs_edge.codegen.front import FORMAT
 from intrs_edge.codegen.render import render
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.smoothing import SequentialPlan, Smoothing, radius_text
 from intrs_edge.smoothing.gates import GatePlan
 from intrs_edge.smoothing.results import Mode
@@ -77,7 +77,7 @@ def check_certifies(smoothing: Smoothing) -> None:
     """Raises IntrsError when no count of ``n`` samples certifies anything."""
     if not smoothing.radius.values:
         raise IntrsError(
-            f"{smoothing.n} samples certify nothing at alpha {float(smoothing.alpha):g} and "
+            f"{several(smoothing.n, 'sample')} certify nothing at alpha {float(smoothing.alpha):g} and "
             f"sigma {float(smoothing.sigma):g}, even if all agree: take more samples"
         )
 

@@ -16,7 +16,7 @@ from intrs_edge.convert.load import read_source
 from intrs_edge.convert.onnx_file import opset_of
 from intrs_edge.convert.qdq.input import take_normalisation
 from intrs_edge.convert.qdq.tail import keeps_the_class, tail
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.graph import reference
 from intrs_edge.graph.input_map import derive_input_map
 from intrs_edge.graph.ir import Graph
@@ -42,7 +42,7 @@ class Agreement:
     def __str__(self) -> str:
         steps = f"{self.max_steps} step{'s' * (self.max_steps != 1)}"
         text = (
-            f"{self.top1:.2%} of {self.images} images have the same top class; "
+            f"{self.top1:.2%} of {several(self.images, 'image')} have the same top class; "
             f"{self.logits_equal:.2%} of the logits are equal, the largest difference is {steps}"
         )
         if self.accuracy is None or self.source_accuracy is None:

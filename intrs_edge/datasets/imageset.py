@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 
 Shape = tuple[int, int, int]
 
@@ -94,7 +94,10 @@ def from_arrays(
 ) -> Source:
     """A source over arrays already in memory; raises IntrsError when the counts disagree or a label has no class."""
     if len(images) != len(labels):
-        raise IntrsError(f"{name}: {len(images)} images but {len(labels)} labels; the files do not belong together")
+        raise IntrsError(
+            f"{name}: {several(len(images), 'image')} but {several(len(labels), 'label')}; "
+            "the files do not belong together"
+        )
     if classes and labels.size and (labels.min() < -1 or labels.max() >= len(classes)):
         raise IntrsError(f"{name}: a label lies outside 0..{len(classes) - 1}; the label file is damaged")
 

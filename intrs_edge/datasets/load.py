@@ -21,7 +21,7 @@ from intrs_edge.datasets.folder import SUFFIXES, caltech101, image_file, image_f
 from intrs_edge.datasets.imageset import ImageSet, Origin, Shape, Source
 from intrs_edge.datasets.names import NAMES, SYNTAX
 from intrs_edge.datasets.resize import fitted
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 
 _SPEC = re.compile(r"(?P<name>.+?)(?::(?P<split>[a-z]+))?(?P<select>\[[^\[\]]*\])?", re.DOTALL)
 
@@ -62,18 +62,21 @@ def chosen(select: str | None, count: int, what: str, shard: str = "1/1") -> ran
     except (ValueError, TypeError):
         raise IntrsError(f"{what}: [{select}] is not a slice; write [0:20], [::100], [7] or [1,5,9]") from None
     except IndexError:
-        raise IntrsError(f"{what}: [{select}] is outside its {count} images (0..{count - 1})") from None
+        raise IntrsError(f"{what}: [{select}] is outside its {several(count, 'image')} (0..{count - 1})") from None
     if isinstance(found, list) and len(set(found)) < len(found):  # an image has one line in a log
         raise IntrsError(f"{what}: [{select}] names an image twice")
     if not found:
-        raise IntrsError(f"{what}: [{select}] chooses none of its {count} images")
+        raise IntrsError(f"{what}: [{select}] chooses none of its {several(count, 'image')}")
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
     number, shards = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= shards:
         raise IntrsError(f"{what}: shard {shard!r} is not K/M with 1 <= K <= M, such as 2/8")
     part = found[number - 1 :: shards]
     if not part:
-        raise IntrsError(f"{what}: shard {shard} of {len(found)} images is empty; make at most {len(found)} shards")
+        raise IntrsError(
+            f"{what}: shard {shard} of {several(len(found), 'image')} is empty; make at most "
+            f"{several(len(found), 'shard')}"
+        )
     return part
 
 

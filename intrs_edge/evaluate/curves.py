@@ -7,7 +7,8 @@ are right and certified at a radius. It speaks of the choice of images, not of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
 from intrs_edge.evaluate.log import Row
+from intrs_edge.evaluate.metrics import RADII
 from intrs_edge.evaluate.proof import smoothing_of
 from intrs_edge.smoothing.results import radius_text
 from intrs_edge.smoothing.tails import lower_bounds
@@ -86,6 +88,17 @@ def largest_radius(rows: Sequence[Row]) -> float:
     plan = next(iter(smoothing.plans.values()), None)
     squared = smoothing.radius.lookup(smoothing.n) if plan is None else plan.largest
     return max(seen, float(radius_text(squared)))
+
+
+def possible_radius(rows: Sequence[Row]) -> float:
+    """`largest_radius`; infinity where the log does not say how many samples there were."""
+    return largest_radius(rows) if rows and "votes" in rows[0].extra else math.inf
+
+
+def reachable(logs: Iterable[Sequence[Row]], radii: Sequence[float] = RADII) -> tuple[float, ...]:
+    """Those of the radii that some log's settings can certify, and the first."""
+    most = max(map(possible_radius, logs), default=math.inf)
+    return tuple(radius for k, radius in enumerate(radii) if k == 0 or radius <= most)
 
 
 def interval(counts: npt.NDArray[np.int64], total: int) -> tuple[Floats, Floats]:

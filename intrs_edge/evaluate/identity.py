@@ -14,7 +14,7 @@ import numpy.typing as npt
 from intrs_edge.datasets import ImageSet
 from intrs_edge.datasets.imageset import hex_digest
 from intrs_edge.datasets.load import chosen
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.smoothing.results import Mode
@@ -112,7 +112,8 @@ def warnings_of(images: ImageSet, classes: Sequence[str]) -> list[str]:
         return []
     if labels.max() >= len(classes):
         raise IntrsError(
-            f"{images.name}: label {labels.max()}, but the network has {len(classes)} classes (0..{len(classes) - 1}); "
+            f"{images.name}: label {labels.max()}, but the network has "
+            f"{several(len(classes), 'class', 'classes')} (0..{len(classes) - 1}); "
             "these are images of another task"
         )
     found = []
@@ -125,6 +126,7 @@ def warnings_of(images: ImageSet, classes: Sequence[str]) -> list[str]:
     if present < min(all_of_them, len(labels)) and (present == 1 or (np.diff(images.labels) >= 0).all()):
         step = max(2, (images.origin.size if images.origin else 0) // len(labels))
         found.append(
-            f"these {len(labels)} images are of {present} of {all_of_them} classes: [::{step}] takes some of each"
+            f"these {len(labels)} images are of {present} of "
+            f"{several(all_of_them, 'class', 'classes')}: [::{step}] takes some of each"
         )
     return found

@@ -21,7 +21,7 @@ from math import prod
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate.methods import INTRS
 from intrs_edge.files import LockedFile
 from intrs_edge.smoothing.results import ABSTAIN, Certificate, Stop, l1, linf, radius_text
@@ -263,17 +263,17 @@ def _contradictions(row: Row, radius: str) -> Iterator[str]:
     if not 0 <= seed < 1 << 64:
         yield f"seed {seed} is not of 64 bits"
     if not (0 <= selected < classes and row.label < classes):
-        yield f"selected {selected}, label {row.label}: there are votes of {classes} classes"
+        yield f"selected {selected}, label {row.label}: there are votes of {several(classes, 'class', 'classes')}"
     if sum(votes) != samples:
-        yield f"{samples} samples, but {sum(votes)} votes"
+        yield f"{several(samples, 'sample')}, but {several(sum(votes), 'vote')}"
     if votes[selected] != count:
         yield f"count {count}, but class {selected} has {votes[selected]} votes"
     if cells["n0"] == "0" and selected != votes.index(max(votes)):
         yield f"class {selected}, but class {votes.index(max(votes))} leads, and none was selected before (n0 0)"
     if not 0 < samples <= n:
-        yield f"{samples} samples of n {n}"
+        yield f"{several(samples, 'sample')} of n {n}"
     if full != (samples == n) or (fixed and not full and cells["stop"] != Stop.CALLER.name.lower()):
-        yield f"stop {cells['stop']} after {samples} of {n} samples"
+        yield f"stop {cells['stop']} after {samples} of {several(n, 'sample')}"
     if cells["stop"] not in _STOPS:
         yield f"stop {cells['stop']} is none of {_STOPS}"
     if row.predict != (selected if squared else ABSTAIN):

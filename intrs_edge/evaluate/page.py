@@ -24,7 +24,7 @@ import numpy as np
 
 from intrs_edge import __version__
 from intrs_edge.codegen.render import render
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate.curves import COHEN, EQ10, KINDS, SHARE, all_labelled, curve_of, interval
 from intrs_edge.evaluate.log import Row, labelled, warning
 from intrs_edge.evaluate.metrics import RADII, Summary, summarise
@@ -148,7 +148,7 @@ def headline(rows: Sequence[Row], summary: Summary, radius: float) -> str:
     known = all_labelled(rows)
     kind = COHEN if known else SHARE
     share, lower, upper = curve_of(rows, kind).at(radius)
-    band = f"{percent(share)} of {len(rows)} images (95 % interval {100 * lower:.1f} to {100 * upper:.1f} %)"
+    band = f"{percent(share)} of {several(len(rows), 'image')} (95 % interval {100 * lower:.1f} to {100 * upper:.1f} %)"
     what = "are answered rightly, and" if known else "get an answer that"
     alpha = rows[0].extra.get("alpha") if rows else None
     chance = f", except with probability {alpha} per image" if alpha else ""
@@ -164,8 +164,9 @@ def headline(rows: Sequence[Row], summary: Summary, radius: float) -> str:
 
 def _facts(rows: Sequence[Row], summary: Summary) -> list[tuple[str, str]]:
     radii = sorted(row.radius for row in rows)
+    certified = f"certified: {len(rows) - summary.abstained} of {several(len(rows), 'image')}"
     facts = [
-        (percent(summary.certified_percentage), f"certified: {len(rows) - summary.abstained} of {len(rows)} images"),
+        (percent(summary.certified_percentage), certified),
         (f"{curve_of(rows, SHARE).limit:.3f}", "the largest radius that these settings can certify"
          if "votes" in rows[0].extra else "the largest radius in the log"),
         (f"{radii[len(radii) // 2]:.3f}", "median radius, abstentions as 0"),

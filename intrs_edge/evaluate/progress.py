@@ -17,7 +17,7 @@ class Progress:
     """
 
     def __init__(self, total: int, show: bool = True, what: str = "images") -> None:
-        self.total, self.what, self.show = total, what, show
+        self.total, self.what, self.show = total, what if total != 1 else what.removesuffix("s"), show
         self.done = self.skipped = 0
         self.start = self.shown = time.monotonic()
         self._bar: Any = None

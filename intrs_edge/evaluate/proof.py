@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.evaluate.cohen import cohen_of
 from intrs_edge.evaluate.log import Row
 from intrs_edge.evaluate.methods import GAUSSIAN, INTRS, UNPROVED
@@ -45,12 +45,13 @@ def wrong_radii(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
         if decision is None and row.extra["stop"] == Stop.CALLER.name.lower():
             decision = (smoothing.proved(mode, samples, count, other), Stop.CALLER)
         if decision is None:
-            yield row.idx, f"{count} votes of {samples} samples end no certification in mode {row.extra['mode']}"
+            told = f"{several(count, 'vote')} of {several(samples, 'sample')}"
+            yield row.idx, f"{told} end no certification in mode {row.extra['mode']}"
         elif (int(row.extra["L"]), row.extra["stop"]) != (decision[0], decision[1].name.lower()):
             yield (
                 row.idx,
                 (
-                    f"L {row.extra['L']} and stop {row.extra['stop']}, but {count} votes of {samples} prove "
+                    f"L {row.extra['L']} and stop {row.extra['stop']}, but {several(count, 'vote')} of {samples} prove "
                     f"L {decision[0]} and stop {decision[1].name.lower()}"
                 ),
             )

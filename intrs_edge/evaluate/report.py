@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.evaluate.curves import COHEN, EQ10, SHARE, all_labelled, curve_of
+from intrs_edge.evaluate.curves import COHEN, EQ10, SHARE, all_labelled, curve_of, possible_radius, reachable
 from intrs_edge.evaluate.log import SETTINGS, Row, labelled
 from intrs_edge.evaluate.metrics import L1, LINF, RADII, Summary, summarise
 from intrs_edge.files import write_atomically
@@ -54,8 +54,16 @@ def _images(rows: Sequence[Row]) -> object:
 def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> tuple[list[str], list[list[str]]]:
     """Header and lines of the figures, as text: both conventions, and certificates that are not sound, labelled.
 
-    Without any labels, shares of certified images stand in the place of accuracies.
+    Without any labels, shares of certified images stand in the place of accuracies. A dash is where the settings of a
+    log can certify no such radius; of the default radii those are left out that none can.
     """
+    if radii is RADII:
+        radii = reachable(logs.values())
+    limits = [possible_radius(rows) for rows in logs.values()]
+
+    def cells(found: Iterable[str], radius: float) -> list[str]:
+        return [text if radius <= limit or not radius else "-" for text, limit in zip(found, limits, strict=True)]
+
     summaries = {name: summarise(rows, radii) for name, rows in labelled(logs).items()}
     of = summaries.values()
     lines = [
@@ -67,15 +75,16 @@ def table(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> 
     if any(s.certified_accuracy is None for s in of):
         lines.append(["mean radius, right or wrong", *(_radius(s.mean_radius) for s in of)])
         for k, radius in enumerate(radii):
-            lines.append([f"certified at {radius:g}, right or wrong", *(percent(s.certified_share[k]) for s in of)])
+            shares = (percent(s.certified_share[k]) for s in of)
+            lines.append([f"certified at {radius:g}, right or wrong", *cells(shares, radius)])
     if any(s.certified_accuracy is not None for s in of):
         false = (s.false_certificates_at_most for s in of)
         lines.append(["false certificates, at most", *("-" if f is None else str(f) for f in false)])
         for k, radius in enumerate(radii):
-            lines.append([f"certified accuracy at {radius:g} (Cohen)", *(_with_bound(s, k) for s in of)])
+            lines.append([f"certified accuracy at {radius:g} (Cohen)", *cells((_with_bound(s, k) for s in of), radius)])
         for k, radius in enumerate(radii):
-            values = (s.certified_accuracy_eq10 for s in of)
-            lines.append([f"certified accuracy at {radius:g} (eq. 10)", *(percent(_at(v, k)) for v in values)])
+            values = (percent(_at(s.certified_accuracy_eq10, k)) for s in of)
+            lines.append([f"certified accuracy at {radius:g} (eq. 10)", *cells(values, radius)])
     return ["", *summaries], lines + _norms(list(of))
 
 
@@ -120,6 +129,8 @@ def markdown(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) 
 
 def latex(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> str:
     """A table for a paper (booktabs), a line a log: ACR and certified accuracy (Cohen) in per cent at each radius."""
+    if radii is RADII:
+        radii = reachable(logs.values())
     head = " & ".join(["", "ACR", *(f"{radius:g}" for radius in radii)])
     lines = [
         "% certified accuracy in per cent (abstaining is wrong) at l2 radii in [0,1] pixels",
@@ -133,7 +144,10 @@ def latex(logs: Mapping[str, Sequence[Row]], radii: Sequence[float] = RADII) -> 
     for name, rows in labelled(logs).items():
         summary = summarise(rows, radii)
         accuracy = summary.certified_accuracy
-        cells = [f"{100 * a:.1f}" for a in accuracy] if accuracy is not None else ["--"] * len(radii)
+        limit, cells = possible_radius(rows), ["--"] * len(radii)
+        if accuracy is not None:
+            shares = zip(radii, accuracy, strict=True)
+            cells = [f"{100 * a:.1f}" if radius <= limit or not radius else "--" for radius, a in shares]
         acr = summary.average_certified_radius
         lines.append(" & ".join([_latex(name), "--" if acr is None else f"{acr:.3f}", *cells]) + " \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])

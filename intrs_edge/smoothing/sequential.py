@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.smoothing.binomial import checked_alpha
 from intrs_edge.smoothing.claims import Claims, Rule
 from intrs_edge.smoothing.decision import Designer
@@ -160,7 +160,7 @@ def target_plan(
     decision = Designer(n, alpha, rule, squared, selected).design()
     if decision is None:
         raise IntrsError(
-            f"{n} samples cannot prove a radius of {float(target):g} at alpha {float(alpha):g} and sigma "
+            f"{several(n, 'sample')} cannot prove a radius of {float(target):g} at alpha {float(alpha):g} and sigma "
             f"{float(sigma_steps / 255):g}, even if all agree: take more samples or a smaller target"
         )
     return SequentialPlan(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from intrs_edge.datasets.imageset import ImageSet
-from intrs_edge.errors import IntrsError
+from intrs_edge.errors import IntrsError, several
 from intrs_edge.files import check_regular, locked_folder, write_atomically
 from intrs_edge.train.ahead import ahead
 from intrs_edge.train.batches import Noise, batches, batches_per_epoch
@@ -174,7 +174,8 @@ def _one_answer(config: TrainConfig, network: QatNetwork, data: ImageSet) -> Ite
     if len(np.unique(data.labels[chosen])) > 1 and len(np.unique(answers)) == 1:
         name = data.classes[answers[0]]
         yield (
-            f"the network answers {name!r} for each of {len(chosen)} noisy training images: it has learned nothing, "
+            f"the network answers {name!r} for each of "
+            f"{several(len(chosen), 'noisy training image')}: it has learned nothing, "
             "and would certify that answer for any image; train longer or lower --learning-rate"
         )
 
@@ -253,7 +254,7 @@ def _parameter_groups(network: QatNetwork, decay: float) -> list[dict[str, Any]]
 
 def _check_data(data: ImageSet) -> None:
     if len(data) < 2:
-        raise IntrsError(f"{data.name}: {len(data)} images are too few to train on; give at least 2")
+        raise IntrsError(f"{data.name}: {several(len(data), 'image')} are too few to train on; give at least 2")
     if data.labels.min() < 0 or len(data.classes) < 2:
         raise IntrsError(
             f"{data.name}: training needs a label for every image and at least 2 classes; give labelled images"

@@ -66,6 +66,22 @@ def test_certify_writes_a_log_and_resumes_it(run_cli, project, tmp_path):
     assert "was made with seed 5, this run has 6" in err
 
 
+def test_one_is_one_and_no_radius_is_spoken_of_that_cannot_be(run_cli, project, tmp_path):
+    """Of one image: no plural anywhere; no 0 % at radii that 200 samples cannot certify, whoever they agree on."""
+    log, page = tmp_path / "one.tsv", tmp_path / "one.html"
+    said = "".join(run_cli("certify", project, "digits:test[3]", "--log", log)[1:])
+    assert said.startswith("1 image, ")
+    radii = [line.split()[1:] for line in said.splitlines() if line.startswith("radius ")]
+    assert radii == [["0.00", "0.25"]]
+    said += "".join(run_cli("verify", log, project)[1:]) + "".join(run_cli("report", log, "-o", page)[1:])
+    assert "1 of 1 line replayed: equal" in said
+    assert "certified accuracy at 0.25 (Cohen)" in said
+    assert "certified accuracy at 0.5 " not in said
+    asked = run_cli("report", log, "--radii", "0,0.75")[1]
+    assert re.search(r"accuracy at 0.75 \(Cohen\) +-\n", asked)
+    assert re.findall(r"\b1 (?:images|lines|votes|samples|classes)\b", said + page.read_text()) == []
+
+
 def test_an_image_certified_at_the_target_is_counted_at_it(run_cli, project, tmp_path):
     log = tmp_path / "t.tsv"
     assert run_cli("certify", project, "digits:test[0:8]", "--log", log, "--target-radius", "0.1")[0] == 0

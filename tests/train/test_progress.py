@@ -4,12 +4,13 @@ test's own."""
 import dataclasses
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from intrs_edge.train import loop, progress, train
-from intrs_edge.train.progress import Progress, clock
+from intrs_edge.train.progress import Progress, clock, waiting
 from tests.train.test_loop import _config, _data
 
 
@@ -118,3 +119,17 @@ def _redrawn(done):
         done(self, *arguments)
 
     return call
+
+
+def test_what_cannot_say_how_far_it_is_says_how_long(monkeypatch: pytest.MonkeyPatch):
+    screen = terminal(monkeypatch)
+    with waiting("calibrating"):
+        while "for" not in screen.getvalue():  # a line a second
+            time.sleep(0.01)
+    assert screen.getvalue().startswith("\rcalibrating, for 0:0")
+    assert screen.getvalue().endswith("\r\x1b[K")  # and none is left
+    quiet = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", quiet)
+    with waiting("calibrating"):
+        pass
+    assert quiet.getvalue() == ""
