@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* looks.c - what libintrs.so offers beside intrs_votes(): a certification look by look, in whole batches. */
+/*
+ * looks.c - what libintrs.so offers beside intrs_votes(): a certification look by look, in whole batches.
+ */
 #include "intrs_batch.h"
 #include "intrs_tables.h"
 
@@ -37,10 +39,10 @@ static int decided(uint32_t mode, uint32_t samples, const uint32_t *votes, uint3
 }
 
 /*
- * Counts samples 0 .. ends[rows-1]-1 into votes[rows][INTRS_CLASSES], zero at first: each row those up to its end; with n0 > 0
- * the first row ends there, selects the class and is not part of the others. INTRS_OK once the mode, if it is a sequential one,
- * stops, or all is counted; INTRS_MORE after a row without a mode, and after `samples` or a batch more: call it again. `at`, zero
- * at first, says how many rows are whole.
+ * Counts samples 0 .. ends[rows-1]-1 into votes[rows][INTRS_CLASSES], zero at first: each row those up to its end.
+ * With n0 > 0 the first row ends there, selects the class and is not part of the others. INTRS_OK once the mode, if it
+ * is a sequential one, stops, or all is counted; INTRS_MORE after a row without a mode, and after `samples` or a batch
+ * more: call it again. `at`, zero at first, says how many rows are whole.
  */
 int intrs_looks(struct intrs_workspace *ws, const uint8_t *image, const struct intrs_stream *stream,
                 const uint32_t *ends, uint32_t rows, uint32_t n0, uint32_t mode, uint32_t samples,
