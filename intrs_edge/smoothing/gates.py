@@ -153,7 +153,7 @@ class GateDesigner:
         deviate = (accept - m * p) / deviation / np.sqrt(m)
         usable = accept <= m
         deviate = np.where(usable, deviate, deviate[usable].max())
-        return list(one.looks), deviate * np.sqrt(m), (m * p - np.array(one.reject)) / deviation
+        return list(one.looks), deviate * np.sqrt(m), (m * p + 1 - np.array(one.reject)) / deviation
 
     @property
     def _shape(self) -> tuple[list[int], Floats, Floats]:
@@ -260,6 +260,10 @@ class GateDesigner:
                 break
             share *= 0.9 * max(alpha - others, 0.1 * alpha) / own
         _increments.cache_clear()
+        # while all samples agree there is hope: the last gate stays open
+        last = (gates[-1].mine, gates[-1].theirs)
+        hope = [max(-(((1 << _P) - bar.p) * m // max(bar.spread << 8, 1)) for bar in last) for m in looks]
+        down = [max(d, h) for d, h in zip(down, hope, strict=True)]
         turns = tuple(Turn(m, u, d) for m, u, d in zip(looks, up, down, strict=True))
         if error > alpha or not any(gate.passed(turns[-1], self.n, 0) for gate in gates):
             return None

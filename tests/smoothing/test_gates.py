@@ -167,6 +167,16 @@ def test_what_it_costs_and_gives():
     assert 0.9 * whole < accepted <= whole + 3
 
 
+@pytest.mark.parametrize(("n", "sigma", "target"), [(200, "0.25", "0.396"), (1000, "1", "2"), (60, "0.25", "0.2")])
+def test_where_all_agree_it_accepts(n, sigma, target):
+    """However few samples suffice: nobody is given up on before."""
+    plan = plan_of(n, sigma, target)
+    ends = [(look.samples, plan.decide(k, look.samples, 0)) for k, look in enumerate(plan.looks)]
+    ended = [(m, decision) for m, decision in ends if decision is not None]
+    assert ended[0][1][1] == plan.squared
+    assert ended[0][0] <= n
+
+
 def test_out_of_reach_is_one_line():
     for target, says in (("0.001", "below one lattice step"), ("3", "even if all agree")):
         with pytest.raises(IntrsError, match=says):
