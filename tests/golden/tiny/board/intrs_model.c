@@ -34,17 +34,9 @@ static INTRS_WEIGHTS const int32_t conv0_multiplier[2] = {
 static INTRS_WEIGHTS const int8_t conv0_shift[2] = {
     -9,-9};
 
-static INTRS_WEIGHTS const _Alignas(4) int8_t depthwise1_weights[18] = {
-    1,8,-4,6,3,-9,-2,7,1,-9,5,4,7,-6,-8,7,-9,1};
-
-static INTRS_WEIGHTS const int32_t depthwise1_bias[2] = {
-    0,0};
-
-static INTRS_WEIGHTS const int32_t depthwise1_multiplier[2] = {
-    1374389504,2061584256};
-
-static INTRS_WEIGHTS const int8_t depthwise1_shift[2] = {
-    -5,-5};
+static INTRS_WEIGHTS const int32_t depthwise1_stream[14] = {
+    768,1374389504,528,10,-33293311,-133757695,247,-1152,2061584256,528,
+    10,133629448,133825783,1};
 
 static INTRS_WEIGHTS const int32_t add2_table[256] = {
     0,1048576,2097152,3145728,4194304,5242880,6291456,7340032,8388608,9437184,
@@ -115,7 +107,7 @@ static const struct intrs_conv2d conv0_params = {
         .max = 127,
     },
 };
-static const struct intrs_depthwise2d depthwise1_params = {
+static const struct intrs_depthwise2d_scalar depthwise1_params = {
     .w = {
         .in_h = 4,
         .in_w = 4,
@@ -132,17 +124,11 @@ static const struct intrs_depthwise2d depthwise1_params = {
         .pad_top = 1,
         .pad_left = 1,
     },
-    .multiplier = 1,
     .in_zero_point = 0,
-    .weights = depthwise1_weights,
-    .bias = depthwise1_bias,
-    .q = {
-        .multiplier = depthwise1_multiplier,
-        .shift = depthwise1_shift,
-        .zero_point = 0,
-        .min = -128,
-        .max = 127,
-    },
+    .min = -128,
+    .max = 127,
+    .linear = 1,
+    .stream = depthwise1_stream,
 };
 static const struct intrs_add_scalar add2_params = {
     .n = 32,
@@ -192,20 +178,21 @@ static const struct intrs_fully_connected dense4_params = {
 
 /* where values lie: bytes from the arena's start */
 enum {
-    at_input = 32, /* 1x4x4x1 */
-    at_conv0 = 0, /* 1x4x4x2 */
-    at_depthwise1 = 32, /* 1x4x4x2 */
-    at_add2 = 0, /* 1x4x4x2 */
-    at_max_pool3 = 32, /* 1x2x2x2 */
-    at_dense4 = 0, /* 1x3 */
+    at_input = 0, /* 1x4x4x1 */
+    at_conv0 = 64, /* 1x4x4x2 */
+    at_depthwise1 = 96, /* 1x4x4x2 */
+    at_depthwise1_scratch = 0, /* 52 bytes */
+    at_add2 = 64, /* 1x4x4x2 */
+    at_max_pool3 = 0, /* 1x2x2x2 */
+    at_dense4 = 16, /* 1x3 */
 };
 
 static void run_m3(uint8_t *arena)
 {
     /* CONV_2D 1x4x4x1 -> 1x4x4x2: conv2d.portable */
     intrs_conv2d_portable(&conv0_params, (const int8_t *)(arena + at_input), (int8_t *)(arena + at_conv0));
-    /* DEPTHWISE_CONV_2D 1x4x4x2 -> 1x4x4x2: depthwise2d.portable */
-    intrs_depthwise2d_portable(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1));
+    /* DEPTHWISE_CONV_2D 1x4x4x2 -> 1x4x4x2: depthwise2d.scalar_thumb2 */
+    intrs_depthwise2d_scalar(&depthwise1_params, (const int8_t *)(arena + at_conv0), (int8_t *)(arena + at_depthwise1), arena + at_depthwise1_scratch);
     /* ADD 1x4x4x2, 1x4x4x2 -> 1x4x4x2: add.scalar_thumb2 */
     intrs_add_scalar(&add2_params, (const int8_t *)(arena + at_conv0), (const int8_t *)(arena + at_depthwise1), (int8_t *)(arena + at_add2));
     /* MAX_POOL_2D 1x4x4x2 -> 1x2x2x2: max_pool2d.portable */
@@ -222,10 +209,7 @@ const struct intrs_block intrs_model_blocks[] = {
     {conv0_bias, sizeof conv0_bias, 0xd612ae32u},
     {conv0_multiplier, sizeof conv0_multiplier, 0xb7ee70b7u},
     {conv0_shift, sizeof conv0_shift, 0x39fd023au},
-    {depthwise1_weights, sizeof depthwise1_weights, 0x230dc503u},
-    {depthwise1_bias, sizeof depthwise1_bias, 0x6522df69u},
-    {depthwise1_multiplier, sizeof depthwise1_multiplier, 0xa9c560f7u},
-    {depthwise1_shift, sizeof depthwise1_shift, 0x9cfe011du},
+    {depthwise1_stream, sizeof depthwise1_stream, 0x4c7461d9u},
     {add2_table, sizeof add2_table, 0xe51b29deu},
     {dense4_weights, sizeof dense4_weights, 0xaa806990u},
     {dense4_bias, sizeof dense4_bias, 0xb0e02293u},
