@@ -20,8 +20,7 @@ KEPT = ("CMakeLists.txt", "board/intrs_model.c", "host/intrs_config.h", "host/in
 
 @pytest.mark.parametrize("name", KEPT)
 def test_generated_text(name: str, tmp_path: Path) -> None:
-    # few layers have kernels of an M3's own, and an unknown machine's host library is portable: the text is that of portable
-    # kernels
+    # an M3, and an unknown machine's host library, which is portable
     options = GenerateOptions(board="mps2-an385", n0=10, n=100, sigma=Decimal("0.1"), machine="none")
     generate(tiny(), options, tmp_path / "p")
     text = (tmp_path / "p" / name).read_text()
