@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from intrs_edge.cli.options import add_cluster, add_data_dir, check_workers, decimal, sized
 from intrs_edge.errors import IntrsError, several
+from intrs_edge.integers import ceil_div
 from intrs_edge.targets.build import build_project
 from intrs_edge.zoo import model_file
 
@@ -221,7 +222,7 @@ def _image(args: argparse.Namespace, shape: tuple[int, int, int]) -> npt.NDArray
     import numpy as np
 
     if args.image is None:  # smooth blobs: what matters for speed is only that it is not constant
-        coarse = np.random.default_rng(1).integers(0, 256, (-(-shape[0] // 4), -(-shape[1] // 4), shape[2]))
+        coarse = np.random.default_rng(1).integers(0, 256, (ceil_div(shape[0], 4), ceil_div(shape[1], 4), shape[2]))
         return coarse.repeat(4, 0).repeat(4, 1)[: shape[0], : shape[1]].astype(np.uint8)
     from intrs_edge.datasets import load_images
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.codegen.kernels import Array, Struct, Symbol, Value
+from intrs_edge.integers import ceil_div
 
 _PER_LINE = {1: 24, 2: 16, 4: 10, 8: 5}
 _LINES = 4096  # written at a time, to bound memory
@@ -42,7 +43,7 @@ def _decimal(values: npt.NDArray[np.generic], width: int, suffix: bytes) -> str:
     wide = values.astype(np.int64)
     magnitude = np.abs(wide).astype(np.uint32)
     digits = len(str(int(magnitude.max())))
-    count, rows = values.size, -(-values.size // width)
+    count, rows = values.size, ceil_div(values.size, width)
     cells = np.zeros((rows * width, 1 + digits + len(suffix) + 1), np.uint8)
     used = cells[:count]
     used[:, 0] = (wide < 0) * ord("-")

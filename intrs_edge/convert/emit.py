@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from intrs_edge.graph.geometry import same_or_valid
 from intrs_edge.graph.ir import Attr, Graph, Op, Quant, Tensor
+from intrs_edge.integers import ceil_div
 
 Pad = tuple[int, int, int, int]  # top, bottom, left, right
 NO_PAD: Pad = (0, 0, 0, 0)
@@ -258,7 +259,7 @@ class Emitter:
 
     def strided_slice(self, x: int, begin: Sequence[int], end: Sequence[int], stride: Sequence[int], name: str) -> int:
         """STRIDED_SLICE with one begin, end and positive stride for every axis."""
-        shape = [-(-(e - b) // s) for b, e, s in zip(begin, end, stride, strict=True)]
+        shape = [ceil_div(e - b, s) for b, e, s in zip(begin, end, stride, strict=True)]
         inputs = [x] + [
             self.integers(f"{name}/{what}", list(v)) for what, v in (("begin", begin), ("end", end), ("stride", stride))
         ]

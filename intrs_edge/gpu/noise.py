@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.generator import LFSR113_TERMS, Generator
 from intrs_edge.smoothing.results import Stream
 from intrs_edge.smoothing.sampler import Sampler
@@ -84,7 +85,7 @@ class Streams:
 
     def words(self, states: Tensor, count: int) -> Tensor:
         """The first ``count`` words or some more of every state ``[n, 128]``: int64 ``[n, ..]``."""
-        segments = -(-count // _SEGMENT)
+        segments = ceil_div(count, _SEGMENT)
         while 1 << len(self._segments) < segments:
             self._segments.append((self._segments[-1] @ self._segments[-1]).remainder_(2))
         starts = self._spread(states, self._segments, segments)
@@ -128,7 +129,7 @@ class NoiseSource:
         first, split = sampler.cells
         self._first, self._split = (torch.from_numpy(np.asarray(x, np.int64)).to(device) for x in (first, split))
         self._limits = torch.from_numpy(sampler.limits.astype(np.int64)).to(device)
-        self._pairs, self._blocks = -(-dimension // 2), -(-dimension // (2 * _BLOCK))
+        self._pairs, self._blocks = ceil_div(dimension, 2), ceil_div(dimension, 2 * _BLOCK)
         mean = dimension * float(split.mean())
         self.words = self._pairs + self._blocks + int(mean + _DEVIATIONS * mean**0.5) + 3  # drawn at first
 

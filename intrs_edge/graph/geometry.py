@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from intrs_edge.graph.ir import Graph, Op
+from intrs_edge.integers import ceil_div
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def same_or_valid(padding: str, extent: int, filter_extent: int, stride: int, di
     """(output extent, padding before, padding after) of one axis for TFLite's SAME or VALID."""
     effective = (filter_extent - 1) * dilation + 1
     if padding == "SAME":
-        out = -(-extent // stride)
+        out = ceil_div(extent, stride)
         total = max(0, (out - 1) * stride + effective - extent)
         return out, total // 2, total - total // 2
     return max(0, (extent - effective + stride) // stride), 0, 0
@@ -310,8 +311,8 @@ def interpolation(graph: Graph, op: Op) -> tuple[Interpolation, Interpolation]:
         whole, parts = (extent - 1, out - 1) if align and out > 1 else (extent, out)
         step = (1024 * whole + parts // 2) // parts
         at = [i * step + (step // 2 - 512 if half else 0) for i in range(out)]
-        first = tuple(max(a // 1024 if a >= 0 else -(-a // 1024), 0) for a in at)
-        second = tuple(min((a + 1023) // 1024 if a > -1024 else -(-(a + 1023) // 1024), extent - 1) for a in at)
+        first = tuple(max(a // 1024 if a >= 0 else ceil_div(a, 1024), 0) for a in at)
+        second = tuple(min((a + 1023) // 1024 if a > -1024 else ceil_div(a + 1023, 1024), extent - 1) for a in at)
         if max(first) >= extent or min(second) < 0:
             raise ValueError(f"it takes an extent of {extent} to {out}: the steps between are too fine, resize less")
         return Interpolation(first, second, tuple(a - 1024 * f for a, f in zip(at, first, strict=True)))

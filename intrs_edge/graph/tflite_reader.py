@@ -22,6 +22,7 @@ from intrs_edge.graph.ir import MAX_ELEMENTS, Attr, Graph, Op, Quant, Tensor
 from intrs_edge.graph.operators import OPTIONS
 from intrs_edge.graph.passes.rewrite import compact
 from intrs_edge.graph.tflite_schema import IDENTIFIER, KINDS, SCHEMA_VERSION, TENSOR_TYPES, Field
+from intrs_edge.integers import ceil_div
 
 MAX_FILE_BYTES = 1 << 28
 MAX_RANK = 8
@@ -173,7 +174,7 @@ def _nibbles(buffer: FlatBuffer, data: npt.NDArray[np.uint8], elements: int, nam
     """int4 values as int8: two a byte, the lower nibble first. TensorFlow Lite unpacks them before it computes, too."""
     if data.size != (elements + 1) // 2:
         raise buffer.fail(
-            f"constant '{name}' has {data.size} bytes, {elements} values of 4 bits need {-(-elements // 2)}"
+            f"constant '{name}' has {data.size} bytes, {elements} values of 4 bits need {ceil_div(elements, 2)}"
         )
     buffer.check(0, 2 * data.size)  # a copy: charged
     pairs: npt.NDArray[np.int8] = np.stack([data << 4, data], axis=1).view(np.int8) >> 4

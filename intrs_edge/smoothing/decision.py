@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.binomial import ONE, SCALE
 from intrs_edge.smoothing.claims import Claims, Rule
 from intrs_edge.smoothing.tails import Floats, Pair, U, exp, log, log_binomial, log_tail
@@ -36,7 +37,7 @@ def schedule(n: int) -> list[int]:
     for ratio in _RATIOS:
         samples, x = [n], n / ratio
         while x >= least:
-            samples.append(-(-x.numerator // x.denominator))
+            samples.append(ceil_div(x.numerator, x.denominator))
             x /= ratio
         if len(samples) <= MOST_LOOKS:
             break

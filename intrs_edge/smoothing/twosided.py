@@ -20,6 +20,7 @@ import mpmath
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.binomial import checked_counts, to_scale
 from intrs_edge.smoothing.claims import Claims, Ints
 from intrs_edge.smoothing.noise import continuous
@@ -177,7 +178,7 @@ class _Maker:
     def compact(self) -> tuple[int, int, int, Sequence[int]]:
         """first, low, step, values."""
         low = self.margin + 1 - self.most
-        step = max(1, -(-(self.most - low) // _LEVELS))
+        step = max(1, ceil_div(self.most - low, _LEVELS))
         levels = np.arange(1, (self.most - low) // step + 2)
         return 0, low, step, self._claims(low, step).counts(levels).tolist()
 

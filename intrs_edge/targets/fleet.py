@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stream
 from intrs_edge.targets.base import (
     Codes,
@@ -204,7 +205,7 @@ class FleetTarget(ContextMixin):
         boards = {member.name: member for member in self.members}
         crew = BoardsCrew(boards, self._dropped, self.audit, self.host.votes, kept.audited)
         samples = self.info.n0 + self.info.n
-        largest = max(_SMALLEST_AUDITED, -(-samples // _AUDITED_RANGES)) if self.audit else _LARGEST_RANGE
+        largest = max(_SMALLEST_AUDITED, ceil_div(samples, _AUDITED_RANGES)) if self.audit else _LARGEST_RANGE
         yield from Sharing(crew, self.host, self.info, mode, kept, min(largest, _LARGEST_RANGE)).certify(work)
 
     def _dropped(self, name: str, why: str) -> None:
@@ -286,7 +287,7 @@ class FleetTarget(ContextMixin):
         failures: list[BaseException] = []
         largest = _LARGEST_RANGE
         if self.audit:
-            largest = max(_SMALLEST_AUDITED, -(-sum(count for _, count in todo) // _AUDITED_RANGES))
+            largest = max(_SMALLEST_AUDITED, ceil_div(sum(count for _, count in todo), _AUDITED_RANGES))
         stop = threading.Event()
 
         def serve(member: _Member) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.results import Certificate, Mode, Prediction, Stop, Stream
 from intrs_edge.targets.base import (
     Codes,
@@ -165,7 +166,7 @@ class HostTarget(ContextMixin):
             parts.append(part)
 
         # whole batches, several a thread, so that an interrupt is seen soon and no core waits long for the last
-        chunk = max(self.batch, min(1024, -(-count // (4 * self.threads))) // self.batch * self.batch)
+        chunk = max(self.batch, min(1024, ceil_div(count, 4 * self.threads)) // self.batch * self.batch)
         self._spread(some, first, first + count, chunk)
         return np.sum(parts, axis=0, dtype=np.int64) if parts else np.zeros(self.info.classes, np.int64)
 
@@ -247,7 +248,7 @@ class HostTarget(ContextMixin):
         """The votes of a range."""
         c_stream, part = _Stream(job.stream.seed, job.stream.image), np.zeros(self.info.classes, np.uint32)
         total = np.zeros(self.info.classes, np.int64)
-        piece = -(-_PIECE // self.batch) * self.batch
+        piece = ceil_div(_PIECE, self.batch) * self.batch
         for first in range(job.first, job.first + job.count, piece):
             if stopped.is_set():
                 raise IntrsError("the certification was interrupted")
@@ -314,7 +315,7 @@ class HostTarget(ContextMixin):
             try:
                 self._check(function(space, data, ctypes.byref(c_stream), *extra, progress, None, ctypes.byref(out)))
                 return tuple(
-                    np.frombuffer(space, np.uint32, self.info.classes, -(-self.info.arena_bytes // 4) * 4).tolist()
+                    np.frombuffer(space, np.uint32, self.info.classes, ceil_div(self.info.arena_bytes, 4) * 4).tolist()
                 )
             finally:
                 self._spaces.put(space)

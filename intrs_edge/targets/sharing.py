@@ -17,6 +17,7 @@ from queue import Empty
 import numpy as np
 
 from intrs_edge.errors import IntrsError
+from intrs_edge.integers import ceil_div
 from intrs_edge.smoothing.results import Certificate, Mode, Stream
 from intrs_edge.targets.base import (
     Image,
@@ -304,7 +305,7 @@ class Sharing:
                 goal.open = []
             else:
                 first, count = goal.open.pop(0)
-                size = min(count, -(-room // batch) * batch, self.largest)
+                size = min(count, ceil_div(room, batch) * batch, self.largest)
                 if size < count:
                     goal.open.insert(0, (first + size, count - size))
                 job = Job(goal.number, goal.image, goal.stream, first, size)

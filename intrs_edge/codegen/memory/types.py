@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from intrs_edge.integers import ceil_div
+
 ALIGN = 16
 
 
@@ -83,7 +85,7 @@ class Plan:
 
 def align(n: int) -> int:
     """Up to a multiple of 16."""
-    return -(-n // ALIGN) * ALIGN
+    return ceil_div(n, ALIGN) * ALIGN
 
 
 def alive(blocks: Sequence[Block], steps: int) -> list[int]:

@@ -62,6 +62,11 @@ class Call:
         parts = [p for v in self.inputs.values() for p in (v if isinstance(v, list) else [v])]
         return [p.name for p in parts if isinstance(p, Ref)]
 
+    @property
+    def itself(self) -> Argument:
+        """What a method is called on."""
+        return self.inputs["self"] if "self" in self.inputs else self.inputs["input"]
+
 
 @dataclass(frozen=True)
 class Program:

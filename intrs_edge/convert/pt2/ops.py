@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from intrs_edge.convert.pt2 import moves
 from intrs_edge.convert.pt2.file import Call, Ref
 from intrs_edge.convert.pt2.writer import Writer
 from intrs_edge.convert.unsupported import Unsupported
 
 Handler = Callable[[Writer, Call], None]
-_END = np.iinfo(np.int64).max
 _INTEGERS: dict[int, type[np.integer[Any]]] = {1: np.uint8, 2: np.int8, 4: np.int32}  # torch's numbers of types
 
 
@@ -112,7 +112,7 @@ def _addmm(w: Writer, call: Call) -> None:
 
 
 def _matmul(w: Writer, call: Call) -> None:
-    w.one(call, "MatMul", [w.value(_self(call)), w.value(call.inputs.get("mat2", call.inputs.get("other")))])
+    w.one(call, "MatMul", [w.value(call.itself), w.value(call.inputs.get("mat2", call.inputs.get("other")))])
 
 
 def _batch_norm(w: Writer, call: Call) -> None:
@@ -130,17 +130,13 @@ def _batch_norm(w: Writer, call: Call) -> None:
 ### element by element ###
 
 
-def _self(call: Call) -> Any:
-    return call.inputs["self"] if "self" in call.inputs else call.inputs["input"]
-
-
 def _unary(kind: str, **attrs: Any) -> Handler:
-    return lambda w, call: w.one(call, kind, [w.value(_self(call))], **attrs)
+    return lambda w, call: w.one(call, kind, [w.value(call.itself)], **attrs)
 
 
 def _binary(kind: str) -> Handler:
     def handler(w: Writer, call: Call) -> None:
-        a, b = _self(call), call.inputs["other"]
+        a, b = call.itself, call.inputs["other"]
         if w.get(call, "alpha", 1) != 1 or w.get(call, "rounding_mode") is not None:
             raise Unsupported("its alpha or rounding_mode is not supported; multiply before it")
         w.one(call, kind, [w.value(a), w.value(b)])
@@ -157,17 +153,17 @@ def _clamp(low: float | None = None, high: float | None = None) -> Handler:
             for keys, default in ((("min", "min_val"), low), (("max", "max_val"), high))
         ]
         values = ["" if e is None else w.constant(np.asarray(e, np.float32)) for e in ends]
-        w.one(call, "Clip", [w.value(_self(call)), *values])
+        w.one(call, "Clip", [w.value(call.itself), *values])
 
     return handler
 
 
 def _leaky(w: Writer, call: Call) -> None:
-    w.one(call, "LeakyRelu", [w.value(_self(call))], alpha=float(w.get(call, "negative_slope", 0.01)))
+    w.one(call, "LeakyRelu", [w.value(call.itself)], alpha=float(w.get(call, "negative_slope", 0.01)))
 
 
 def _prelu(w: Writer, call: Call) -> None:
-    x, slopes = _self(call), call.inputs["weight"]
+    x, slopes = call.itself, call.inputs["weight"]
     shape = [-1, *[1] * (len(w.shape(x)) - 2)]
     name = call.outputs[0]
     turned = w.node("Reshape", [w.value(slopes), w.integers(shape)], f"{name}.slopes")
@@ -175,100 +171,24 @@ def _prelu(w: Writer, call: Call) -> None:
 
 
 def _gelu(w: Writer, call: Call) -> None:
-    w.one(call, "Gelu", [w.value(_self(call))], approximate=str(w.get(call, "approximate", "none")))
+    w.one(call, "Gelu", [w.value(call.itself)], approximate=str(w.get(call, "approximate", "none")))
 
 
 def _silu(w: Writer, call: Call) -> None:
-    x, name = w.value(_self(call)), call.outputs[0]
+    x, name = w.value(call.itself), call.outputs[0]
     w.one(call, "Mul", [x, *w.node("Sigmoid", [x], f"{name}.sigmoid")])
 
 
 def _softmax(kind: str) -> Handler:
-    return lambda w, call: w.one(call, kind, [w.value(_self(call))], axis=int(w.get(call, "dim")))
+    return lambda w, call: w.one(call, kind, [w.value(call.itself)], axis=int(w.get(call, "dim")))
 
 
 def _power(w: Writer, call: Call) -> None:
-    w.one(call, "Pow", [w.value(_self(call)), w.constant(np.asarray(w.get(call, "exponent"), np.float32))])
+    w.one(call, "Pow", [w.value(call.itself), w.constant(np.asarray(w.get(call, "exponent"), np.float32))])
 
 
 def _rsqrt(w: Writer, call: Call) -> None:
-    w.one(call, "Reciprocal", w.node("Sqrt", [w.value(_self(call))], f"{call.outputs[0]}.root"))
-
-
-### moves ###
-
-
-def _shaped(w: Writer, call: Call) -> None:
-    """What only gives the elements another shape: the program says which."""
-    shape = w.program.shapes[call.outputs[0]]
-    w.one(call, "Reshape", [w.value(_self(call)), w.integers(shape)])
-
-
-def _same(w: Writer, call: Call) -> None:
-    w.give(call, [w.value(_self(call))])
-
-
-def _permute(w: Writer, call: Call) -> None:
-    rank = len(w.shape(_self(call)))
-    perm = [int(d) % rank for d in w.get(call, "dims", list(range(rank))[::-1])]
-    if "dim0" in call.inputs:
-        a, b = (int(w.get(call, key)) % rank for key in ("dim0", "dim1"))
-        perm = list(range(rank))
-        perm[a], perm[b] = b, a
-    w.one(call, "Transpose", [w.value(_self(call))], perm=perm)
-
-
-def _cat(w: Writer, call: Call) -> None:
-    w.one(call, "Concat", [w.value(t) for t in call.inputs["tensors"]], axis=int(w.get(call, "dim", 0)))
-
-
-def _stack(w: Writer, call: Call) -> None:
-    axis, name = int(w.get(call, "dim", 0)), call.outputs[0]
-    axis %= len(w.program.shapes[name])
-    parts = [
-        w.node("Unsqueeze", [w.value(t), w.integers([axis])], f"{name}.part{i}")[0]
-        for i, t in enumerate(call.inputs["tensors"])
-    ]
-    w.one(call, "Concat", parts, axis=axis)
-
-
-def _slice(w: Writer, call: Call) -> None:
-    axis, step = (int(w.get(call, key, d)) for key, d in (("dim", 0), ("step", 1)))
-    start, end = w.get(call, "start"), w.get(call, "end")
-    numbers = [0 if start is None else int(start), _END if end is None else int(end), axis, step]
-    w.one(call, "Slice", [w.value(_self(call)), *(w.integers([n]) for n in numbers)])
-
-
-def _select(w: Writer, call: Call) -> None:
-    index = w.constant(np.asarray(int(w.get(call, "index")), np.int64))
-    w.one(call, "Gather", [w.value(_self(call)), index], axis=int(w.get(call, "dim")))
-
-
-def _split(w: Writer, call: Call) -> None:
-    """split, chunk and unbind: the extents are those of the outputs."""
-    axis, name = int(w.get(call, "dim", 0)), call.outputs[0]
-    axis %= len(w.shape(_self(call)))
-    unbind = "unbind" in call.target
-    sizes = [1 if unbind else w.program.shapes[out][axis] for out in call.outputs]
-    inputs = [w.value(_self(call)), w.integers(sizes)]
-    parts = w.node("Split", inputs, f"{name}.split" if unbind else name, len(sizes), axis=axis)
-    if unbind:
-        parts = [w.node("Squeeze", [p, w.integers([axis])], out)[0] for p, out in zip(parts, call.outputs, strict=True)]
-    w.give(call, parts)
-
-
-def _pad(w: Writer, call: Call) -> None:
-    mode = {"constant": "constant", "reflect": "reflect"}.get(str(w.get(call, "mode", "constant")))
-    mode = "reflect" if "reflection" in call.target else mode
-    if mode is None:
-        raise Unsupported("only constant and reflecting borders are supported")
-    given = [int(p) for p in w.get(call, "pad", w.get(call, "padding"))]
-    rank = len(w.shape(_self(call)))
-    pads = [0] * (2 * rank)
-    for i in range(len(given) // 2):  # torch begins at the last axis
-        pads[rank - 1 - i], pads[2 * rank - 1 - i] = given[2 * i], given[2 * i + 1]
-    value = w.constant(np.asarray(w.get(call, "value", 0.0) or 0.0, np.float32))
-    w.one(call, "Pad", [w.value(_self(call)), w.integers(pads), value if mode == "constant" else ""], mode=mode)
+    w.one(call, "Reciprocal", w.node("Sqrt", [w.value(call.itself)], f"{call.outputs[0]}.root"))
 
 
 ### windows and axes ###
@@ -289,7 +209,7 @@ def _pool(kind: str, rank: int) -> Handler:
             attrs["count_include_pad"] = int(w.get(call, "count_include_pad", True))
             if w.get(call, "divisor_override") is not None:
                 raise Unsupported("its divisor_override is not supported; multiply behind it")
-        w.one(call, kind, [w.value(_self(call))], **attrs)
+        w.one(call, kind, [w.value(call.itself)], **attrs)
 
     return handler
 
@@ -298,27 +218,27 @@ def _adaptive(kind: str) -> Handler:
     """Pools to a given size: of the whole plane, or of windows where the size divides the plane."""
 
     def handler(w: Writer, call: Call) -> None:
-        shape = w.shape(_self(call))
+        shape = w.shape(call.itself)
         size = _many(w.get(call, "output_size"), len(shape) - 2)
         plane = shape[len(shape) - len(size) :]
         if any(n < 1 or s % n for s, n in zip(plane, size, strict=True)):
             raise Unsupported(f"its output {size} does not divide its input {list(plane)}; use a pool of fixed windows")
         if all(n == 1 for n in size):
-            w.one(call, f"Global{kind}", [w.value(_self(call))])
+            w.one(call, f"Global{kind}", [w.value(call.itself)])
             return
         windows = [s // n for s, n in zip(plane, size, strict=True)]
-        w.one(call, kind, [w.value(_self(call))], kernel_shape=windows, strides=windows)
+        w.one(call, kind, [w.value(call.itself)], kernel_shape=windows, strides=windows)
 
     return handler
 
 
 def _reduce(kind: str) -> Handler:
     def handler(w: Writer, call: Call) -> None:
-        rank = len(w.shape(_self(call)))
+        rank = len(w.shape(call.itself))
         axes = w.get(call, "dim", list(range(rank))) or list(range(rank))
         axes = [int(a) for a in (axes if isinstance(axes, list) else [axes])]
         keep = int(bool(w.get(call, "keepdim", False)))
-        w.one(call, kind, [w.value(_self(call)), w.integers(axes)], keepdims=keep)
+        w.one(call, kind, [w.value(call.itself), w.integers(axes)], keepdims=keep)
 
     return handler
 
@@ -327,7 +247,7 @@ def _argmax(w: Writer, call: Call) -> None:
     axis, keep = w.get(call, "dim"), int(bool(w.get(call, "keepdim", False)))
     if axis is None:
         raise Unsupported("an argmax over all axes; name the axis of the classes")
-    w.one(call, "ArgMax", [w.value(_self(call))], axis=int(axis), keepdims=keep)
+    w.one(call, "ArgMax", [w.value(call.itself)], axis=int(axis), keepdims=keep)
 
 
 def _resize(mode: str) -> Handler:
@@ -337,27 +257,27 @@ def _resize(mode: str) -> Handler:
         if mode == "linear":
             align = bool(w.get(call, "align_corners", False))
             how = {"coordinate_transformation_mode": "align_corners" if align else "half_pixel"}
-        w.one(call, "Resize", [w.value(_self(call)), "", "", w.integers(out)], mode=mode, **how)
+        w.one(call, "Resize", [w.value(call.itself), "", "", w.integers(out)], mode=mode, **how)
 
     return handler
 
 
 def _shuffle(w: Writer, call: Call) -> None:
     factor = int(w.get(call, "upscale_factor"))
-    w.one(call, "DepthToSpace", [w.value(_self(call))], blocksize=factor, mode="CRD")
+    w.one(call, "DepthToSpace", [w.value(call.itself)], blocksize=factor, mode="CRD")
 
 
 def _unshuffle(w: Writer, call: Call) -> None:
     """ONNX's SpaceToDepth orders the channels otherwise: spelt out."""
-    n, c, h, width = w.shape(_self(call))
+    n, c, h, width = w.shape(call.itself)
     r, name = int(w.get(call, "downscale_factor")), call.outputs[0]
-    split = w.node("Reshape", [w.value(_self(call)), w.integers([n, c, h // r, r, width // r, r])], f"{name}.split")
+    split = w.node("Reshape", [w.value(call.itself), w.integers([n, c, h // r, r, width // r, r])], f"{name}.split")
     turned = w.node("Transpose", split, f"{name}.turned", perm=[0, 1, 3, 5, 2, 4])
     w.one(call, "Reshape", [*turned, w.integers([n, c * r * r, h // r, width // r])])
 
 
 def _size(w: Writer, call: Call) -> None:
-    w.numbers[call.outputs[0]] = w.shape(_self(call))[int(w.get(call, "dim"))]
+    w.numbers[call.outputs[0]] = w.shape(call.itself)[int(w.get(call, "dim"))]
 
 
 def _dynamic(w: Writer, call: Call) -> None:
@@ -365,30 +285,24 @@ def _dynamic(w: Writer, call: Call) -> None:
 
 
 _ATEN: dict[str, Handler] = {
+    **moves.ATEN,
     "_adaptive_avg_pool2d": _adaptive("AveragePool"), "_log_softmax": _softmax("LogSoftmax"),
-    "_native_batch_norm_legit_no_training": _batch_norm, "_softmax": _softmax("Softmax"), "_to_copy": _same,
-    "_unsafe_view": _shaped, "abs": _unary("Abs"), "adaptive_avg_pool1d": _adaptive("AveragePool"),
-    "adaptive_avg_pool2d": _adaptive("AveragePool"), "adaptive_max_pool2d": _adaptive("MaxPool"),
-    "add": _binary("Add"), "addmm": _addmm, "alias": _same, "amax": _reduce("ReduceMax"), "argmax": _argmax,
-    "avg_pool1d": _pool("AveragePool", 1), "avg_pool2d": _pool("AveragePool", 2), "batch_norm": _batch_norm,
-    "bmm": _matmul, "cat": _cat, "chunk": _split, "clamp": _clamp(), "clamp_min": _clamp(), "clone": _same,
-    "concat": _cat, "constant_pad_nd": _pad, "contiguous": _same, "conv1d": _conv, "conv2d": _conv,
-    "conv_transpose1d": _conv, "conv_transpose2d": _conv, "convolution": _conv, "detach": _same, "div": _binary("Div"),
-    "dropout": _same, "exp": _unary("Exp"), "flatten": _shaped, "gelu": _gelu,
+    "_native_batch_norm_legit_no_training": _batch_norm, "_softmax": _softmax("Softmax"), "abs": _unary("Abs"),
+    "adaptive_avg_pool1d": _adaptive("AveragePool"), "adaptive_avg_pool2d": _adaptive("AveragePool"),
+    "adaptive_max_pool2d": _adaptive("MaxPool"), "add": _binary("Add"), "addmm": _addmm, "amax": _reduce("ReduceMax"),
+    "argmax": _argmax, "avg_pool1d": _pool("AveragePool", 1), "avg_pool2d": _pool("AveragePool", 2),
+    "batch_norm": _batch_norm, "bmm": _matmul, "clamp": _clamp(), "clamp_min": _clamp(), "conv1d": _conv,
+    "conv2d": _conv, "conv_transpose1d": _conv, "conv_transpose2d": _conv, "convolution": _conv,
+    "div": _binary("Div"), "exp": _unary("Exp"), "gelu": _gelu,
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5), "hardswish": _unary("HardSwish"),
-    "hardtanh": _clamp(-1.0, 1.0), "leaky_relu": _leaky, "lift_fresh_copy": _same, "linear": _linear,
-    "log_softmax": _softmax("LogSoftmax"), "matmul": _matmul, "max_pool1d": _pool("MaxPool", 1),
-    "max_pool2d": _pool("MaxPool", 2), "max_pool2d_with_indices": _pool("MaxPool", 2), "maximum": _binary("Max"),
-    "mean": _reduce("ReduceMean"), "minimum": _binary("Min"), "mm": _matmul, "mul": _binary("Mul"),
-    "native_batch_norm": _batch_norm, "neg": _unary("Neg"), "pad": _pad, "permute": _permute,
-    "pixel_shuffle": _shuffle, "pixel_unshuffle": _unshuffle, "pow": _power, "prelu": _prelu,
-    "reflection_pad1d": _pad, "reflection_pad2d": _pad, "relu": _unary("Relu"), "relu6": _clamp(0.0, 6.0),
-    "reshape": _shaped, "rsqrt": _rsqrt, "select": _select, "sigmoid": _unary("Sigmoid"), "silu": _silu,
-    "slice": _slice, "softmax": _softmax("Softmax"), "split": _split,
-    "split_with_sizes": _split, "squeeze": _shaped, "stack": _stack, "sub": _binary("Sub"), "sum": _reduce("ReduceSum"),
-    "sym_size": _size, "t": _permute, "tanh": _unary("Tanh"), "transpose": _permute, "unbind": _split,
-    "unflatten": _shaped, "unsqueeze": _shaped, "upsample_bilinear2d": _resize("linear"),
-    "upsample_nearest2d": _resize("nearest"), "view": _shaped,
+    "hardtanh": _clamp(-1.0, 1.0), "leaky_relu": _leaky, "linear": _linear, "log_softmax": _softmax("LogSoftmax"),
+    "matmul": _matmul, "max_pool1d": _pool("MaxPool", 1), "max_pool2d": _pool("MaxPool", 2),
+    "max_pool2d_with_indices": _pool("MaxPool", 2), "maximum": _binary("Max"), "mean": _reduce("ReduceMean"),
+    "minimum": _binary("Min"), "mm": _matmul, "mul": _binary("Mul"), "native_batch_norm": _batch_norm,
+    "neg": _unary("Neg"), "pixel_shuffle": _shuffle, "pixel_unshuffle": _unshuffle, "pow": _power, "prelu": _prelu,
+    "relu": _unary("Relu"), "relu6": _clamp(0.0, 6.0), "rsqrt": _rsqrt, "sigmoid": _unary("Sigmoid"), "silu": _silu,
+    "softmax": _softmax("Softmax"), "sub": _binary("Sub"), "sum": _reduce("ReduceSum"), "sym_size": _size,
+    "tanh": _unary("Tanh"), "upsample_bilinear2d": _resize("linear"), "upsample_nearest2d": _resize("nearest"),
 }  # fmt: skip
 
 _Q = {

@@ -14,6 +14,7 @@ from intrs_edge.convert.qdq.finish import Finisher
 from intrs_edge.convert.qdq.values import Activation, Affine, Constant, Pending, Range, Value
 from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.ir import Quant
+from intrs_edge.integers import ceil_div
 
 Inputs = list[Union[Value, None]]
 Handler = Callable[["Context", Inputs], list[Value]]
@@ -154,14 +155,14 @@ def window(ctx: Context, kernel: tuple[int, int], shape: tuple[int, ...]) -> Win
     for i in range(2):
         effective = (kernel[i] - 1) * dilation[i] + 1
         if mode in ("SAME_UPPER", "SAME_LOWER"):
-            total = max(0, (-(-shape[2 + i] // stride[i]) - 1) * stride[i] + effective - shape[2 + i])
+            total = max(0, (ceil_div(shape[2 + i], stride[i]) - 1) * stride[i] + effective - shape[2 + i])
             pads[i] = total // 2 if mode == "SAME_UPPER" else total - total // 2
             pads[i + 2] = total - pads[i]
         elif mode == "VALID":
             pads[i] = pads[i + 2] = 0
         over = shape[2 + i] + pads[i] + pads[i + 2] - effective
         if ctx.attrs.get("ceil_mode", 0) and over >= 0:
-            last = -(-over // stride[i]) * stride[i]
+            last = ceil_div(over, stride[i]) * stride[i]
             if last >= shape[2 + i] + pads[i]:  # a window that would begin behind the image does not exist
                 last -= stride[i]
             more[i] = max(0, last - over)

@@ -27,6 +27,7 @@ from intrs_edge.convert.qdq.values import (
 from intrs_edge.convert.unsupported import Unsupported
 from intrs_edge.graph.geometry import nearest_sources
 from intrs_edge.graph.ir import Attr, Quant
+from intrs_edge.integers import ceil_div
 
 
 def _reshaped(ctx: Context, x: Activation, shape: list[int], allow_zero: bool = False) -> list[Activation]:
@@ -129,7 +130,7 @@ def _part(ctx: Context, x: Activation, begin: list[int], end: list[int], step: l
         x = layout.plain(ctx.emit, x)
     b, e, s = ([v[axis] for axis in x.order] for v in (begin, end, step))
     index = ctx.emit.strided_slice(x.index, b, e, s, ctx.name)
-    return replace(x, index=index, shape=tuple(-(-(e - b) // s) for b, e, s in zip(begin, end, step, strict=True)))
+    return replace(x, index=index, shape=tuple(ceil_div(e - b, s) for b, e, s in zip(begin, end, step, strict=True)))
 
 
 @moving
@@ -165,7 +166,7 @@ def split(ctx: Context, x: Activation, inputs: Inputs) -> list[Activation]:
     elif "split" in ctx.attrs:
         sizes = [int(s) for s in ctx.attrs["split"]]
     else:
-        size = -(-x.shape[axis] // ctx.outputs)
+        size = ceil_div(x.shape[axis], ctx.outputs)
         sizes = [size] * (ctx.outputs - 1) + [x.shape[axis] - size * (ctx.outputs - 1)]
     if len(sizes) != ctx.outputs or sum(sizes) != x.shape[axis] or min(sizes) < 1:
         raise Unsupported(f"sizes {sizes[:8]} do not divide {x.shape[axis]} into {ctx.outputs}; the file is damaged")

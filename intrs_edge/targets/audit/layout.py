@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from intrs_edge.boards import Board
+from intrs_edge.integers import ceil_div
 from intrs_edge.targets.audit.binary import run_tool
 from intrs_edge.targets.uf2 import FAMILIES, boot_crc, from_uf2, to_uf2
 
@@ -46,7 +47,7 @@ def layout_faults(data: bytes, board: Board) -> list[str]:
         if (handler or needed) and not (handler & 1 and handler - 1 in code):
             faults.append(f"vector {number} ({handler:08x}) is no Thumb code of this image")
     if any(f.runner == "uf2" for f in board.flash):
-        family, padded = FAMILIES[board.port], data.ljust(-(-len(data) // 256) * 256, b"\0")
+        family, padded = FAMILIES[board.port], data.ljust(ceil_div(len(data), 256) * 256, b"\0")
         if from_uf2(to_uf2(data, flash.origin, family)) != (padded, flash.origin, family):
             faults.append("UF2 blocks do not give the image back")
     return faults

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from intrs_edge.integers import ceil_div
 from intrs_edge.train.tracing.values import Unsupported, Value, one
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def sliced(t: Tracer, node: fx.Node, v: Value, parts: Sequence[tuple[int, int, i
             raise Unsupported("takes images out of a batch; slice another axis")
         if step < 1:
             raise Unsupported(_STEPS)
-        shape[axis - 1] = -(-(end - start) // step)
+        shape[axis - 1] = ceil_div(end - start, step)
     if min(shape) < 1:
         raise Unsupported("an empty slice; leave it out")
     axes, starts, ends, steps = (tuple(p[i] for p in parts) for i in range(4))
@@ -152,7 +153,7 @@ def chunk(t: Tracer, node: fx.Node, x: Any, chunks: int, dim: int = 0) -> tuple[
     """torch.chunk."""
     v = one(x)
     axis = dim % (len(v.shape) + 1)
-    return split(t, node, v, -(-v.shape[axis - 1] // chunks) if axis else 1, dim)
+    return split(t, node, v, ceil_div(v.shape[axis - 1], chunks) if axis else 1, dim)
 
 
 def pad(t: Tracer, node: fx.Node, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Value:

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from intrs_edge.convert import from_qdq_onnx
+from intrs_edge.errors import IntrsError
 from intrs_edge.graph import reference
 from intrs_edge.graph.ir import Graph
 
 from ..conftest import run_builtin_ref
 
 FLOAT = TensorProto.FLOAT
+IMAGE = (1, 3, 8, 8)
 
 
 class Qdq:
@@ -166,3 +169,10 @@ def close(net: Qdq | onnx.ModelProto, at: str | None = None, most: int = 1, shar
     assert distance.max() <= most, f"{distance.max()} steps"
     assert (distance > 0).mean() <= share, f"{(distance > 0).mean():.1%} of the values differ"
     return [op.kind for op in graph.ops]
+
+
+def refused(net: Qdq, says: str) -> None:
+    """Asserts that the network is refused in one line that matches."""
+    with pytest.raises(IntrsError, match=says) as error:
+        from_qdq_onnx(net.model())
+    assert "\n" not in str(error.value)

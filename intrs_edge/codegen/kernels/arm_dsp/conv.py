@@ -15,6 +15,7 @@ from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.graph.quantize import Requant
+from intrs_edge.integers import ceil_div
 
 
 def _fields(w: Window, q: Requant, filters: Filters, stream: npt.NDArray[np.int32]) -> dict[str, Value]:
@@ -39,7 +40,7 @@ class _Direct(FilterKernel):
     def work(self, w: Window) -> Cost:
         """Products, staging of windows, requantisation."""
         taps = w.filter_h * w.filter_w * w.in_c
-        steps, pixels, filters = -(-taps // 4), w.out_h * w.out_w, w.out_c + w.out_c % 2
+        steps, pixels, filters = ceil_div(taps, 4), w.out_h * w.out_w, w.out_c + w.out_c % 2
         stage = (7.75 if w.in_c % 4 == 0 else 14.0) * steps + 70
         block = (10.4 if self.wide else 14.4) * steps + 56
         instructions = pixels / 2 * (2 * stage / 2 + filters / 2 * block + 40)
@@ -107,7 +108,7 @@ class Depthwise2d(Kernel):
 
     def cost(self, site: Site) -> Cost:
         w = window(site.graph, site.op)
-        taps, groups = w.filter_h * w.filter_w, -(-w.in_c // 4)
+        taps, groups = w.filter_h * w.filter_w, ceil_div(w.in_c, 4)
         return Cost(w.out_h * w.out_w * (groups * (8.5 * taps + 45) + 40), groups * (8 * taps + 64), taps * w.in_c)
 
     def emit(self, site: Site) -> Emit:

@@ -14,6 +14,7 @@ from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.codegen.kernels.common.winograd import tiles_of
 from intrs_edge.graph.geometry import Window, window
+from intrs_edge.integers import ceil_div
 
 
 class _Winograd4(Kernel):
@@ -33,7 +34,7 @@ class _Winograd4(Kernel):
             return f"{w.in_c} input channels: not a multiple of 4 up to 64"
         if self.expand and w.out_c % 2:
             return "an odd number of filters"
-        if self.passes > 1 and -(-tiles_of(w) // (2 * self.passes)) == -(-tiles_of(w) // (2 * (self.passes - 1))):
+        if self.passes > 1 and ceil_div(tiles_of(w), 2 * self.passes) == ceil_div(tiles_of(w), 2 * (self.passes - 1)):
             return f"{self.passes} passes save nothing"
         return requant_reason(filters_of(site)[2], 6)
 
@@ -41,7 +42,7 @@ class _Winograd4(Kernel):
         """Pairs of tiles whose transforms lie in scratch together."""
         if not self.expand:
             return 1
-        return min(-(-tiles_of(w) // (2 * self.passes)), max(1, 36864 // (144 * w.in_c)))
+        return min(ceil_div(tiles_of(w), 2 * self.passes), max(1, 36864 // (144 * w.in_c)))
 
     def scratch(self, w: Window) -> int:
         """INTRS_CONV2D_ARM_DSP_WINOGRAD4_SCRATCH."""
@@ -53,7 +54,7 @@ class _Winograd4(Kernel):
         w = window(site.graph, site.op)
         tiles = tiles_of(w)
         quads, filters = w.in_c // 4, w.out_c + w.out_c % 2
-        blocks = -(-tiles // (2 * self.pairs(w)))
+        blocks = ceil_div(tiles, 2 * self.pairs(w))
         instructions = tiles * (840 * quads + 150) + (tiles + tiles % 2) * filters * (9.0 * (10 * quads + 8) + 365)
         if self.expand:
             return Cost(

@@ -10,6 +10,7 @@ from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters
 from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.graph.geometry import Window
 from intrs_edge.graph.quantize import Requant
+from intrs_edge.integers import ceil_div
 
 
 class _Direct(FilterKernel):
@@ -21,9 +22,9 @@ class _Direct(FilterKernel):
 
     def work(self, w: Window) -> Cost:
         steps = -(-w.filter_h * w.filter_w * w.in_c // 16)
-        groups, pairs = -(-w.out_c // 4), -(-w.out_w // 2)
+        groups, pairs = ceil_div(w.out_c, 4), ceil_div(w.out_w, 2)
         columns = (w.out_w - 1) * w.stride_w + w.filter_w
-        strip = columns * w.filter_h * (-(-w.in_c // 16) * 5 + 2)
+        strip = columns * w.filter_h * (ceil_div(w.in_c, 16) * 5 + 2)
         block = 14 * steps + 2 * (steps // 8) + 28
         instructions = w.out_h * (strip + groups * (pairs * block + 19) + 250)
         return Cost(instructions, groups * 64 * (steps + 1), columns * w.filter_h * w.in_c + 32)

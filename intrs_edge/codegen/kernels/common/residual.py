@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from intrs_edge.codegen.kernels.common.base import Cost, Emit, Kernel, Site, Value
 from intrs_edge.graph.geometry import Window, window
+from intrs_edge.integers import ceil_div
 
 # instructions a block of rows takes besides the two kernels' own, counted on an emulated M4
 _PER_BLOCK = 105.0
@@ -42,7 +43,7 @@ class ConvAdd(Kernel):
         w = window(site.graph, site.op)
         rows = self.rows(w)
         return Cost(
-            conv.instructions + add.instructions + _PER_BLOCK * -(-w.out_h // rows),
+            conv.instructions + add.instructions + _PER_BLOCK * ceil_div(w.out_h, rows),
             conv.weight_bytes + add.weight_bytes,
             _aligned(conv.scratch_bytes) + rows * w.out_w * w.out_c,
         )
@@ -78,4 +79,4 @@ def parts(site: Site) -> tuple[Site, Site]:
 
 
 def _aligned(n: int) -> int:
-    return -(-n // 16) * 16
+    return ceil_div(n, 16) * 16

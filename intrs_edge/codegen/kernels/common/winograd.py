@@ -13,6 +13,7 @@ import numpy.typing as npt
 from intrs_edge.codegen.kernels.common.filters import Filters, Ints
 from intrs_edge.codegen.kernels.common.requant import requant_words
 from intrs_edge.graph.geometry import Window
+from intrs_edge.integers import ceil_div
 
 # The textbook's G times 24, less a factor of 8 in the last row that A^T has instead: every output comes out 24 * 24 =
 # 576 times too large, so that all positions are requantised alike. Rows sum to at most 12 in magnitude: |G g G^T| is
@@ -50,4 +51,4 @@ def small_heads(filters: Filters) -> Ints:
 
 def tiles_of(w: Window) -> int:
     """Tiles of 4x4 outputs, those at the edge whole."""
-    return -(-w.out_h // 4) * -(-w.out_w // 4)
+    return ceil_div(w.out_h, 4) * ceil_div(w.out_w, 4)

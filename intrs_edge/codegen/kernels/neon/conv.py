@@ -13,6 +13,7 @@ from intrs_edge.codegen.kernels.common.layout import folded_bias, frame_extent
 from intrs_edge.codegen.kernels.common.params import convolution, macs, weights_of, window_fields
 from intrs_edge.codegen.kernels.neon import pack
 from intrs_edge.codegen.kernels.neon.call import DOTPROD, NEON, PER_REQUANT, call, requant_fields
+from intrs_edge.integers import ceil_div
 
 
 class _Direct(Kernel):
@@ -57,7 +58,7 @@ class _Conv2d(_Direct):
     def cost(self, site: Site) -> Cost:
         """Channels rounded up to a block."""
         out_c = site.output().shape[3]
-        waste = (-(-out_c // self.block) * self.block) / out_c
+        waste = (ceil_div(out_c, self.block) * self.block) / out_c
         weights = site.input(1).elements * waste * (1 if self.sdot else 2)
         return Cost(macs(site) * self.per_mac * waste + site.output().elements * PER_REQUANT, int(weights))
 
@@ -87,7 +88,7 @@ class _FullyConnected(_Direct):
     def cost(self, site: Site) -> Cost:
         """Outputs rounded up to a block."""
         out_n, in_n = site.input(1).shape
-        whole = -(-out_n // self.block) * self.block
+        whole = ceil_div(out_n, self.block) * self.block
         rows = site.output().elements // out_n
         return Cost(rows * whole * in_n * self.per_mac, in_n * whole * (1 if self.sdot else 2))
 
@@ -137,5 +138,5 @@ class Depthwise2d(Kernel):
             "weights": Array(pack.depthwise_weights(weights_of(site)), align=16),
             "q": requant_fields(pack.requant_table(bias.astype(np.int64), p.q), p.q),
         }
-        scratch = 16 + -(-w.in_c // 8) * 8 + 8 * w.filter_h * w.filter_w
+        scratch = 16 + ceil_div(w.in_c, 8) * 8 + 8 * w.filter_h * w.filter_w
         return call("intrs_depthwise2d_neon", "intrs_depthwise2d_neon", fields, site, scratch)

@@ -12,6 +12,7 @@ from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
 from intrs_edge.codegen.kernels.neon import pack
 from intrs_edge.codegen.kernels.neon.call import NEON, call, requant_fields
 from intrs_edge.graph.geometry import window
+from intrs_edge.integers import ceil_div
 
 _TILES = 16
 
@@ -52,7 +53,7 @@ class Conv2dWinograd4(Kernel):
             "weights": Array(pack.winograd4_weights(weights), align=16),
             "q": requant_fields(table, p.q),
         }
-        frame = (4 * -(-w.out_h // 4) + 2) * (4 * -(-w.out_w // 4) + 2) * w.in_c
+        frame = (4 * ceil_div(w.out_h, 4) + 2) * (4 * ceil_div(w.out_w, 4) + 2) * w.in_c
         v_bytes = 36 * (2 * _TILES * w.in_c + 64)
-        scratch = 16 + -(-frame // 16) * 16 + v_bytes + _TILES * 36 * 8 * 4
+        scratch = 16 + ceil_div(frame, 16) * 16 + v_bytes + _TILES * 36 * 8 * 4
         return call("intrs_conv2d_neon_winograd4", "intrs_conv2d_neon", fields, site, scratch)

@@ -11,6 +11,7 @@ from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, files
 from intrs_edge.codegen.kernels.scalar.pack import direct_stream
 from intrs_edge.graph.geometry import Window
 from intrs_edge.graph.quantize import Requant
+from intrs_edge.integers import ceil_div
 
 
 class _Direct(FilterKernel):
@@ -23,8 +24,8 @@ class _Direct(FilterKernel):
 
     def work(self, w: Window) -> Cost:
         taps = -(-w.filter_h * w.filter_w * w.in_c // 4) * 4
-        pixels, fours = w.out_h * w.out_w, -(-w.out_c // 4)
-        blocks, single = -(-pixels // 4), pixels % 4 == 1
+        pixels, fours = w.out_h * w.out_w, ceil_div(w.out_c, 4)
+        blocks, single = ceil_div(pixels, 4), pixels % 4 == 1
         stage = pixels * ((1.4 if w.in_c % 4 == 0 else 9.0) * taps + 60 + 30 * w.filter_h)
         products = fours * ((blocks - single) * (40.75 * taps + 80) + single * (14 * taps + 40))
         outputs = pixels * 4 * fours * 16.0

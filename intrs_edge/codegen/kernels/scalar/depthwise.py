@@ -14,6 +14,7 @@ from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, THUMB1, THUMB2, files
 from intrs_edge.codegen.kernels.scalar.pack import depthwise_stream
 from intrs_edge.graph.geometry import Window, window
+from intrs_edge.integers import ceil_div
 
 
 class _Depthwise(Kernel):
@@ -44,7 +45,7 @@ class _Depthwise(Kernel):
         fours = n // 4 * 4 if three else 0
         line = taps * (fours * self.together + (n - fours) * (self.alone if three else self.other))
         plane = lines * (line + n * self.per_output + self.per_row) + 9 * w.in_h * w.in_w + 80
-        words = -(-taps // 4)
+        words = ceil_div(taps, 4)
         return Cost(w.in_c * plane + 6 * self.scratch(w), w.in_c * 4 * (4 + words), self.scratch(w))
 
     def emit(self, site: Site) -> Emit:

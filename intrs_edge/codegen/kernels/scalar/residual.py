@@ -11,6 +11,7 @@ from intrs_edge.codegen.kernels.common.residual import ConvAdd
 from intrs_edge.codegen.kernels.scalar import elementwise, winograd
 from intrs_edge.codegen.kernels.scalar.call import RV32, THUMB1, THUMB2
 from intrs_edge.graph.geometry import Window
+from intrs_edge.integers import ceil_div
 
 
 class _Winograd4(ConvAdd):
@@ -20,7 +21,7 @@ class _Winograd4(ConvAdd):
 
     def rows(self, w: Window) -> int:
         """So many that their tiles fill whole blocks."""
-        across = -(-w.out_w // 4)
+        across = ceil_div(w.out_w, 4)
         return min(4 * self.conv.tiles // math.gcd(self.conv.tiles, across), w.out_h)
 
 

@@ -14,6 +14,7 @@ from intrs_edge.codegen.kernels.common.winograd import tiles_of
 from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, THUMB1, THUMB2, files
 from intrs_edge.codegen.kernels.scalar.pack import winograd4_stream
 from intrs_edge.graph.geometry import Window, window
+from intrs_edge.integers import ceil_div
 
 
 class Winograd4(Kernel):
@@ -34,14 +35,14 @@ class Winograd4(Kernel):
 
     def scratch(self, w: Window) -> int:
         """INTRS_SCALAR_WINOGRAD4_SCRATCH."""
-        channels = -(-w.in_c // 4) * 4
+        channels = ceil_div(w.in_c, 4) * 4
         return 72 * channels * self.tiles + max(36 * channels, 576 * self.tiles)
 
     def cost(self, site: Site) -> Cost:
         """Input transform, products, output transform."""
         w = window(site.graph, site.op)
-        blocks = -(-tiles_of(w) // self.tiles)
-        quads, fours = -(-w.in_c // 4), -(-w.out_c // 4)
+        blocks = ceil_div(tiles_of(w), self.tiles)
+        quads, fours = ceil_div(w.in_c, 4), ceil_div(w.out_c, 4)
         products = 36 * fours * (16 * quads * self.per_product + self.per_position)
         tile = quads * self.per_input + products + w.out_c * self.per_output
         return Cost(blocks * self.tiles * tile, fours * (128 + 36 * 16 * quads * 2), self.scratch(w))

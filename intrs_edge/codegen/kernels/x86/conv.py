@@ -12,6 +12,7 @@ from intrs_edge.codegen.kernels.common.params import convolution, macs, weights_
 from intrs_edge.codegen.kernels.x86 import pack
 from intrs_edge.codegen.kernels.x86.call import AVX2, PER_REQUANT, VNNI, call, files, requant_fields
 from intrs_edge.graph.geometry import Window
+from intrs_edge.integers import ceil_div
 
 
 class _Direct(Kernel):
@@ -50,7 +51,7 @@ class Conv2d(_Direct):
     def cost(self, site: Site) -> Cost:
         """Weights as int16, channels rounded up to 16."""
         out_c = site.output().shape[3]
-        waste = (-(-out_c // pack.BLOCK) * pack.BLOCK) / out_c
+        waste = (ceil_div(out_c, pack.BLOCK) * pack.BLOCK) / out_c
         weights = 2 * site.input(1).elements * waste
         return Cost(macs(site) * 0.2 * waste + site.output().elements * PER_REQUANT * waste, int(weights))
 
@@ -70,7 +71,7 @@ class FullyConnected(_Direct):
     def cost(self, site: Site) -> Cost:
         """Weights as int16, outputs rounded up to 16."""
         out_n, in_n = site.input(1).shape
-        whole = -(-out_n // pack.BLOCK) * pack.BLOCK
+        whole = ceil_div(out_n, pack.BLOCK) * pack.BLOCK
         return Cost(site.output().elements // out_n * whole * in_n * 0.2, 2 * in_n * whole)
 
     def columns(self, site: Site, w: Window) -> int:

@@ -11,6 +11,7 @@ from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
 from intrs_edge.codegen.kernels.x86 import pack
 from intrs_edge.codegen.kernels.x86.call import AVX2, call, requant_fields
 from intrs_edge.graph.geometry import window
+from intrs_edge.integers import ceil_div
 
 _TILES = 16
 
@@ -39,7 +40,7 @@ class _Winograd4(Kernel):
 
     def _conv(self, site: Site) -> tuple[dict[str, Value], int]:
         w, p, weights, bias = convolution(site)
-        frame = (4 * -(-w.out_h // 4) + 2) * (4 * -(-w.out_w // 4) + 2) * w.in_c
+        frame = (4 * ceil_div(w.out_h, 4) + 2) * (4 * ceil_div(w.out_w, 4) + 2) * w.in_c
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
@@ -47,7 +48,7 @@ class _Winograd4(Kernel):
             "q": requant_fields(bias, p.q, ONE_GAIN),
         }
         v_bytes = 36 * (2 * _TILES * w.in_c + 64)
-        return fields, 64 + -(-frame // 64) * 64 + v_bytes + _TILES * 36 * 16 * 4
+        return fields, 64 + ceil_div(frame, 64) * 64 + v_bytes + _TILES * 36 * 16 * 4
 
 
 @register
