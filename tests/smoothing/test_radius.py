@@ -19,15 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intrs_edge.errors import IntrsError
-from intrs_edge.smoothing import (
-    DiscreteGaussian,
-    RoundedGaussian,
-    certified_radius,
-    certified_radius_squared,
-    lower_confidence_bound,
-)
+from intrs_edge.smoothing import DiscreteGaussian, certified_radius, certified_radius_squared, lower_confidence_bound
 from intrs_edge.smoothing.binomial import fraction_to_scale, smallest_count
 from intrs_edge.smoothing.claims import Claims
+from intrs_edge.smoothing.noise import RoundedGaussian
 from intrs_edge.smoothing.radius import PaperRule, SoundRule, level_counts, next_level, radius_table
 
 NORMAL = NormalDist()
