@@ -69,8 +69,8 @@ def bare(line: str) -> str:
 
 def unlike(shown: list[str], printed: str) -> list[str]:
     """Lines of the page that the command did not print, and where the page leaves nothing out, the reverse too."""
-    real = [b for line in printed.splitlines() if (b := bare(line)) and not re.match("#/# (images|lines), ", b)]
-    told = [b for line in shown if (b := bare(line)) and not re.match("#/# (images|lines), ", b)]
+    real = [b for line in printed.splitlines() if (b := bare(line)) and not re.match("#/# (image|line)s?, ", b)]
+    told = [b for line in shown if (b := bare(line)) and not re.match("#/# (image|line)s?, ", b)]
     wrong = []
     for line in told:
         stem = line.removesuffix("...").strip()

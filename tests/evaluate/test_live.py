@@ -49,7 +49,7 @@ def test_progress_elsewhere_is_plain_lines(capsys):
         progress.step()
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert err.startswith("1/1 images, ")
+    assert err.startswith("1/1 image, ")
     assert "\x1b" not in err
 
 

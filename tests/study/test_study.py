@@ -143,18 +143,20 @@ def test_a_cluster_certifies_where_one_is_named(toml, tmp_path, monkeypatch):
     """The same rows; a stand-in opens the host where the scheduler's workers would be."""
     asked = []
 
-    def cluster(manifest, scheduler):
-        asked.append(scheduler)
+    def cluster(manifest, scheduler, workers):
+        asked.append((scheduler, workers))
         return open_host(manifest, 1)
 
     monkeypatch.setattr(work, "ClusterTarget", cluster)
     there = opened(toml(ONE), tmp_path / "there", scheduler="tcp://head:8786")
+    local = opened(toml(ONE), tmp_path / "local", workers=2)
     here = opened(toml(ONE), tmp_path / "here")
     rows = [
-        [(row.idx, row.extra["votes"]) for row in w.rows(w.study.case[0], 0, Decimal("0.1"))] for w in (there, here)
+        [(row.idx, row.extra["votes"]) for row in w.rows(w.study.case[0], 0, Decimal("0.1"))]
+        for w in (there, local, here)
     ]
-    assert rows[0] == rows[1]
-    assert asked == ["tcp://head:8786"]
+    assert rows[0] == rows[1] == rows[2]
+    assert asked == [("tcp://head:8786", 0), (None, 2)]
 
 
 def shipped_log(folder: Path, source: Path, change=lambda line: line) -> None:
