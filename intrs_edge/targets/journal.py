@@ -172,7 +172,11 @@ class Kept:
     def known(self, image: Image, stream: Stream) -> list[Range]:
         """The ranges that are there of an image's noisy copies."""
         known = self._journal.ranges(self._key(image, stream))
-        return [r for r in known if len(r.votes) == self._info.classes and _OURS.match(r.by)]
+        return [r for r in known if len(r.votes) == self._info.classes and self._believed(r.by)]
+
+    def _believed(self, name: str) -> bool:
+        """Whether what somebody left in the journal counts."""
+        return _OURS.match(name) is not None
 
     def keep(self, image: Image, stream: Stream, found: Range) -> None:
         """On disk before it returns."""

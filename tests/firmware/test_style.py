@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from intrs_edge.children import patient
 from intrs_edge.typed import read_toml
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_one_rule_for_braces(text: str, good: bool) -> None:
     """`make lint` runs this over all of them."""
     assert FORMAT is not None
     words = [FORMAT, "--dry-run", "--Werror", f"--assume-filename={ROOT / 'firmware' / 'a.c'}"]
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=patient(60))
     assert (done.returncode == 0) == good, done.stderr
 
 
