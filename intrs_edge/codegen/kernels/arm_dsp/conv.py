@@ -3,30 +3,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from intrs_edge.codegen.kernels.arm_dsp import pack
 from intrs_edge.codegen.kernels.arm_dsp.call import DSP, HEADERS, files
-from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.common.base import Cost, Emit, Kernel, Site, register
 from intrs_edge.codegen.kernels.common.checks import depthwise_reason
-from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters, filters_of
-from intrs_edge.codegen.kernels.common.params import window_fields
+from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters, filters_of, stream_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.graph.quantize import Requant
 from intrs_edge.integers import ceil_div
-
-
-def _fields(w: Window, q: Requant, filters: Filters, stream: npt.NDArray[np.int32]) -> dict[str, Value]:
-    return {
-        "w": window_fields(w),
-        "in_zero_point": filters.in_zero_point,
-        "min": q.min,
-        "max": q.max,
-        "linear": int(filters.linear),
-        "stream": Array(stream),
-    }
 
 
 class _Direct(FilterKernel):
@@ -53,7 +38,7 @@ class _Direct(FilterKernel):
         return Emit(
             function,
             "intrs_conv2d_arm_dsp",
-            _fields(w, q, filters, pack.direct_stream(filters, self.wide)),
+            stream_fields(w, q, filters, pack.direct_stream(filters, self.wide)),
             site.op.inputs[:1],
             site.op.outputs,
             files(function, "intrs_stage_arm_dsp", "intrs_clamp_arm_dsp"),
@@ -118,7 +103,7 @@ class Depthwise2d(Kernel):
         return Emit(
             function,
             "intrs_conv2d_arm_dsp",
-            _fields(w, q, filters, pack.depthwise_stream(filters)),
+            stream_fields(w, q, filters, pack.depthwise_stream(filters)),
             site.op.inputs[:1],
             site.op.outputs,
             files(function, "intrs_clamp_arm_dsp"),

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from intrs_edge.codegen.kernels.arm_m0.call import HEADERS, THUMB1, THUMB2, files
 from intrs_edge.codegen.kernels.arm_m0.pack import conv_stream
-from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Site, Value, register
-from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters
-from intrs_edge.codegen.kernels.common.params import window_fields
+from intrs_edge.codegen.kernels.common.base import Cost, Emit, Site, register
+from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters, stream_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.graph.geometry import Window
 from intrs_edge.graph.quantize import Requant
+from intrs_edge.integers import ceil_div
 
 
 class _Direct(FilterKernel):
@@ -26,7 +26,7 @@ class _Direct(FilterKernel):
         return requant_reason(filters, 1)
 
     def work(self, w: Window) -> Cost:
-        taps = -(-w.filter_h * w.filter_w * w.in_c // 4) * 4
+        taps = ceil_div(w.filter_h * w.filter_w * w.in_c, 4) * 4
         pixels, filters = w.out_h * w.out_w, w.out_c + w.out_c % 2
         stage = self.stage[0] * taps + self.stage[1]
         instructions = pixels * (stage + filters / 4 * (self.block[0] * taps + self.block[1]))
@@ -35,18 +35,10 @@ class _Direct(FilterKernel):
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
         """The struct ``intrs_conv2d_arm_m0``."""
         function = "intrs_conv2d_arm_m0"
-        fields: dict[str, Value] = {
-            "w": window_fields(w),
-            "in_zero_point": filters.in_zero_point,
-            "min": q.min,
-            "max": q.max,
-            "linear": int(filters.linear),
-            "stream": Array(conv_stream(filters)),
-        }
         return Emit(
             function,
             function,
-            fields,
+            stream_fields(w, q, filters, conv_stream(filters)),
             site.op.inputs[:1],
             site.op.outputs,
             files(function),

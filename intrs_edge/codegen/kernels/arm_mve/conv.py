@@ -21,7 +21,7 @@ class _Direct(FilterKernel):
         return "a horizontal dilation" if w.dilation_w != 1 else pack.mve_reason(filters)
 
     def work(self, w: Window) -> Cost:
-        steps = -(-w.filter_h * w.filter_w * w.in_c // 16)
+        steps = ceil_div(w.filter_h * w.filter_w * w.in_c, 16)
         groups, pairs = ceil_div(w.out_c, 4), ceil_div(w.out_w, 2)
         columns = (w.out_w - 1) * w.stride_w + w.filter_w
         strip = columns * w.filter_h * (ceil_div(w.in_c, 16) * 5 + 2)

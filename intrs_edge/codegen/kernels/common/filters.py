@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from intrs_edge.codegen.kernels.common.base import Cost, Emit, Kernel, Site
+from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value
 from intrs_edge.codegen.kernels.common.checks import convolution_reason
-from intrs_edge.codegen.kernels.common.params import convolution
+from intrs_edge.codegen.kernels.common.params import convolution, window_fields
 from intrs_edge.graph.fixedpoint import multiply_by_quantized_multiplier
 from intrs_edge.graph.geometry import Window
 from intrs_edge.graph.quantize import Requant
@@ -99,6 +99,18 @@ def filters_of(site: Site) -> tuple[Window, Requant, Filters]:
     shift = np.broadcast_to(q.shift.astype(np.int64), (len(weights),))
     linear = q.min < q.zero_point
     return w, q, Filters(weights, bias.astype(np.int64), p.in_zero_point, multiplier, shift, q.zero_point, linear)
+
+
+def stream_fields(w: Window, q: Requant, filters: Filters, stream: npt.NDArray[np.int32]) -> dict[str, Value]:
+    """The struct of a kernel that reads its constants in the order in which it needs them: ``stream``, int32."""
+    return {
+        "w": window_fields(w),
+        "in_zero_point": filters.in_zero_point,
+        "min": q.min,
+        "max": q.max,
+        "linear": int(filters.linear),
+        "stream": Array(stream),
+    }
 
 
 class FilterKernel(Kernel):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from intrs_edge.codegen.kernels.common.base import Site
+from intrs_edge.codegen.kernels.common.checks import accumulator_reason, int8_reason, square_reason
 from intrs_edge.codegen.kernels.common.filters import Filters, Ints
 from intrs_edge.codegen.kernels.common.requant import requant_words
-from intrs_edge.graph.geometry import Window
+from intrs_edge.graph.geometry import Window, window
 from intrs_edge.integers import ceil_div
 
 # The textbook's G times 24, less a factor of 8 in the last row that A^T has instead: every output comes out 24 * 24 =
@@ -52,3 +54,21 @@ def small_heads(filters: Filters) -> Ints:
 def tiles_of(w: Window) -> int:
     """Tiles of 4x4 outputs, those at the edge whole."""
     return ceil_div(w.out_h, 4) * ceil_div(w.out_w, 4)
+
+
+def block_reason(site: Site, block: int) -> str | None:
+    """Why an op is not 3x3, stride 1, of channels in multiples of ``block`` and accumulators below 2^25, or None."""
+    w = window(site.graph, site.op)
+    why = int8_reason(site) or square_reason(site, w)
+    if why is not None:
+        return why
+    if w.in_c % block or w.out_c % block:
+        return f"{w.in_c} to {w.out_c} channels: not multiples of {block}"
+    return accumulator_reason(site, 25)
+
+
+def block_scratch(w: Window, block: int, align: int) -> int:
+    """Bytes for the padded input and the products of 16 tiles, ``block`` filters at a time: the C function's layout."""
+    tiles = 16
+    frame = (4 * ceil_div(w.out_h, 4) + 2) * (4 * ceil_div(w.out_w, 4) + 2) * w.in_c
+    return align + ceil_div(frame, align) * align + 36 * (2 * tiles * w.in_c + 64) + tiles * 36 * block * 4

@@ -6,15 +6,11 @@ from __future__ import annotations
 import numpy as np
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
-from intrs_edge.codegen.kernels.common.checks import accumulator_reason, int8_reason, square_reason
 from intrs_edge.codegen.kernels.common.params import convolution, window_fields
-from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
+from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, block_reason, block_scratch, tiles_of
 from intrs_edge.codegen.kernels.neon import pack
 from intrs_edge.codegen.kernels.neon.call import NEON, call, requant_fields
 from intrs_edge.graph.geometry import window
-from intrs_edge.integers import ceil_div
-
-_TILES = 16
 
 
 @register
@@ -28,13 +24,7 @@ class Conv2dWinograd4(Kernel):
 
     def reject(self, site: Site) -> str | None:
         """3x3, stride 1, channels in multiples of 8, accumulators below 2^25."""
-        w = window(site.graph, site.op)
-        why = int8_reason(site) or square_reason(site, w)
-        if why is not None:
-            return why
-        if w.in_c % pack.BLOCK or w.out_c % pack.BLOCK:
-            return f"{w.in_c} to {w.out_c} channels: not multiples of 8"
-        return accumulator_reason(site, 25)
+        return block_reason(site, pack.BLOCK)
 
     def cost(self, site: Site) -> Cost:
         """36 products for 9 weights, of whole tiles."""
@@ -53,7 +43,5 @@ class Conv2dWinograd4(Kernel):
             "weights": Array(pack.winograd4_weights(weights), align=16),
             "q": requant_fields(table, p.q),
         }
-        frame = (4 * ceil_div(w.out_h, 4) + 2) * (4 * ceil_div(w.out_w, 4) + 2) * w.in_c
-        v_bytes = 36 * (2 * _TILES * w.in_c + 64)
-        scratch = 16 + ceil_div(frame, 16) * 16 + v_bytes + _TILES * 36 * 8 * 4
+        scratch = block_scratch(w, pack.BLOCK, 16)
         return call("intrs_conv2d_neon_winograd4", "intrs_conv2d_neon", fields, site, scratch)

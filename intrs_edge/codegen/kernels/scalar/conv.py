@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Site, Value, register
+from intrs_edge.codegen.kernels.common.base import Cost, Emit, Site, register
 from intrs_edge.codegen.kernels.common.filters import FilterKernel, Filters
-from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
-from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, files
+from intrs_edge.codegen.kernels.scalar.call import RV32, call
 from intrs_edge.codegen.kernels.scalar.pack import direct_stream
 from intrs_edge.graph.geometry import Window
 from intrs_edge.graph.quantize import Requant
@@ -23,7 +22,7 @@ class _Direct(FilterKernel):
         return requant_reason(filters, 6)
 
     def work(self, w: Window) -> Cost:
-        taps = -(-w.filter_h * w.filter_w * w.in_c // 4) * 4
+        taps = ceil_div(w.filter_h * w.filter_w * w.in_c, 4) * 4
         pixels, fours = w.out_h * w.out_w, ceil_div(w.out_c, 4)
         blocks, single = ceil_div(pixels, 4), pixels % 4 == 1
         stage = pixels * ((1.4 if w.in_c % 4 == 0 else 9.0) * taps + 60 + 30 * w.filter_h)
@@ -33,25 +32,7 @@ class _Direct(FilterKernel):
 
     def call(self, site: Site, w: Window, q: Requant, filters: Filters) -> Emit:
         """The struct ``intrs_conv2d_scalar``."""
-        function = "intrs_conv2d_scalar"
-        fields: dict[str, Value] = {
-            "w": window_fields(w),
-            "in_zero_point": filters.in_zero_point,
-            "min": q.min,
-            "max": q.max,
-            "linear": int(filters.linear),
-            "stream": Array(direct_stream(filters)),
-        }
-        return Emit(
-            function,
-            function,
-            fields,
-            site.op.inputs[:1],
-            site.op.outputs,
-            files(function),
-            scratch_bytes=self.work(w).scratch_bytes,
-            headers=HEADERS,
-        )
+        return call("intrs_conv2d_scalar", site, (w, q, filters), direct_stream(filters), self.work(w).scratch_bytes)
 
 
 @register

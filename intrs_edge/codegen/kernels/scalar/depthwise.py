@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.common.base import Cost, Emit, Kernel, Site, register
 from intrs_edge.codegen.kernels.common.checks import depthwise_reason
 from intrs_edge.codegen.kernels.common.filters import filters_of
 from intrs_edge.codegen.kernels.common.layout import frame_extent
-from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
-from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, THUMB1, THUMB2, files
+from intrs_edge.codegen.kernels.scalar.call import RV32, THUMB1, THUMB2, call
 from intrs_edge.codegen.kernels.scalar.pack import depthwise_stream
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.integers import ceil_div
@@ -50,27 +49,9 @@ class _Depthwise(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_depthwise2d_scalar``."""
-        w, q, filters = filters_of(site)
-        function = "intrs_depthwise2d_scalar"
-        fields: dict[str, Value] = {
-            "w": window_fields(w),
-            "in_zero_point": filters.in_zero_point,
-            "min": q.min,
-            "max": q.max,
-            "linear": int(filters.linear),
-            "stream": Array(depthwise_stream(filters)),
-        }
-        return Emit(
-            function,
-            function,
-            fields,
-            site.op.inputs[:1],
-            site.op.outputs,
-            files(function),
-            scratch_bytes=self.scratch(w),
-            inplace=(0,) if site.input(0).shape == site.output().shape else (),
-            headers=HEADERS,
-        )
+        found = w, _, filters = filters_of(site)
+        inplace = (0,) if site.input(0).shape == site.output().shape else ()
+        return call("intrs_depthwise2d_scalar", site, found, depthwise_stream(filters), self.scratch(w), inplace)
 
 
 @register

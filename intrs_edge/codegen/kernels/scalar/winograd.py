@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
+from intrs_edge.codegen.kernels.common.base import Cost, Emit, Kernel, Site, register
 from intrs_edge.codegen.kernels.common.checks import int8_reason, square_reason
 from intrs_edge.codegen.kernels.common.filters import filters_of
-from intrs_edge.codegen.kernels.common.params import window_fields
 from intrs_edge.codegen.kernels.common.requant import requant_reason
 from intrs_edge.codegen.kernels.common.winograd import tiles_of
-from intrs_edge.codegen.kernels.scalar.call import HEADERS, RV32, THUMB1, THUMB2, files
+from intrs_edge.codegen.kernels.scalar.call import RV32, THUMB1, THUMB2, call
 from intrs_edge.codegen.kernels.scalar.pack import winograd4_stream
 from intrs_edge.graph.geometry import Window, window
 from intrs_edge.integers import ceil_div
@@ -49,26 +48,8 @@ class Winograd4(Kernel):
 
     def emit(self, site: Site) -> Emit:
         """The struct ``intrs_conv2d_scalar_winograd4``."""
-        w, q, filters = filters_of(site)
-        function = "intrs_conv2d_scalar_winograd4"
-        fields: dict[str, Value] = {
-            "w": window_fields(w),
-            "in_zero_point": filters.in_zero_point,
-            "min": q.min,
-            "max": q.max,
-            "linear": int(filters.linear),
-            "stream": Array(winograd4_stream(filters)),
-        }
-        return Emit(
-            function,
-            function,
-            fields,
-            site.op.inputs[:1],
-            site.op.outputs,
-            files(function),
-            scratch_bytes=self.scratch(w),
-            headers=HEADERS,
-        )
+        found = w, _, filters = filters_of(site)
+        return call("intrs_conv2d_scalar_winograd4", site, found, winograd4_stream(filters), self.scratch(w))
 
 
 @register

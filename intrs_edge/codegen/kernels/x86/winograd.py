@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 from intrs_edge.codegen.kernels.common.base import Array, Cost, Emit, Kernel, Site, Value, register
-from intrs_edge.codegen.kernels.common.checks import accumulator_reason, int8_reason, square_reason
 from intrs_edge.codegen.kernels.common.elementwise import affine_fields, affine_reason
 from intrs_edge.codegen.kernels.common.params import convolution, window_fields
-from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, tiles_of
+from intrs_edge.codegen.kernels.common.winograd import ONE_GAIN, block_reason, block_scratch, tiles_of
 from intrs_edge.codegen.kernels.x86 import pack
 from intrs_edge.codegen.kernels.x86.call import AVX2, call, requant_fields
 from intrs_edge.graph.geometry import window
-from intrs_edge.integers import ceil_div
-
-_TILES = 16
 
 
 class _Winograd4(Kernel):
@@ -22,13 +18,7 @@ class _Winograd4(Kernel):
 
     def reject(self, site: Site) -> str | None:
         """3x3, stride 1, channels in multiples of 16, accumulators below 2^25."""
-        w = window(site.graph, site.op)
-        why = int8_reason(site) or square_reason(site, w)
-        if why is not None:
-            return why
-        if w.in_c % pack.BLOCK or w.out_c % pack.BLOCK:
-            return f"{w.in_c} to {w.out_c} channels: not multiples of 16"
-        return accumulator_reason(site, 25)
+        return block_reason(site, pack.BLOCK)
 
     def cost(self, site: Site) -> Cost:
         """36 products for 9 weights, of whole tiles."""
@@ -40,15 +30,13 @@ class _Winograd4(Kernel):
 
     def _conv(self, site: Site) -> tuple[dict[str, Value], int]:
         w, p, weights, bias = convolution(site)
-        frame = (4 * ceil_div(w.out_h, 4) + 2) * (4 * ceil_div(w.out_w, 4) + 2) * w.in_c
         fields: dict[str, Value] = {
             "w": window_fields(w),
             "in_zero_point": p.in_zero_point,
             "weights": Array(pack.winograd4_weights(weights), align=32),
             "q": requant_fields(bias, p.q, ONE_GAIN),
         }
-        v_bytes = 36 * (2 * _TILES * w.in_c + 64)
-        return fields, 64 + ceil_div(frame, 64) * 64 + v_bytes + _TILES * 36 * 16 * 4
+        return fields, block_scratch(w, pack.BLOCK, 64)
 
 
 @register
