@@ -20,7 +20,9 @@ FLOORS = (
 )
 FOLDERS = [folder for floor in FLOORS for folder in sorted(floor)]
 # modules beside the folders that every folder may use, and that use each other alone
-FOR_ALL = {"__version__", "budget", "children", "errors", "files", "integers", "lazy", "paths", "typed", "zoo"}
+FOR_ALL = {
+    "__version__", "budget", "children", "errors", "files", "integers", "lazy", "paths", "terminal", "typed", "zoo",
+}  # fmt: skip
 
 UPWARDS = {PACKAGE / "train" / "__init__.py": {"api"}}  # ``intrs_edge.train(...)``: a package that can be called
 

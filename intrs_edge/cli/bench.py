@@ -133,7 +133,7 @@ def _say(text: str) -> None:
 
 def _rounds(rounds: int) -> Callable[[int], None]:
     """Says which round is done, how many a second, and the time left."""
-    from intrs_edge.train.progress import clock
+    from intrs_edge.terminal import clock
 
     start = time.monotonic()
 

@@ -89,7 +89,7 @@ def _calibrated(args: argparse.Namespace) -> Graph:
     from intrs_edge.convert import agreement, is_quantised
     from intrs_edge.convert.float_onnx import from_float_onnx, onnx_image_shape
     from intrs_edge.graph.preprocessing import read_preprocessing
-    from intrs_edge.train.progress import waiting
+    from intrs_edge.terminal import waiting
 
     if args.sigma is None:
         raise IntrsError("--calibrate needs --sigma: the images carry the noise that the device will add")

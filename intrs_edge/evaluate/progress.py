@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from intrs_edge.train.progress import clock
+from intrs_edge.terminal import clock
 
 
 class Progress:

@@ -9,14 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from intrs_edge.budget import parse_json
 from intrs_edge.errors import IntrsError, shown
 from intrs_edge.files import check_regular, written
+from intrs_edge.terminal import redrawn
 
 LOG = "build.log"
 
@@ -80,26 +78,9 @@ def check_layout(project: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def _followed(log: Path) -> Iterator[None]:
+def _followed(log: Path) -> contextlib.AbstractContextManager[None]:
     """Shows how far the build is, as CMake's generators write it into the log: ``[n/m]``, or per cent."""
-    ended = threading.Event()
-
-    def follow() -> None:
-        start = time.monotonic()
-        while not ended.wait(0.1):
-            if line := progress_line(log.read_text(encoding="utf-8", errors="replace"), time.monotonic() - start):
-                sys.stderr.write(f"\r{line}\x1b[K")
-                sys.stderr.flush()
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        sys.stderr.write("\r\x1b[K")
+    return redrawn(lambda seconds: progress_line(log.read_text(encoding="utf-8", errors="replace"), seconds), 0.1)
 
 
 def progress_line(text: str, seconds: float) -> str:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
+
+from intrs_edge.terminal import clock
 
 
 class Progress:
@@ -71,34 +70,3 @@ class Progress:
         if not done or seconds <= 0:
             return ""
         return f"{self.images / seconds:.0f} images/s {clock(seconds / done * left)} left"
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """On a terminal: how long something takes that cannot say how far it is; redrawn every second, and gone after."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    begun, ended = time.monotonic(), threading.Event()
-
-    def show() -> None:
-        while not ended.wait(1):
-            sys.stderr.write(f"\r{what}, for {clock(time.monotonic() - begun)} \x1b[K")
-            sys.stderr.flush()
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss, or m:ss."""
-    whole = round(seconds)
-    minutes = f"{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
-    return (f"{whole // 3600}:" if whole >= 3600 else "") + f"{minutes}:{whole % 60:02d}"

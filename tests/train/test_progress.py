@@ -4,13 +4,12 @@ test's own."""
 import dataclasses
 import io
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from intrs_edge.train import loop, progress, train
-from intrs_edge.train.progress import Progress, clock, waiting
+from intrs_edge.train.progress import Progress
 from tests.train.test_loop import _config, _data
 
 
@@ -80,11 +79,6 @@ def test_without_a_terminal_it_is_a_line_an_epoch(capsys: pytest.CaptureFixture[
     ]
 
 
-@pytest.mark.parametrize(("seconds", "says"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (7325, "2:02:05")])
-def test_clock(seconds: float, says: str):
-    assert clock(seconds) == says
-
-
 @pytest.mark.parametrize("stopped_at", [2, 6])
 def test_a_resumed_run_counts_on(stopped_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Batches and seconds of the epoch in which it was stopped, too; also behind its last batch."""
@@ -119,17 +113,3 @@ def _redrawn(done):
         done(self, *arguments)
 
     return call
-
-
-def test_what_cannot_say_how_far_it_is_says_how_long(monkeypatch: pytest.MonkeyPatch):
-    screen = terminal(monkeypatch)
-    with waiting("calibrating"):
-        while "for" not in screen.getvalue():  # a line a second
-            time.sleep(0.01)
-    assert screen.getvalue().startswith("\rcalibrating, for 0:0")
-    assert screen.getvalue().endswith("\r\x1b[K")  # and none is left
-    quiet = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", quiet)
-    with waiting("calibrating"):
-        pass
-    assert quiet.getvalue() == ""
